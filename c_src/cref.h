@@ -1,0 +1,75 @@
+/* The C99 reference of nanobragg: what one image needs, and the two serial sweeps over it.
+ *
+ * Lengths in metres, angles in radians, reciprocal vectors in 1/Angstrom. The fields are those of
+ * kernels/plan.py, under the same names. The declarations are read by cffi too: no macros here.
+ */
+#ifndef NANOBRAGG_CREF_H
+#define NANOBRAGG_CREF_H
+#include <stdint.h>
+
+typedef struct {
+    int64_t n_fast, n_slow;
+    int64_t roi[4];            /* fast first, fast last, slow first, slow last; inclusive */
+    const uint8_t *mask;       /* n_fast*n_slow, 0 = not rendered; NULL = all are */
+    double pixel_size, distance, close_distance;
+    double pix0[3], fdet[3], sdet[3], odet[3], beam[3];
+    int64_t oversample;
+    int64_t layers;
+    double layer_step, thickness, mu;
+    int64_t curved, point_pixel;
+    int64_t oversample_thick, oversample_polar, oversample_omega;
+    int64_t n_sources;
+    const double *sources;     /* n_sources x 4: unit vector towards the source, wavelength */
+    double dmin;
+    double kahn;
+    int64_t nopolar;
+    double polar_axis[3];
+    double fluence, r_e_sqr, background;
+    int64_t water;             /* a droplet is present: zero lattice factors are not skipped */
+    double phi0, phi_step;
+    int64_t phi_steps;
+    double spindle[3];
+    double mosaic_spread;
+    int64_t domains;
+    const double *mosaic_rotations; /* domains x 9 */
+    double cell[9];            /* a, b, c at phi = 0 */
+    double recip[9];           /* a*, b*, c* at phi = 0 */
+    double n_cells[3];
+    int64_t shape;             /* 0 square, 1 round, 2 gauss, 3 top-hat */
+    double fudge;
+    int64_t interpolate;
+    int64_t n_hkl;
+    double default_F;
+    int64_t hkl_min[3], hkl_max[3], hkl_range[3];
+    int64_t table_shape[3];
+    const double *table;
+    double steps;
+} nb_plan;
+
+/* What one turn of the loops leaves for the next ones. */
+typedef struct {
+    double cell[9];
+    double polar_axis[3];
+    int64_t interpolate;
+    int64_t rendered;
+} nb_state;
+
+typedef struct {
+    int64_t seed;
+    int64_t iy, iv[32];
+    int64_t has_spare;
+    float spare;
+    float old, g, sq, alx;
+} nb_random;
+
+void nb_start(const nb_plan *plan, nb_state *state);
+void nb_render(const nb_plan *plan, nb_state *state, int64_t first, int64_t count,
+               float *image, double *omega_sum);
+
+void nb_random_start(nb_random *random, int64_t seed, int64_t iy, const int64_t *iv);
+float nb_uniform(nb_random *random);
+float nb_poisson(nb_random *random, float mean);
+void nb_noise(nb_random *random, const float *image, int64_t n_fast, int64_t n_slow,
+              const int64_t *roi, double adc, uint16_t *counts, double *photons, int64_t *overloads);
+
+#endif

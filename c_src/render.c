@@ -1,0 +1,300 @@
+/* One image, serially, with the state that each turn of the loops hands to the next: the oracle
+ * that every parallel kernel is compared with. Operations and their order are those of the
+ * original program; compile without contraction. */
+#include <math.h>
+#include <stddef.h>
+
+#include "cref.h"
+
+static const double PI = 3.14159265358979323846;
+
+enum { SQUARE, ROUND, GAUSS, TOPHAT };
+
+static double dot(const double *u, const double *v)
+{
+    return u[0] * v[0] + u[1] * v[1] + u[2] * v[2];
+}
+
+static double magnitude(const double *u)
+{
+    return sqrt(u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
+}
+
+static void cross(const double *u, const double *v, double *out)
+{
+    out[0] = u[1] * v[2] - u[2] * v[1];
+    out[1] = u[2] * v[0] - u[0] * v[2];
+    out[2] = u[0] * v[1] - u[1] * v[0];
+}
+
+static double unitize(double *u)
+{
+    double m = magnitude(u);
+    for (int k = 0; k < 3; k++)
+        u[k] = m != 0.0 ? u[k] / m : 0.0;
+    return m;
+}
+
+static void rotate_axis(const double *v, const double *e, double phi, double *out)
+{
+    double s = sin(phi), c = cos(phi);
+    double q = (e[0] * v[0] + e[1] * v[1] + e[2] * v[2]) * (1.0 - c);
+    double x = e[0] * q + v[0] * c + (-e[2] * v[1] + e[1] * v[2]) * s;
+    double y = e[1] * q + v[1] * c + (e[2] * v[0] - e[0] * v[2]) * s;
+    double z = e[2] * q + v[2] * c + (-e[1] * v[0] + e[0] * v[1]) * s;
+    out[0] = x;
+    out[1] = y;
+    out[2] = z;
+}
+
+static void rotate_matrix(const double *v, const double *u, double *out)
+{
+    out[0] = u[0] * v[0] + u[1] * v[1] + u[2] * v[2];
+    out[1] = u[3] * v[0] + u[4] * v[1] + u[5] * v[2];
+    out[2] = u[6] * v[0] + u[7] * v[1] + u[8] * v[2];
+}
+
+/* ceil(x - 0.5) through a 32-bit integer; what does not fit becomes the lowest one, as on x86-64 */
+static double nearest(double x)
+{
+    double y = ceil(x - 0.5);
+    if (y > -2147483649.0 && y < 2147483648.0)
+        return (double)(int32_t)y;
+    return -2147483648.0;
+}
+
+static double grating(double x, double n)
+{
+    return x == 0.0 ? n : sin(x * n) / sin(x);
+}
+
+static double sphere_transform(double x)
+{
+    return x == 0.0 ? 1.0 : 3.0 * (sin(x) / x - cos(x)) / (x * x);
+}
+
+static double lattice_factor(const nb_plan *p, const double *hkl, const double *node)
+{
+    const double *n = p->n_cells;
+    if (p->shape == SQUARE) {
+        double f = 1.0;
+        for (int k = 0; k < 3; k++)
+            if (n[k] > 1.0)
+                f *= grating(PI * hkl[k], n[k]);
+        return f;
+    }
+    double d[3] = {hkl[0] - node[0], hkl[1] - node[1], hkl[2] - node[2]};
+    if (p->shape == ROUND) {
+        double r2 = d[0] * d[0] * n[0] * n[0] + d[1] * d[1] * n[1] * n[1] + d[2] * d[2] * n[2] * n[2];
+        return n[0] * n[1] * n[2] * 0.723601254558268 * sphere_transform(PI * sqrt(r2 * p->fudge));
+    }
+    double v[3];
+    for (int k = 0; k < 3; k++)
+        v[k] = d[0] * p->recip[k] + d[1] * p->recip[3 + k] + d[2] * p->recip[6 + k];
+    double r2 = (v[0] * v[0] + v[1] * v[1] + v[2] * v[2]) * n[0] * n[0] * n[1] * n[1] * n[2] * n[2];
+    if (p->shape == GAUSS)
+        return n[0] * n[1] * n[2] * exp(-(r2 / 0.63 * p->fudge));
+    return n[0] * n[1] * n[2] * (r2 * p->fudge < 0.3969 ? 1.0 : 0.0);
+}
+
+static double table_value(const nb_plan *p, int64_t i, int64_t j, int64_t k)
+{
+    return p->table[(i * p->table_shape[1] + j) * p->table_shape[2] + k];
+}
+
+/* The cubic through four equally spaced nodes n, n+1, n+2, n+3. */
+static double cubic(double n, const double *y, double x)
+{
+    double n0 = n, n1 = n + 1.0, n2 = n + 2.0, n3 = n + 3.0;
+    double x0 = (x - n1) * (x - n2) * (x - n3) * y[0] / ((n0 - n1) * (n0 - n2) * (n0 - n3));
+    double x1 = (x - n0) * (x - n2) * (x - n3) * y[1] / ((n1 - n0) * (n1 - n2) * (n1 - n3));
+    double x2 = (x - n0) * (x - n1) * (x - n3) * y[2] / ((n2 - n0) * (n2 - n1) * (n2 - n3));
+    double x3 = (x - n0) * (x - n1) * (x - n2) * y[3] / ((n3 - n0) * (n3 - n1) * (n3 - n2));
+    return x0 + x1 + x2 + x3;
+}
+
+static double tricubic(const nb_plan *p, const double *hkl)
+{
+    double first[3], e[4], g[4], y[4];
+    int64_t at[3];
+    for (int k = 0; k < 3; k++) {
+        first[k] = floor(hkl[k]) - 1.0;
+        at[k] = (int64_t)first[k] - p->hkl_min[k];
+    }
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 4; j++) {
+            for (int k = 0; k < 4; k++)
+                y[k] = table_value(p, at[0] + i, at[1] + j, at[2] + k);
+            g[j] = cubic(first[2], y, hkl[2]);
+        }
+        e[i] = cubic(first[1], g, hkl[1]);
+    }
+    return cubic(first[0], e, hkl[0]);
+}
+
+static double structure_factor(const nb_plan *p, nb_state *state, const double *hkl, const double *node)
+{
+    if (state->interpolate)
+        for (int k = 0; k < 3; k++)
+            if (hkl[k] - (double)p->hkl_min[k] + 3.0 > (double)p->hkl_range[k]
+                || hkl[k] - 2.0 < (double)p->hkl_min[k])
+                state->interpolate = 0;
+    if (state->interpolate)
+        return tricubic(p, hkl);
+    if (p->n_hkl == 0)
+        return p->default_F;
+    for (int k = 0; k < 3; k++)
+        if (node[k] < (double)p->hkl_min[k] || node[k] > (double)p->hkl_max[k])
+            return p->default_F;
+    return table_value(p, (int64_t)node[0] - p->hkl_min[0], (int64_t)node[1] - p->hkl_min[1],
+                       (int64_t)node[2] - p->hkl_min[2]);
+}
+
+/* Normalises the directions it is given where they stand, as the original does. */
+static double polarization(double kahn, double *incident, double *diffracted, double *axis)
+{
+    unitize(incident);
+    unitize(diffracted);
+    unitize(axis);
+    double c = dot(incident, diffracted);
+    double c2 = c * c;
+    double s2 = 1.0 - c2;
+    double psi = 0.0;
+    if (kahn != 0.0) {
+        double b[3], e[3];
+        cross(axis, incident, b);
+        unitize(b);
+        cross(incident, b, e);
+        unitize(e);
+        psi = -atan2(dot(diffracted, b), dot(diffracted, e));
+    }
+    return 0.5 * (1.0 + c2 - kahn * cos(2.0 * psi) * s2);
+}
+
+typedef struct {
+    double intensity, polar, omega, capture;
+} pixel_sums;
+
+static void visit(const nb_plan *p, nb_state *state, const double *q, pixel_sums *sums)
+{
+    for (int64_t i = 0; i < p->phi_steps; i++) {
+        double phi = p->phi0 + p->phi_step * (double)i;
+        if (phi != 0.0)
+            for (int v = 0; v < 9; v += 3)
+                rotate_axis(p->cell + v, p->spindle, phi, state->cell + v);
+        for (int64_t m = 0; m < p->domains; m++) {
+            double hkl[3], node[3];
+            for (int k = 0; k < 3; k++) {
+                double axis[3];
+                const double *now = state->cell + 3 * k;
+                if (p->mosaic_spread > 0.0) {
+                    rotate_matrix(now, p->mosaic_rotations + 9 * m, axis);
+                    now = axis;
+                }
+                hkl[k] = dot(now, q);
+                node[k] = nearest(hkl[k]);
+            }
+            double f_latt = lattice_factor(p, hkl, node);
+            if (f_latt == 0.0 && !p->water)
+                continue;
+            double f_cell = structure_factor(p, state, hkl, node);
+            sums->intensity += f_cell * f_cell * f_latt * f_latt;
+            if (p->oversample_thick)
+                sums->intensity *= sums->capture;
+            if (p->oversample_polar)
+                sums->intensity *= sums->polar;
+            if (p->oversample_omega)
+                sums->intensity *= sums->omega;
+        }
+    }
+}
+
+static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_pos, int64_t layer,
+                      pixel_sums *sums, double *omega_sum)
+{
+    double o_pos = (double)layer * p->layer_step;
+    double d[3];
+    for (int k = 0; k < 3; k++)
+        d[k] = f_pos * p->fdet[k] + s_pos * p->sdet[k] + o_pos * p->odet[k] + p->pix0[k];
+    if (p->curved) {
+        double v[3], w[3];
+        for (int k = 0; k < 3; k++)
+            v[k] = p->distance * p->beam[k];
+        rotate_axis(v, p->sdet, d[1] / p->distance, w);
+        rotate_axis(w, p->fdet, d[2] / p->distance, d);
+    }
+    double airpath = unitize(d);
+    if (sums->omega == 0.0 || p->oversample_omega) {
+        if (p->point_pixel)
+            sums->omega = 1.0 / airpath / airpath;
+        else
+            sums->omega = p->pixel_size * p->pixel_size / airpath / airpath * p->close_distance / airpath;
+    }
+    *omega_sum += sums->omega;
+    if (sums->capture == 0.0 || p->oversample_thick) {
+        double parallax = dot(d, p->odet);
+        sums->capture = exp(-(double)layer * p->layer_step * p->mu / parallax)
+                        - exp(-(double)(layer + 1) * p->layer_step * p->mu / parallax);
+    }
+    for (int64_t j = 0; j < p->n_sources; j++) {
+        const double *source = p->sources + 4 * j;
+        double incident[3], q[3];
+        for (int k = 0; k < 3; k++) {
+            incident[k] = -source[k];
+            q[k] = (d[k] - incident[k]) / source[3];
+        }
+        double stol = 0.5 * magnitude(q);
+        if (p->dmin > 0.0 && stol > 0.0 && p->dmin > 0.5 / stol)
+            continue;
+        if (sums->polar == 0.0 || p->oversample_polar)
+            sums->polar = polarization(p->kahn, incident, d, state->polar_axis);
+        visit(p, state, q, sums);
+    }
+}
+
+static double pixel(const nb_plan *p, nb_state *state, int64_t fast, int64_t slow, double *omega_sum)
+{
+    pixel_sums sums = {p->background, p->nopolar ? 1.0 : 0.0, 0.0, 0.0};
+    double sub = p->pixel_size / (double)p->oversample;
+    for (int64_t layer = 0; layer < p->layers; layer++) {
+        sums.capture = p->thickness == 0.0 ? 1.0 : 0.0;
+        for (int64_t sub_s = 0; sub_s < p->oversample; sub_s++)
+            for (int64_t sub_f = 0; sub_f < p->oversample; sub_f++)
+                sub_pixel(p, state, sub * (double)(fast * p->oversample + sub_f) + sub / 2.0,
+                          sub * (double)(slow * p->oversample + sub_s) + sub / 2.0, layer, &sums, omega_sum);
+    }
+    double photons = p->r_e_sqr * p->fluence * sums.intensity / p->steps;
+    if (!p->oversample_thick)
+        photons *= sums.capture;
+    if (!p->oversample_polar)
+        photons *= sums.polar;
+    if (!p->oversample_omega)
+        photons *= sums.omega;
+    return photons;
+}
+
+void nb_start(const nb_plan *p, nb_state *state)
+{
+    for (int k = 0; k < 9; k++)
+        state->cell[k] = p->cell[k];
+    for (int k = 0; k < 3; k++)
+        state->polar_axis[k] = p->polar_axis[k];
+    state->interpolate = p->interpolate;
+    state->rendered = 0;
+}
+
+void nb_render(const nb_plan *p, nb_state *state, int64_t first, int64_t count,
+               float *image, double *omega_sum)
+{
+    for (int64_t index = first; index < first + count; index++) {
+        int64_t fast = index % p->n_fast, slow = index / p->n_fast;
+        if (fast < p->roi[0] || fast > p->roi[1] || slow < p->roi[2] || slow > p->roi[3])
+            continue;
+        if (p->mask != NULL && !p->mask[index])
+            continue;
+        double omega = 0.0;
+        image[index] = (float)((double)image[index] + pixel(p, state, fast, slow, &omega));
+        omega_sum[index] = omega;
+        state->rendered++;
+    }
+}

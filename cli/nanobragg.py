@@ -1,0 +1,250 @@
+"""``nanoBragg``: the drop-in. Arguments to settings, settings to a plan, the plan to files."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from nanobragg import __version__
+from nanobragg.cli import report
+from nanobragg.cli.explain import explanation, remarks
+from nanobragg.cli.parse import Parsed, named_headers, parse
+from nanobragg.cli.usage import OPTIONS, help_text, usage
+from nanobragg.engine import images, quirks
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Experiment, experiment, freeze
+from nanobragg.engine.files.images import write_float, write_pgm
+from nanobragg.engine.files.reading import reason
+from nanobragg.engine.files.smv import header, read_smv, write_smv
+from nanobragg.engine.files.whole import check_writable
+from nanobragg.engine.headers import header_settings
+from nanobragg.engine.render import BACKENDS, add_noise, choose, render
+from nanobragg.engine.settings import Settings
+from nanobragg.engine.structure_factors import dump_is_there
+from nanobragg.kernels.plan import RenderPlan
+
+INSUFFICIENT = 9
+MOST_THREADS = 4096
+
+
+@dataclasses.dataclass
+class Options:
+    """Our own options."""
+
+    backend: str = "auto"
+    threads: int | None = None
+    explain: bool = False
+    version: bool = False
+    help: bool = False
+
+
+def say(line: str) -> None:
+    """A line on stdout; a reader that has gone away does not end the run."""
+    _write(sys.stdout, line)
+
+
+def remark(line: str) -> None:
+    """A line on stderr."""
+    _write(sys.stderr, f"nanoBragg: {line}")
+
+
+def _write(stream: Any, line: str) -> None:
+    try:
+        stream.write(line.encode("utf-8", "surrogateescape").decode("utf-8", "replace") + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def own_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
+    """Take our own options out of the line; they are exact words that no rule of the original matches."""
+    options, rest, i = Options(), [], 0
+    known = {option.name: option for option in OPTIONS}
+    while i < len(arguments):
+        option = known.get(arguments[i])
+        if option is None:
+            rest.append(arguments[i])
+            i += 1
+        elif option.value:
+            if i + 1 == len(arguments):
+                raise BadInput(f"{option.name}: a value must follow ({option.value})")
+            _set_option(options, option.name, arguments[i + 1])
+            i += 2
+        else:
+            setattr(options, option.name.removeprefix("--"), True)
+            i += 1
+    return options, rest
+
+
+def _set_option(options: Options, name: str, value: str) -> None:
+    if name == "--backend":
+        if value not in BACKENDS:
+            raise BadInput(f"--backend {value}: not one of {', '.join(BACKENDS)}")
+        options.backend = value
+        return
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST_THREADS):
+        raise BadInput(f"--threads {value}: not a whole number from 1 to {MOST_THREADS}")
+    options.threads = int(value)
+
+
+def read_headers(arguments: Sequence[str], settings: dict[str, Any]) -> np.ndarray | None:
+    """Let the mask's and then the image's header change the settings; returns the mask's pixels."""
+    names, mask = named_headers(arguments), None
+    for setting, flag in (("mask_file", "-mask"), ("img_file", "-img")):
+        if setting not in names:
+            continue
+        settings[setting] = names[setting]
+        try:
+            image = read_smv(names[setting], flag)
+        except OSError as error:
+            remark(f"Q70 files: {flag} {names[setting]}: {reason(error)}: ignored")
+            continue
+        is_mask = flag == "-mask"
+        settings.update(header_settings(image, settings.get("pixel", Settings.pixel), is_mask=is_mask))
+        if is_mask:
+            mask = image.pixels
+    return mask
+
+
+def check_sufficient(settings: Settings) -> None:
+    """Print the usage where cell or amplitudes are missing."""
+    no_factors = settings.hkl_file is None and settings.default_F == 0.0 and not dump_is_there(settings)
+    no_cell = settings.mat_file is None and settings.cell_a == 0.0
+    if no_factors or no_cell:
+        say(usage())
+        missing = ["no amplitudes: give -hkl or -default_F"] * no_factors + ["no cell: give -mat or -cell"] * no_cell
+        raise BadInput("; ".join(missing), INSUFFICIENT)
+
+
+def check_outputs(settings: Settings) -> None:
+    """Fail before rendering rather than after."""
+    check_writable(settings.float_file, "-floatfile")
+    check_writable(settings.int_file, "-intfile")
+    if settings.write_pgm:
+        check_writable(settings.pgm_file, "-pgmfile")
+    if settings.do_noise:
+        check_writable(settings.noise_file, "-noisefile")
+
+
+def describe(parsed: Parsed, explain: bool) -> None:
+    """What the arguments did, all of it or only what is worth a remark."""
+    for line in remarks(parsed):
+        remark(line)
+    if explain:
+        for line in explanation(parsed):
+            remark(line)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """One run of the program; raises `BadInput` for what the user must mend."""
+    options, line = own_options(arguments)
+    if options.version or options.help:
+        say(f"nanoBragg {__version__}" if options.version else help_text())
+        return 0
+    clock = -int(time.time())
+    start: dict[str, Any] = {"seed": clock, "misset_seed": clock}
+    mask = read_headers(line, start)
+    parsed = parse(line, start)
+    describe(parsed, options.explain)
+    settings = parsed.settings
+    check_sufficient(settings)
+    check_outputs(settings)
+    set_up = experiment(settings, mask, remark)
+    plan = freeze(set_up)
+    for text in report.before(set_up):
+        say(text)
+    for quirk in quirks.biting(quirks.Run(set_up, plan)):
+        remark(str(quirk))
+    if settings.coherent:
+        remark("Q33: -coherent has no effect, in the original either")
+    produce(set_up, plan, options)
+    return 0
+
+
+def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
+    """Render, report and write all images."""
+    settings = set_up.settings
+    backend = choose(options.backend, plan)
+    progress = report.Progress(plan, say) if settings.progress else None
+    image, omega_sum = render(plan, backend, threads=options.threads, progress=progress)
+    statistics = images.statistics(plan, image, omega_sum)
+    del omega_sum
+    for text in report.after(statistics):
+        say(text)
+    if quirks.overflowed(statistics):
+        remark("Q79 smv: the image overflows, as the original's does: its infinite or undefined pixels are kept")
+    print_pixels(settings, plan, image)
+    write_images(set_up, plan, image, statistics, backend)
+
+
+def print_pixels(settings: Settings, plan: RenderPlan, image: np.ndarray) -> None:
+    """``-printout``: fast, slow and photons of the rendered pixels, or of the one asked for."""
+    if not settings.printout:
+        return
+    for index in plan.rendered_pixels():
+        slow, fast = divmod(int(index), plan.n_fast)
+        if settings.print_f in (-1, fast) and settings.print_s in (-1, slow):
+            say(f"pixel {fast} {slow} : {image[slow, fast]:.9g}")
+
+
+def write_images(
+    set_up: Experiment, plan: RenderPlan, image: np.ndarray, statistics: images.Statistics, backend: str
+) -> None:
+    """Float image, integer image, picture and noise image, in the original's order."""
+    settings = set_up.settings
+    write_float(settings.float_file, image)
+    scale = images.int_scale(settings.int_scale, statistics.max_I)
+    say(f"intfile_scale = {report.g(scale)}")
+    geometry = (set_up.detector, settings.lambda0, settings.phi0, set_up.scan.osc)
+    text = header(*geometry, noise=False)
+    if len(text) > 512:
+        remark(f"Q74 smv: the header takes {len(text)} bytes and announces 512: the pixels start after it")
+    write_smv(settings.int_file, "-intfile", text, images.to_int(plan, image, scale, settings.adc))
+    if settings.write_pgm:
+        grey = images.pgm_scale(settings.pgm_scale, statistics.rmsd, scale)
+        say(f"pgm_scale = {report.g(grey)}")
+        write_pgm(settings.pgm_file, grey, images.to_grey(plan, image, grey))
+    if settings.do_noise:
+        table = set_up.random_table
+        counts, photons, overloads = add_noise(plan, image, settings.adc, settings.seed, table, backend)
+        say(f"{photons:.0f} photons on noise image ({overloads} overloads)")
+        write_smv(settings.noise_file, "-noisefile", header(*geometry, noise=True), counts)
+
+
+def _terminated(signum: int, frame: Any) -> NoReturn:
+    raise SystemExit(128 + signum)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    try:
+        signal.signal(signal.SIGTERM, _terminated)
+    except ValueError:  # called from another thread
+        pass
+    try:
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except BadInput as error:
+        remark(str(error))
+        return error.status
+    except MemoryError:
+        remark("not enough memory for this image")
+        return 1
+    except KeyboardInterrupt:
+        remark("interrupted")
+        return 128 + signal.SIGINT
+    except Exception as error:
+        if "NANOBRAGG_DEBUG" in os.environ:
+            raise
+        remark(f"unexpected {type(error).__name__}: {error} (set NANOBRAGG_DEBUG=1 to see where)")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

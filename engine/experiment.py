@@ -1,0 +1,189 @@
+"""What is simulated, put together from settings and files, and frozen into a plan."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from nanobragg.engine import beam as beams
+from nanobragg.engine import crystal as crystals
+from nanobragg.engine import sampling
+from nanobragg.engine.beam import Beam
+from nanobragg.engine.crystal import Crystal
+from nanobragg.engine.detector import Detector, detector, size
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.files.columns import read_columns
+from nanobragg.engine.files.reading import read, reason, scan_reals
+from nanobragg.engine.frame import Frame, frame
+from nanobragg.engine.scan import Scan, scan
+from nanobragg.engine.settings import Settings
+from nanobragg.engine.structure_factors import StructureFactors, structure_factors
+from nanobragg.kernels.plan import SHAPES, RenderPlan
+from nanobragg.kernels.random import new_table
+
+R_E_SQR = 7.94079248018965e-30
+AVOGADRO = 6.02214179e23
+WATER_F, WATER_WEIGHT = 2.57, 18.0
+MISSING_FILE = 9
+MOST_DOMAINS = 10_000_000
+MOST_STEPS = 2**31 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Beam, crystal, detector, scan and structure factors; the generator's table as set-up has left it."""
+
+    settings: Settings
+    frame: Frame
+    beam: Beam
+    crystal: Crystal
+    detector: Detector
+    scan: Scan
+    factors: StructureFactors
+    oversample: int
+    oversample_chosen: bool
+    interpolate: bool
+    random_table: np.ndarray
+
+
+def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None]) -> list[float] | None:
+    """Up to nine numbers of a matrix file; ``None`` if it cannot be opened and a cell is there instead (Q62)."""
+    try:
+        values = scan_reals(read(path).decode("latin-1"), 9)
+    except OSError as error:
+        if not has_cell:
+            raise BadInput(f"-mat {path}: {reason(error)}") from None
+        warn(f"Q62 files: -mat {path}: {reason(error)}: ignored, the default orientation of -cell is used")
+        return None
+    if not all(math.isfinite(v) for v in values):
+        raise BadInput(f"-mat {path}: a number is infinite or not a number")
+    if len(values) < 9 and has_cell:
+        warn(f"-mat {path}: {len(values)} of nine numbers; the others are those of -cell")
+    return values
+
+
+def _rows(path: str, flag: str, columns: int) -> np.ndarray:
+    try:
+        rows = read_columns(read(path), columns)
+    except OSError as error:
+        raise BadInput(f"{flag} {path}: {reason(error)}", MISSING_FILE) from None
+    if not len(rows):
+        raise BadInput(f"{flag} {path}: no line in it", MISSING_FILE)
+    return rows
+
+
+def read_sources(path: str, direction, lambda0: float) -> np.ndarray:
+    """Sources of a file, (n, 5): X Y Z (metres), weight, wavelength (metres); absent columns take defaults."""
+    rows = _rows(path, "-sourcefile", 5)
+    defaults = [-beams.SOURCE_DISTANCE * b for b in direction] + [1.0, lambda0]
+    rows = np.where(np.isnan(rows), defaults, rows)
+    for number, row in enumerate(rows, 1):
+        if not np.isfinite(row).all():
+            raise BadInput(f"-sourcefile {path}: row {number} holds an infinite number")
+        if row[4] == 0.0:
+            raise BadInput(
+                f"-sourcefile {path}: row {number} has wavelength 0 (a word, a comment or a missing line end reads as 0)"
+            )
+    return rows
+
+
+def experiment(settings: Settings, mask: np.ndarray | None, warn: Callable[[str], None]) -> Experiment:
+    """Everything computed once, in the original's order.
+
+    Parameters
+    ----------
+    settings
+        What was asked for.
+    mask
+        Pixels of the mask image (slow * fast), or ``None``.
+    warn
+        Called with one line for each remark.
+
+    Raises
+    ------
+    BadInput
+        For anything that cannot be simulated.
+    """
+    if settings.lambda0 == 0.0:
+        raise BadInput("-lambda: the wavelength must not be 0")
+    size(settings)
+    sizes = beams.sample_clipped_by_beam(settings, warn)
+    axes = frame(settings, warn)
+    placed = detector(settings, axes, mask, warn)
+    rotation = scan(settings, axes)
+    if sampling.mosaic(settings.domains, settings.mosaic).domains > MOST_DOMAINS:
+        raise BadInput(f"-mosaic_domains {settings.domains}: more than {MOST_DOMAINS}")
+    matrix = None
+    if settings.mat_file is not None:
+        matrix = read_matrix(settings.mat_file, settings.user_cell, warn)
+    table = new_table()
+    block = crystals.crystal(settings, matrix, sizes, table, warn)
+    recommended = crystals.recommended_oversampling(
+        block.n_cells, block.lengths, settings.lambda0, placed.distance, settings.pixel
+    )
+    oversample = settings.oversample if settings.oversample > 0 else recommended
+    if oversample < recommended:
+        warn(f"-oversample {oversample}: {recommended} would resolve the spots")
+    factors = structure_factors(settings, warn)
+    if settings.stol_file is not None:
+        _rows(settings.stol_file, "-stol", 2)
+    rows = None
+    if settings.source_file is not None:
+        rows = read_sources(settings.source_file, axes.beam, settings.lambda0)
+    return Experiment(
+        settings, axes, beams.beam(settings, axes, rows), block, placed, rotation, factors,
+        oversample, settings.oversample <= 0, block.interpolate and factors.n_hkl != 0, table,
+    )  # fmt: skip
+
+
+def steps(experiment: Experiment) -> int:
+    """What the sum of a pixel is divided by; layers are not counted (Q05)."""
+    e = experiment
+    count = len(e.beam.directions) * e.crystal.domains * e.scan.steps * e.oversample * e.oversample
+    if count > MOST_STEPS:
+        raise BadInput(
+            f"{count} steps per pixel ({len(e.beam.directions)} sources x {e.crystal.domains} domains x {e.scan.steps} "
+            f"phi steps x {e.oversample} x {e.oversample} sub-pixels) are more than the original can count (Q25)"
+        )
+    return count
+
+
+def background(settings: Settings, fluence: float) -> float:
+    """Water's part of every pixel's sum: a droplet of ``water`` metres, F = 2.57 (Q12)."""
+    w = settings.water
+    return WATER_F * WATER_F * R_E_SQR * fluence * w * w * w * 1e6 * AVOGADRO / WATER_WEIGHT
+
+
+def freeze(experiment: Experiment) -> RenderPlan:
+    """The plan of one image: numbers and read-only arrays."""
+    e, s, d = experiment, experiment.settings, experiment.detector
+    low, high = (tuple(int(x) for x in e.factors.bounds[:, k]) for k in (0, 1))
+    return RenderPlan(
+        n_fast=d.n_fast, n_slow=d.n_slow, roi=d.roi, mask=_frozen(d.mask),
+        pixel_size=d.pixel_size, distance=d.distance, close_distance=d.close_distance,
+        pix0=d.pix0, fdet=d.fdet, sdet=d.sdet, odet=d.odet, beam=e.beam.direction,
+        oversample=e.oversample, layers=d.layers, layer_step=d.layer_step, thickness=d.thickness, mu=d.mu,
+        curved=d.curved, point_pixel=d.point_pixel,
+        oversample_thick=s.over_thick, oversample_polar=s.over_polar, oversample_omega=s.over_omega,
+        sources=_frozen(np.column_stack([e.beam.directions, e.beam.wavelengths])),
+        dmin=s.dmin, kahn=e.beam.kahn, nopolar=e.beam.nopolar, polar_axis=e.beam.polar,
+        fluence=e.beam.fluence, r_e_sqr=R_E_SQR,
+        background=background(s, e.beam.fluence), water=s.water != 0.0,
+        phi0=e.scan.phi0, phi_step=e.scan.step, phi_steps=e.scan.steps, spindle=e.scan.spindle,
+        mosaic_spread=e.crystal.mosaic_spread, mosaic_rotations=_frozen(e.crystal.rotations),
+        cell=_frozen(np.ravel(e.crystal.real)), recip=_frozen(np.ravel(e.crystal.recip)),
+        n_cells=e.crystal.n_cells, shape=SHAPES.index(e.crystal.shape), fudge=e.crystal.fudge,
+        interpolate=e.interpolate, n_hkl=e.factors.n_hkl, default_F=e.factors.default_F,
+        hkl_min=low, hkl_max=high,
+        hkl_range=tuple(hi - lo + 1 for lo, hi in zip(low, high, strict=True)),  # type: ignore[arg-type]
+        table=_frozen(e.factors.table), steps=float(steps(e)),
+    )  # fmt: skip
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array = np.ascontiguousarray(array)
+    array.setflags(write=False)
+    return array

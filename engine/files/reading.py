@@ -1,0 +1,55 @@
+"""Input files as bytes and as text, and the original's ways of taking numbers from text."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+from nanobragg.engine.c_numbers import WHITE, to_float
+from nanobragg.engine.errors import BadInput
+
+MOST_BYTES = 2**32
+MOST_BYTES_OF_A_STREAM = 2**29
+_EXPONENT = r"(?:[eE][+-]?\d*)?"
+SCAN_REAL = re.compile(
+    rf"[{WHITE}]*([+-]?(?:0[xX][0-9a-fA-F]+\.?[0-9a-fA-F]*(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+){_EXPONENT}"
+    r"|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN]))",
+    re.ASCII,
+)
+SCAN_INTEGER = re.compile(rf"[{WHITE}]*([+-]?\d+)", re.ASCII)
+
+
+def read(path: str) -> bytes:
+    """The whole file; raises `OSError` like ``open``, and `BadInput` for what cannot be meant."""
+    with open(path, "rb") as file:
+        status = os.fstat(file.fileno())
+        limit = MOST_BYTES if stat.S_ISREG(status.st_mode) else MOST_BYTES_OF_A_STREAM
+        if stat.S_ISREG(status.st_mode) and status.st_size > limit:
+            raise BadInput(f"{path}: {status.st_size / 1e9:.3g} GB is too large for an input file")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise BadInput(f"{path}: gives more than {limit / 1e9:.3g} GB, too much for an input file")
+    return data
+
+
+def reason(error: OSError) -> str:
+    """What the operating system said, without the path."""
+    return error.strerror or type(error).__name__
+
+
+def scan_real(text: str, at: int) -> tuple[float, int] | None:
+    """The real number that ``scanf`` would convert at this place, and where it ends; ``None`` where it fails."""
+    match = SCAN_REAL.match(text, at)
+    if not match or match.group(1)[-1] in "eE" and "x" not in match.group(1).lower():
+        return None
+    return to_float(match.group(1).rstrip("+-").rstrip("eE") if match.group(1)[-1] in "+-" else match.group(1)), match.end()
+
+
+def scan_reals(text: str, most: int) -> list[float]:
+    """Up to ``most`` numbers, until the first thing that is none."""
+    values, at = [], 0
+    while len(values) < most and (found := scan_real(text, at)):
+        values.append(found[0])
+        at = found[1]
+    return values

@@ -1,0 +1,123 @@
+"""Structure factors: a box of amplitudes around the origin, and one value for all others."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from nanobragg.engine.c_numbers import low_32_bits
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.files.dump import read_dump, table_shape, write_dump
+from nanobragg.engine.files.hkl import Reflections, read_reflections
+from nanobragg.engine.files.reading import read, reason
+from nanobragg.engine.settings import Settings
+
+NO_TABLE = 9
+MOST_TABLE_BYTES = 2**34
+
+
+@dataclasses.dataclass(frozen=True)
+class StructureFactors:
+    """``table`` (h, k, l) holds the box ``bounds`` (3, 2; inclusive) and one padding plane beyond it each way.
+
+    ``n_hkl`` is what the original counts and reports; 0 means no table, every F is ``default_F``.
+    ``source`` says where they came from: ``"hkl"``, ``"dump"`` or ``"default"``.
+    """
+
+    table: np.ndarray
+    bounds: np.ndarray
+    n_hkl: int
+    default_F: float
+    source: str
+
+
+def _check_box(name: str) -> Callable[[np.ndarray], None]:
+    def check(bounds: np.ndarray) -> None:
+        if any(hi - lo + 1 < 0 for lo, hi in bounds):
+            raise BadInput(f"{name}: the index ranges are empty", NO_TABLE)
+        h, k, length = table_shape(bounds)
+        if h * k * length * 8 > MOST_TABLE_BYTES:
+            ranges = ", ".join(f"{lo}..{hi}" for lo, hi in bounds)
+            raise BadInput(
+                f"{name}: indices {ranges} make a table of {h * k * length * 8 / 1e9:.3g} GB", NO_TABLE
+            )
+
+    return check
+
+
+def _check_finite(values: np.ndarray, name: str) -> None:
+    if not np.isfinite(values).all():
+        raise BadInput(f"{name}: an amplitude is infinite or not a number")
+
+
+def from_reflections(reflections: Reflections, default_F: float, name: str) -> StructureFactors:
+    """Fill the box: ``default_F`` first, but not in the last plane each way; later duplicates win (Q57)."""
+    if not reflections.count:
+        raise BadInput(f"{name}: does not begin with four numbers (h k l F)", NO_TABLE)
+    _check_box(name)(reflections.bounds)
+    _check_finite(reflections.amplitudes, name)
+    table = np.zeros(table_shape(reflections.bounds))
+    if default_F != 0.0:
+        table[:-1, :-1, :-1] = default_F
+    h, k, length = (reflections.indices - reflections.bounds[:, 0]).T
+    table[h, k, length] = reflections.amplitudes
+    return StructureFactors(table, reflections.bounds, reflections.count, default_F, "hkl")
+
+
+def read_hkl(path: str, default_F: float, warn: Callable[[str], None]) -> StructureFactors:
+    """Structure factors of an hkl text file."""
+    name = f"-hkl {path}"
+    try:
+        reflections = read_reflections(read(path))
+    except OSError as error:
+        raise BadInput(f"{name}: {reason(error)}", NO_TABLE) from None
+    factors = from_reflections(reflections, default_F, name)
+    if len(reflections.indices) < reflections.count:
+        warn(
+            f"Q54 files: {name}: reading stopped after {len(reflections.indices)} of {reflections.count} "
+            "reflections, at an index that is not written as an integer"
+        )
+    elif not reflections.whole_numbers:
+        warn(f"{name}: an index is not a whole number")
+    return factors
+
+
+def read_table(path: str, default_F: float, warn: Callable[[str], None]) -> StructureFactors | None:
+    """Structure factors of a dump, or ``None`` if it cannot be opened."""
+    name = f"-dump {path}"
+    try:
+        data = read(path)
+    except OSError:
+        return None
+    dump = read_dump(data, name, _check_box(name))
+    if dump.shifted:
+        warn(f"Q60 files: {name}: the first {dump.shifted} bytes of the amplitudes were taken for white space")
+    if dump.missing:
+        warn(f"Q61 files: {name}: {dump.missing} bytes are missing at the end and taken as 0")
+    _check_finite(dump.table, name)
+    ranges = [int(hi - lo + 1) for lo, hi in dump.bounds]
+    n_hkl = low_32_bits(ranges[0] * ranges[1] * ranges[2])
+    return StructureFactors(dump.table, dump.bounds, n_hkl, default_F, "dump")
+
+
+def dump_is_there(settings: Settings) -> bool:
+    """Whether the dump could be opened, which is all that the test for sufficient input asks."""
+    return os.access(settings.dump_file, os.R_OK) and not os.path.isdir(settings.dump_file)
+
+
+def structure_factors(settings: Settings, warn: Callable[[str], None]) -> StructureFactors:
+    """Read the hkl file and leave a dump of it (Q58), or read the dump (Q59), or have ``default_F`` alone."""
+    if settings.hkl_file is not None:
+        factors = read_hkl(settings.hkl_file, settings.default_F, warn)
+        try:
+            write_dump(settings.dump_file, factors.bounds, factors.table)
+        except BadInput as error:
+            warn(f"no dump of the structure factors: {error}")
+        return factors
+    factors = read_table(settings.dump_file, settings.default_F, warn)
+    if factors is not None:
+        return factors
+    return StructureFactors(np.zeros((1, 1, 1)), np.zeros((3, 2), np.int64), 0, settings.default_F, "default")

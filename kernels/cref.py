@@ -1,0 +1,95 @@
+"""The C99 reference as a backend: one thread, one pixel after the other, every state carried along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.threads import in_chunks
+
+try:
+    from nanobragg import _cref
+except ImportError:  # installed without a compiler
+    _cref = None  # type: ignore[assignment]
+
+ARRAYS = {
+    "mask": "uint8_t *",
+    "sources": "double *",
+    "mosaic_rotations": "double *",
+    "table": "double *",
+}
+
+
+def available() -> bool:
+    """Whether the extension was built."""
+    return _cref is not None
+
+
+def c_plan(plan: RenderPlan) -> tuple[Any, list[Any]]:
+    """The plan as the C struct, and what must stay alive as long as it is used."""
+    struct = _cref.ffi.new("nb_plan *")
+    alive = []
+    for name, value in plan._asdict().items():
+        if name in ARRAYS:
+            if value.size:
+                alive.append(_cref.ffi.from_buffer(ARRAYS[name], np.ascontiguousarray(value)))
+                setattr(struct, name, alive[-1])
+        elif isinstance(value, np.ndarray):
+            setattr(struct, name, value.ravel().tolist())
+        else:
+            setattr(struct, name, value)
+    struct.n_sources = len(plan.sources)
+    struct.domains = plan.domains
+    struct.table_shape = plan.table.shape
+    return struct, alive
+
+
+def render(
+    plan: RenderPlan,
+    image: np.ndarray,
+    omega_sum: np.ndarray,
+    *,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast); always on one thread."""
+    struct, alive = c_plan(plan)
+    state = _cref.ffi.new("nb_state *")
+    _cref.lib.nb_start(struct, state)
+    pixels = _cref.ffi.from_buffer("float *", image, require_writable=True)
+    omegas = _cref.ffi.from_buffer("double *", omega_sum, require_writable=True)
+
+    def sweep(part: slice) -> None:
+        _cref.lib.nb_render(struct, state, part.start, part.stop - part.start, pixels, omegas)
+
+    def done(count: int) -> None:
+        if progress is not None:
+            progress(state.rendered)
+
+    in_chunks(plan.n_fast * plan.n_slow, sweep, 1, done, per_pixel=plan.evaluations)
+
+
+def noise(
+    image: np.ndarray, roi: tuple[int, int, int, int], adc: float, seed: int, table: np.ndarray
+) -> tuple[np.ndarray, float, int]:
+    """Photon counts with the original's generator; see `nanobragg.kernels.noise.sweep`."""
+    random = _cref.ffi.new("nb_random *")
+    _cref.lib.nb_random_start(random, seed, int(table[32]), table[:32].tolist())
+    counts = np.zeros(image.shape, np.uint16)
+    photons = _cref.ffi.new("double *")
+    overloads = _cref.ffi.new("int64_t *")
+    _cref.lib.nb_noise(
+        random,
+        _cref.ffi.from_buffer("float *", image),
+        image.shape[1],
+        image.shape[0],
+        list(roi),
+        adc,
+        _cref.ffi.from_buffer("uint16_t *", counts, require_writable=True),
+        photons,
+        overloads,
+    )
+    return counts, photons[0], overloads[0]

@@ -1,0 +1,80 @@
+"""Cells rotated by spindle and mosaicity, made once per image, and the two serial habits of the original.
+
+Both habits depend on the order in which one thread walks the image; here they become tables, so that any
+number of threads in any order gives that same image.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.vectors import Vector, rotate_axis, rotate_matrix, unit
+
+
+def rotated_by_phi(plan: RenderPlan, phi: float) -> tuple[Vector, Vector, Vector]:
+    """The three cell vectors turned by ``phi`` radians about the spindle."""
+    a, b, c = (tuple(v) for v in plan.cell.reshape(3, 3).tolist())
+    return tuple(rotate_axis(v, plan.spindle, phi) for v in (a, b, c))  # type: ignore[return-value]
+
+
+def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
+    """Cell vectors per phi step, in the first visit of the run and in every later one.
+
+    A step at phi = 0 exactly keeps the vectors of the non-zero step before it (Q01): of an earlier step of the
+    same visit, else of the last non-zero step of the visit before, else the unrotated cell.
+    """
+    unrotated = tuple(tuple(v) for v in plan.cell.reshape(3, 3).tolist())
+    phis = [plan.phi0 + plan.phi_step * float(i) for i in range(plan.phi_steps)]
+
+    def one_visit(held):
+        cells = []
+        for phi in phis:
+            if phi != 0.0:
+                held = rotated_by_phi(plan, phi)
+            cells.append(held)
+        return cells
+
+    first = one_visit(unrotated)
+    return first, one_visit(first[-1]) if first else []
+
+
+def with_domains(plan: RenderPlan, per_phi: list) -> np.ndarray:
+    """Each orientation in each mosaic domain, (phi steps, domains, 9) metres."""
+    cells = np.empty((len(per_phi), plan.domains, 9))
+    if plan.mosaic_spread > 0.0:
+        rotations = [tuple(u) for u in plan.mosaic_rotations.tolist()]
+        for i, vectors in enumerate(per_phi):
+            for m, u in enumerate(rotations):
+                cells[i, m] = [x for v in vectors for x in rotate_matrix(v, u)]
+    else:
+        cells[:] = np.array(per_phi, dtype=float).reshape(-1, 1, 9)
+    return cells
+
+
+class PolarAxes(NamedTuple):
+    """The polarization axis after 0, 1, 2 ... normalisations: ``axes`` (n, 3), then periodic from ``start`` on (Q17)."""
+
+    axes: np.ndarray
+    start: int
+    period: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether one normalisation is as good as many, so that calls need not be counted."""
+        return self.start <= 1 and self.period == 1
+
+
+def polar_axes(axis: Vector, most_calls: int) -> PolarAxes:
+    """Normalise again and again until the vector repeats bit by bit, or as often as a run can ask for."""
+    axes = [axis]
+    seen = {axis: 0}
+    while len(axes) <= max(most_calls, 2):
+        following = unit(axes[-1])
+        if following in seen and seen[following] > 0:
+            return PolarAxes(np.array(axes), seen[following], len(axes) - seen[following])
+        seen[following] = len(axes)
+        axes.append(following)
+    return PolarAxes(np.array(axes), len(axes) - 1, 1)

@@ -1,0 +1,115 @@
+"""The original's uniform generator and the rotations drawn from it, in plain Python.
+
+All streams share one table (iy and 32 entries), each owns a seed; `kernels.noise` compiles the same `uniform`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from nanobragg.kernels.vectors import magnitude, unit
+
+FULL_SPHERE = 90.0  # meant as degrees, used by the original as radians (Q44)
+
+
+def new_table() -> np.ndarray:
+    """The state shared by all streams before anything was drawn: 32 entries, then iy; int64."""
+    return np.zeros(33, np.int64)
+
+
+def uniform(seed, table):
+    """A deviate in (0, 1) as float32, and the stream's next seed; changes ``table``.
+
+    Minimal standard generator with a shuffle table (Park and Miller; Bays and Durham). A seed <= 0 fills the table
+    anew; a positive one goes on with the table another stream left.
+    """
+    if seed <= 0 or table[32] == 0:
+        seed = 1 if -seed < 1 else -seed
+        for j in range(39, -1, -1):
+            k = seed // 127773
+            seed = 16807 * (seed - k * 127773) - 2836 * k
+            if seed < 0:
+                seed += 2147483647
+            if j < 32:
+                table[j] = seed
+        table[32] = table[0]
+    k = seed // 127773
+    seed = 16807 * (seed - k * 127773) - 2836 * k
+    if seed < 0:
+        seed += 2147483647
+    j = table[32] // 67108864
+    table[32] = table[j]
+    table[j] = seed
+    deviate = np.float32((1.0 / 2147483647.0) * table[32])
+    if np.float64(deviate) > 1.0 - 1.2e-7:
+        deviate = np.float32(1.0 - 1.2e-7)
+    return deviate, seed
+
+
+@functools.lru_cache(maxsize=1)
+def _powf() -> Callable[[float, float], float]:
+    """The C library's binary32 power: array libraries have their own, which differs in the last place."""
+    for name in ("libm.so.6", ctypes.util.find_library("m")):
+        try:
+            powf = ctypes.CDLL(name).powf
+        except (OSError, AttributeError):
+            continue
+        powf.argtypes, powf.restype = [ctypes.c_float, ctypes.c_float], ctypes.c_float
+        return powf
+    return math.pow
+
+
+def cap_rotation(cap: np.float32, seed: int, table: np.ndarray) -> tuple[tuple[float, ...], int]:
+    """A random rotation by up to ``cap`` radians (float32), row by row, and the next seed (Q45)."""
+    r = []
+    for _ in range(3):
+        deviate, seed = uniform(seed, table)
+        r.append(2.0 * float(deviate) - 1.0)
+    r1, r2, r3 = r
+    xy = math.sqrt(1.0 - r2 * r2)
+    power = np.float32(_powf()(float(np.float32(1.0 - r3 * r3)), float(np.float32(1.0 / 3.0))))
+    angle = float(np.float32(cap) * power)
+    v1, v2, v3 = xy * math.sin(math.pi * r1), xy * math.cos(math.pi * r1), r2
+    c, s = math.cos(angle), math.sin(angle)
+    t = 1.0 - c
+    t6 = t * v1
+    t7, t9, t11, t12, t19, t20 = t6 * v2, s * v3, t6 * v3, s * v2, t * v2 * v3, s * v1
+    rotation = (
+        c + t * (v1 * v1), t7 - t9, t11 + t12,
+        t7 + t9, c + t * (v2 * v2), t19 - t20,
+        t11 - t12, t19 + t20, c + t * (v3 * v3),
+    )  # fmt: skip
+    return rotation, int(seed)
+
+
+def mosaic_rotations(spread: float, domains: int, seed: int, table: np.ndarray) -> tuple[np.ndarray, int]:
+    """Rotations of the mosaic domains, (domains, 9), the first the identity (Q47), and the next seed."""
+    rotations = np.empty((domains, 9))
+    cap = np.float32(spread)
+    for m in range(domains):
+        rotations[m], seed = cap_rotation(cap, seed, table)
+    rotations[:1] = (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    return rotations, seed
+
+
+def random_misset(seed: int, table: np.ndarray) -> tuple[tuple[float, float, float], int]:
+    """Misset angles about x, y, z (radians) of a random orientation, and the next seed."""
+    rotation, seed = cap_rotation(np.float32(FULL_SPHERE), seed, table)
+    rows = [rotation[0:3], rotation[3:6], rotation[6:9]]
+    x, y, z = (_unit_twice(row) for row in rows)
+    if z[0] * z[0] < 1.0:
+        angles = (math.atan2(z[1], z[2]), math.atan2(-z[0], math.sqrt(z[1] * z[1] + z[2] * z[2])), math.atan2(y[0], x[0]))
+    else:
+        angles = (4.0 * math.atan2(1.0, 1.0), 2.0 * math.atan2(1.0, 1.0), math.atan2(x[1], -y[1]))
+    return angles, seed
+
+
+def _unit_twice(row):
+    """The original divides twice by the length; the second time still changes last bits."""
+    return unit(unit(row)) if magnitude(row) > 0.0 else row

@@ -1,0 +1,289 @@
+"""The exact loops on the CPU: bit for bit the original, any number of threads, any order of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nanobragg.kernels import physics
+from nanobragg.kernels.compile import kernel, scalar
+from nanobragg.kernels.interpolation import tricubic
+from nanobragg.kernels.orientation import PolarAxes, cells_per_phi, polar_axes, with_domains
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.threads import in_chunks
+
+NEVER = np.iinfo(np.int64).max
+
+
+@scalar
+def position(plan, fast, slow, depth):
+    """Point of the detector as this plan has it, metres from the sample."""
+    flat = physics.flat_position(fast, slow, depth, plan.fdet, plan.sdet, plan.odet, plan.pix0)
+    if plan.curved:
+        return physics.curved_position(flat, plan.distance, plan.beam, plan.fdet, plan.sdet)
+    return flat
+
+
+@scalar
+def pixel_solid_angle(plan, airpath):
+    """Steradians of a pixel as this plan has it; a point pixel's are per square metre (Q19)."""
+    if plan.point_pixel:
+        return 1.0 / airpath / airpath
+    return physics.solid_angle(plan.pixel_size, airpath, plan.close_distance)
+
+
+@scalar
+def structure_factor(plan, hkl, node, interpolate):
+    """F_cell, and whether interpolation is still on afterwards: one index out of range ends it (Q02)."""
+    if interpolate and physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range):
+        return tricubic(plan.table, hkl, plan.hkl_min), True
+    return physics.table_factor(node, plan.hkl_min, plan.hkl_max, plan.n_hkl, plan.table, plan.default_F), False
+
+
+@scalar
+def visit(plan, cells, q, capture, polar, omega, total, interpolate):
+    """All phi steps and domains of one scattering vector, added to ``total``."""
+    for i in range(cells.shape[0]):
+        for m in range(cells.shape[1]):
+            cell = cells[i, m]
+            hkl = (
+                cell[0] * q[0] + cell[1] * q[1] + cell[2] * q[2],
+                cell[3] * q[0] + cell[4] * q[1] + cell[5] * q[2],
+                cell[6] * q[0] + cell[7] * q[1] + cell[8] * q[2],
+            )
+            node = (physics.nearest(hkl[0]), physics.nearest(hkl[1]), physics.nearest(hkl[2]))
+            f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
+            if f_latt == 0.0 and not plan.water:
+                continue
+            f_cell, interpolate = structure_factor(plan, hkl, node, interpolate)
+            total += f_cell * f_cell * f_latt * f_latt
+            if plan.oversample_thick:
+                total *= capture
+            if plan.oversample_polar:
+                total *= polar
+            if plan.oversample_omega:
+                total *= omega
+    return total, interpolate
+
+
+@scalar
+def cut_by_resolution(plan, q):
+    """Whether ``-dmin`` drops this scattering vector."""
+    stol = 0.5 * physics.magnitude(q)
+    return plan.dmin > 0.0 and stol > 0.0 and plan.dmin > 0.5 / stol
+
+
+@scalar
+def axis_of_call(axes, call):
+    """Polarization axis that call number ``call`` of the run works with."""
+    table, start, period = axes
+    if call >= len(table):
+        call = start + (call - start) % period
+    return (table[call, 0], table[call, 1], table[call, 2])
+
+
+@scalar
+def pixel(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
+    """Photons of one pixel.
+
+    Returns the photons, the solid angles added up, the number of polarization calls of the run so far, whether
+    interpolation is still on, and whether any source passed the resolution cut. The first visit uses
+    ``first_cells``, all later ones ``cells``.
+    """
+    total = plan.background
+    polar = 1.0 if plan.nopolar else 0.0
+    omega = 0.0
+    omega_sum = 0.0
+    capture = 0.0
+    visited = False
+    sub = plan.pixel_size / plan.oversample
+    for layer in range(plan.layers):
+        capture = 1.0 if plan.thickness == 0.0 else 0.0
+        for sub_s in range(plan.oversample):
+            for sub_f in range(plan.oversample):
+                f_pos = sub * (fast * plan.oversample + sub_f) + sub / 2.0
+                s_pos = sub * (slow * plan.oversample + sub_s) + sub / 2.0
+                point = position(plan, f_pos, s_pos, layer * plan.layer_step)
+                airpath = physics.magnitude(point)
+                d = physics.unit(point)
+                if omega == 0.0 or plan.oversample_omega:
+                    omega = pixel_solid_angle(plan, airpath)
+                omega_sum += omega
+                if capture == 0.0 or plan.oversample_thick:
+                    capture = physics.capture_fraction(
+                        float(layer), plan.layer_step, plan.mu, physics.dot(d, plan.odet)
+                    )
+                for j in range(len(plan.sources)):
+                    incident = (-plan.sources[j, 0], -plan.sources[j, 1], -plan.sources[j, 2])
+                    q = physics.scattering_vector(d, incident, plan.sources[j, 3])
+                    if cut_by_resolution(plan, q):
+                        continue
+                    if polar == 0.0 or plan.oversample_polar:
+                        calls += 1
+                        # the original normalises d in place, so that later sources see it changed (Q17)
+                        d = physics.unit(d)
+                        polar = physics.polarization_factor(
+                            plan.kahn, physics.unit(incident), d, axis_of_call(axes, calls)
+                        )
+                    turned = cells if visited else first_cells
+                    visited = True
+                    total, interpolate = visit(plan, turned, q, capture, polar, omega, total, interpolate)
+    photons = plan.r_e_sqr * plan.fluence * total / plan.steps
+    if not plan.oversample_thick:
+        photons *= capture
+    if not plan.oversample_polar:
+        photons *= polar
+    if not plan.oversample_omega:
+        photons *= omega
+    return photons, omega_sum, calls, interpolate, visited
+
+
+@kernel
+def render_pixels(plan, first_cells, cells, axes, pixels, calls_before, interpolate, image, omega_sum, calls):
+    """Render the listed pixels; returns the lowest raster index at which interpolation went off, or `NEVER`.
+
+    ``calls_before`` holds the polarization calls made before each pixel, or is empty; ``calls``, if not empty,
+    takes the calls of each.
+    """
+    switched_at = NEVER
+    for i in range(len(pixels)):
+        index = pixels[i]
+        before = calls_before[i] if len(calls_before) else 0
+        photons, omegas, after, still_on, _ = pixel(
+            plan, first_cells, cells, axes, index % plan.n_fast, index // plan.n_fast, before, interpolate
+        )
+        image[index] = np.float32(0.0 + photons)
+        omega_sum[index] = omegas
+        if len(calls):
+            calls[i] = after - before
+        if interpolate and not still_on:
+            switched_at = min(switched_at, index)
+    return switched_at
+
+
+@kernel
+def first_visited(plan, first_cells, cells, axes, pixels):
+    """Position in ``pixels`` of the first one that a source reaches past the resolution cut, or their number."""
+    for i in range(len(pixels)):
+        index = pixels[i]
+        if pixel(plan, first_cells, cells, axes, index % plan.n_fast, index // plan.n_fast, 0, False)[4]:
+            return i
+    return len(pixels)
+
+
+class _Run:
+    """One image under way: its tables, its outputs, and calls of the kernel over lists of pixels."""
+
+    def __init__(self, plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray):
+        self.plan = plan
+        self.image, self.omega_sum = image.reshape(-1), omega_sum.reshape(-1)
+        first, later = cells_per_phi(plan)
+        self.cells = with_domains(plan, later)
+        self.first_cells = self.cells if first == later else with_domains(plan, first)
+        per_pixel = plan.layers * plan.oversample**2 * len(plan.sources) if plan.oversample_polar else 1
+        self.axes = polar_axes(plan.polar_axis, per_pixel * plan.n_fast * plan.n_slow if plan.kahn != 0.0 else 1)
+
+    def render(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_cells=None) -> int:
+        """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
+        first_cells = self.cells if first_cells is None else first_cells
+        return render_pixels(
+            self.plan, first_cells, self.cells, self.axes, pixels, calls_before, interpolate,
+            self.image, self.omega_sum, np.empty(0, np.int64),
+        )  # fmt: skip
+
+    def calls_before(self, pixels: np.ndarray) -> np.ndarray:
+        """Polarization calls before each pixel in raster order; empty where their number does not matter.
+
+        The calls of a pixel do not depend on phi steps and domains, so a plan without phi steps counts them.
+        """
+        before = np.zeros(0 if self.axes.settled or self.plan.kahn == 0.0 else len(pixels), np.int64)
+        calls = np.empty_like(before)
+        counting = self.plan._replace(phi_steps=0)
+        nothing = np.empty((0, 1, 9))
+        while len(before):  # a factor of exactly 0 is asked for again, so the count itself can depend on the axis
+            render_pixels(
+                counting, nothing, nothing, self.axes, pixels, before, False, self.image, self.omega_sum, calls
+            )
+            counted = np.concatenate(([0], np.cumsum(calls)[:-1]))
+            if np.array_equal(counted, before):
+                break
+            before = counted
+        return before
+
+    def serial_head(self, pixels: np.ndarray, calls_before: np.ndarray) -> tuple[int, int]:
+        """Render the pixels up to the one whose first visit sees the true phi = 0 cell: how many, and the switch."""
+        if self.first_cells is self.cells or not len(pixels):
+            return 0, NEVER
+        nothing = np.empty((0, 1, 9))
+        found = first_visited(self.plan._replace(phi_steps=0), nothing, nothing, self.axes, pixels)
+        head = min(found + 1, len(pixels))
+        return head, self.render(pixels[:head], calls_before[:head], self.plan.interpolate, self.first_cells)
+
+
+def render(
+    plan: RenderPlan,
+    image: np.ndarray,
+    omega_sum: np.ndarray,
+    *,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+    shuffle: np.random.Generator | None = None,
+) -> None:
+    """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast), with strict numerics.
+
+    Parameters
+    ----------
+    plan
+        What to render.
+    image, omega_sum
+        Photons per pixel, and the solid angles of a pixel's sub-pixels and layers added up (steradians); zero on entry.
+    threads
+        How many threads share the pixels. The result does not depend on it.
+    progress
+        Called with the number of pixels rendered so far; an exception from it ends the run.
+    shuffle
+        Takes the pixels in a random order instead of raster order; the result does not depend on it either.
+    """
+    run = _Run(plan, image, omega_sum)
+    pixels = plan.rendered_pixels()
+    calls_before = run.calls_before(pixels)
+    head, switched = run.serial_head(pixels, calls_before)
+    done = _Counter(progress)
+    done(head)
+    pixels, calls_before = pixels[head:], calls_before[head:]
+    if shuffle is not None:
+        order = shuffle.permutation(len(pixels))
+        pixels, calls_before = pixels[order], calls_before[order] if len(calls_before) else calls_before
+    if plan.interpolate:
+        # Interpolation goes off for good at one pixel of the raster. Render as if it never did until a pixel says
+        # that it did; what comes after that pixel is rendered without, again where it was begun.
+        found = [switched]
+
+        def hopeful(part: slice) -> None:
+            if pixels[part].min() <= found[0]:
+                found[0] = min(found[0], run.render(pixels[part], calls_before[part], True))
+
+        in_chunks(len(pixels), hopeful, threads, done, per_pixel=plan.evaluations)
+        left = pixels > found[0]
+        pixels, calls_before = pixels[left], calls_before[left] if len(calls_before) else calls_before
+        done = _Counter(None)
+    in_chunks(
+        len(pixels),
+        lambda part: run.render(pixels[part], calls_before[part], False),
+        threads,
+        done,
+        per_pixel=plan.evaluations,
+    )
+
+
+class _Counter:
+    """Adds up rendered pixels for the progress callback."""
+
+    def __init__(self, progress: Callable[[int], None] | None):
+        self.total, self.progress = 0, progress
+
+    def __call__(self, count: int) -> None:
+        self.total += count
+        if self.progress is not None:
+            self.progress(self.total)

@@ -1,0 +1,8 @@
+"""``python -m nanobragg`` is the ``nanoBragg`` command."""
+
+import sys
+
+from nanobragg.cli.nanobragg import main
+
+if __name__ == "__main__":
+    sys.exit(main())
