@@ -174,7 +174,7 @@ def freeze(experiment: Experiment) -> RenderPlan:
         background=background(s, e.beam.fluence), water=s.water != 0.0,
         phi0=e.scan.phi0, phi_step=e.scan.step, phi_steps=e.scan.steps, spindle=e.scan.spindle,
         mosaic_spread=e.crystal.mosaic_spread, mosaic_rotations=_frozen(e.crystal.rotations),
-        cell=_frozen(np.ravel(e.crystal.real)), recip=_frozen(np.ravel(e.crystal.recip)),
+        cell=tuple(x for v in e.crystal.real for x in v), recip=tuple(x for v in e.crystal.recip for x in v),
         n_cells=e.crystal.n_cells, shape=SHAPES.index(e.crystal.shape), fudge=e.crystal.fudge,
         interpolate=e.interpolate, n_hkl=e.factors.n_hkl, default_F=e.factors.default_F,
         hkl_min=low, hkl_max=high,

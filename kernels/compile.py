@@ -1,41 +1,63 @@
-"""How kernels are compiled: the one place that decorates functions."""
+"""How kernels are compiled: the one place that decorates functions, and where their machine code is kept."""
 
+from __future__ import annotations
+
+import hashlib
 import os
 import pathlib
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
-PROJECT_CACHE = "NUMBA_CACHE_DIR"
+import numba
+
+HERE = pathlib.Path(__file__).resolve().parent
+# No fastmath: nothing is contracted or reordered. Division by zero gives infinity. No reference counts: kernels
+# allocate nothing, and counting references to the plan's arrays in every step doubles the time.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False}
 
 
-def _can_write(folder: pathlib.Path) -> bool:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return os.access(folder, os.W_OK)
+def _sources_digest() -> str:
+    """Identifies the code of all kernels: Numba itself looks only at the file of the outermost function."""
+    digest = hashlib.sha256()
+    for path in sorted(HERE.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
-def _choose_cache() -> None:
-    """Give Numba a folder for compiled code when neither the package's nor the user's can be written."""
-    beside = pathlib.Path(__file__).resolve().parent
+def _own_folder(path: pathlib.Path) -> bool:
+    """Make a folder that nobody else can write to; False where that cannot be had."""
     try:
-        home = pathlib.Path.home() / ".cache"
-    except RuntimeError:
-        home = beside
-    if PROJECT_CACHE not in os.environ and not _can_write(beside) and not _can_write(home):
-        os.environ[PROJECT_CACHE] = os.path.join(tempfile.gettempdir(), f"nanobragg-cache-{os.getuid()}")
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+    except (OSError, RuntimeError):
+        return False
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(path, os.W_OK)
 
 
-_choose_cache()
+def cache_folder() -> str:
+    """Where compiled kernels are kept: under NUMBA_CACHE_DIR, the user's cache, or the temporary folder; else nowhere."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    roots = [pathlib.Path(named) / "nanobragg"] if named else []
+    roots.append(pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "nanobragg")
+    roots.append(pathlib.Path(tempfile.gettempdir()) / f"nanobragg-{os.getuid()}")
+    digest = _sources_digest()
+    return next((str(root / digest) for root in roots if root.is_absolute() and _own_folder(root / digest)), "")
 
-import numba  # noqa: E402  (reads its settings when imported)
+
+FOLDER = cache_folder()
 
 
 def scalar(function: Callable[..., Any]) -> Any:
-    """Compile a function of one step: IEEE arithmetic as written, no contraction, division by zero gives infinity."""
-    return numba.njit(function, error_model="numpy", nogil=True)
+    """Compile a function of one step."""
+    return numba.njit(function, **OPTIONS)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a loop over pixels; releases the interpreter lock, and keeps the machine code on disk."""
-    return numba.njit(function, error_model="numpy", nogil=True, cache=True)
+    """Compile a loop over pixels; its machine code is kept on disk."""
+    elsewhere = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = FOLDER
+    try:
+        return numba.njit(function, cache=bool(FOLDER), **OPTIONS)
+    finally:
+        numba.config.CACHE_DIR = elsewhere

@@ -37,8 +37,6 @@ def c_plan(plan: RenderPlan) -> tuple[Any, list[Any]]:
             if value.size:
                 alive.append(_cref.ffi.from_buffer(ARRAYS[name], np.ascontiguousarray(value)))
                 setattr(struct, name, alive[-1])
-        elif isinstance(value, np.ndarray):
-            setattr(struct, name, value.ravel().tolist())
         else:
             setattr(struct, name, value)
     struct.n_sources = len(plan.sources)

@@ -14,10 +14,14 @@ from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import Vector, rotate_axis, rotate_matrix, unit
 
 
+def unrotated(plan: RenderPlan) -> tuple[Vector, Vector, Vector]:
+    """The three cell vectors at phi = 0."""
+    return plan.cell[0:3], plan.cell[3:6], plan.cell[6:9]  # type: ignore[return-value]
+
+
 def rotated_by_phi(plan: RenderPlan, phi: float) -> tuple[Vector, Vector, Vector]:
     """The three cell vectors turned by ``phi`` radians about the spindle."""
-    a, b, c = (tuple(v) for v in plan.cell.reshape(3, 3).tolist())
-    return tuple(rotate_axis(v, plan.spindle, phi) for v in (a, b, c))  # type: ignore[return-value]
+    return tuple(rotate_axis(v, plan.spindle, phi) for v in unrotated(plan))  # type: ignore[return-value]
 
 
 def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
@@ -26,7 +30,6 @@ def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
     A step at phi = 0 exactly keeps the vectors of the non-zero step before it (Q01): of an earlier step of the
     same visit, else of the last non-zero step of the visit before, else the unrotated cell.
     """
-    unrotated = tuple(tuple(v) for v in plan.cell.reshape(3, 3).tolist())
     phis = [plan.phi0 + plan.phi_step * float(i) for i in range(plan.phi_steps)]
 
     def one_visit(held):
@@ -37,7 +40,7 @@ def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
             cells.append(held)
         return cells
 
-    first = one_visit(unrotated)
+    first = one_visit(unrotated(plan))
     return first, one_visit(first[-1]) if first else []
 
 

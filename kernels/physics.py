@@ -164,7 +164,11 @@ def table_factor(node, hkl_min, hkl_max, n_hkl, table, default_F):
         and hkl_min[1] <= node[1] <= hkl_max[1]
         and hkl_min[2] <= node[2] <= hkl_max[2]
     ):
-        return table[int(node[0]) - hkl_min[0], int(node[1]) - hkl_min[1], int(node[2]) - hkl_min[2]]
+        return table[
+            np.uint64(int(node[0]) - hkl_min[0]),
+            np.uint64(int(node[1]) - hkl_min[1]),
+            np.uint64(int(node[2]) - hkl_min[2]),
+        ]  # unsigned: no test for negative indices
     return default_F
 
 

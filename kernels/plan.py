@@ -18,7 +18,7 @@ class RenderPlan(NamedTuple):
     Being a named tuple of numbers and contiguous arrays it travels to compiled kernels and other
     processes as it is. ``mask`` holds 0 for pixels that are not rendered, or is empty; ``sources`` is
     (n, 4): unit vector from the sample towards the source, and the wavelength; ``cell`` and ``recip``
-    are the three vectors at phi = 0, one after the other; ``table`` is (h, k, l) with its padding planes;
+    are the three vectors at phi = 0, one after the other, nine numbers; ``table`` is (h, k, l) with its padding planes;
     ``steps`` is what the sum is divided by; ``background`` is what each pixel's sum starts from.
     """
 
@@ -59,8 +59,8 @@ class RenderPlan(NamedTuple):
     spindle: Vector
     mosaic_spread: float
     mosaic_rotations: np.ndarray
-    cell: np.ndarray
-    recip: np.ndarray
+    cell: tuple[float, ...]
+    recip: tuple[float, ...]
     n_cells: Vector
     shape: int
     fudge: float

@@ -10,7 +10,7 @@ from nanobragg.kernels import physics
 from nanobragg.kernels.compile import kernel, scalar
 from nanobragg.kernels.interpolation import tricubic
 from nanobragg.kernels.orientation import PolarAxes, cells_per_phi, polar_axes, with_domains
-from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.plan import SQUARE, RenderPlan
 from nanobragg.kernels.threads import in_chunks
 
 NEVER = np.iinfo(np.int64).max
@@ -44,19 +44,28 @@ def structure_factor(plan, hkl, node, interpolate):
 @scalar
 def visit(plan, cells, q, capture, polar, omega, total, interpolate):
     """All phi steps and domains of one scattering vector, added to ``total``."""
+    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+    # A square lattice factor is never 0, so F_cell can be looked at first: where it is 0, nothing is added. Where
+    # running products change the sum with every evaluation, that matters too.
+    amplitude_first = plan.shape == SQUARE and not products
+    f_latt = 0.0
     for i in range(cells.shape[0]):
         for m in range(cells.shape[1]):
-            cell = cells[i, m]
             hkl = (
-                cell[0] * q[0] + cell[1] * q[1] + cell[2] * q[2],
-                cell[3] * q[0] + cell[4] * q[1] + cell[5] * q[2],
-                cell[6] * q[0] + cell[7] * q[1] + cell[8] * q[2],
+                cells[i, m, 0] * q[0] + cells[i, m, 1] * q[1] + cells[i, m, 2] * q[2],
+                cells[i, m, 3] * q[0] + cells[i, m, 4] * q[1] + cells[i, m, 5] * q[2],
+                cells[i, m, 6] * q[0] + cells[i, m, 7] * q[1] + cells[i, m, 8] * q[2],
             )
             node = (physics.nearest(hkl[0]), physics.nearest(hkl[1]), physics.nearest(hkl[2]))
-            f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
-            if f_latt == 0.0 and not plan.water:
-                continue
+            if not amplitude_first:
+                f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
+                if f_latt == 0.0 and not plan.water:
+                    continue
             f_cell, interpolate = structure_factor(plan, hkl, node, interpolate)
+            if amplitude_first:
+                if f_cell == 0.0:
+                    continue
+                f_latt = physics.square_lattice(hkl, plan.n_cells)
             total += f_cell * f_cell * f_latt * f_latt
             if plan.oversample_thick:
                 total *= capture
@@ -84,12 +93,13 @@ def axis_of_call(axes, call):
 
 
 @scalar
-def pixel(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
-    """Photons of one pixel.
+def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
+    """Everything a pixel adds up.
 
-    Returns the photons, the solid angles added up, the number of polarization calls of the run so far, whether
-    interpolation is still on, and whether any source passed the resolution cut. The first visit uses
-    ``first_cells``, all later ones ``cells``.
+    Returns the sum over all evaluations; the capture fraction, polarization and solid angle that its end is scaled
+    with; the solid angles added up; the number of polarization calls of the run so far; whether interpolation is
+    still on; and whether any source passed the resolution cut. The first visit uses ``first_cells``, all later ones
+    ``cells``.
     """
     total = plan.background
     polar = 1.0 if plan.nopolar else 0.0
@@ -111,9 +121,8 @@ def pixel(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
                     omega = pixel_solid_angle(plan, airpath)
                 omega_sum += omega
                 if capture == 0.0 or plan.oversample_thick:
-                    capture = physics.capture_fraction(
-                        float(layer), plan.layer_step, plan.mu, physics.dot(d, plan.odet)
-                    )
+                    parallax = physics.dot(d, plan.odet)
+                    capture = physics.capture_fraction(float(layer), plan.layer_step, plan.mu, parallax)
                 for j in range(len(plan.sources)):
                     incident = (-plan.sources[j, 0], -plan.sources[j, 1], -plan.sources[j, 2])
                     q = physics.scattering_vector(d, incident, plan.sources[j, 3])
@@ -123,20 +132,25 @@ def pixel(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
                         calls += 1
                         # the original normalises d in place, so that later sources see it changed (Q17)
                         d = physics.unit(d)
-                        polar = physics.polarization_factor(
-                            plan.kahn, physics.unit(incident), d, axis_of_call(axes, calls)
-                        )
+                        axis = axis_of_call(axes, calls)
+                        polar = physics.polarization_factor(plan.kahn, physics.unit(incident), d, axis)
                     turned = cells if visited else first_cells
                     visited = True
                     total, interpolate = visit(plan, turned, q, capture, polar, omega, total, interpolate)
-    photons = plan.r_e_sqr * plan.fluence * total / plan.steps
+    return total, capture, polar, omega, omega_sum, calls, interpolate, visited
+
+
+@scalar
+def photons(plan, total, capture, polar, omega):
+    """Photons of a pixel from its sum: what the loops have not multiplied yet comes last."""
+    scaled = plan.r_e_sqr * plan.fluence * total / plan.steps
     if not plan.oversample_thick:
-        photons *= capture
+        scaled *= capture
     if not plan.oversample_polar:
-        photons *= polar
+        scaled *= polar
     if not plan.oversample_omega:
-        photons *= omega
-    return photons, omega_sum, calls, interpolate, visited
+        scaled *= omega
+    return scaled
 
 
 @kernel
@@ -150,10 +164,10 @@ def render_pixels(plan, first_cells, cells, axes, pixels, calls_before, interpol
     for i in range(len(pixels)):
         index = pixels[i]
         before = calls_before[i] if len(calls_before) else 0
-        photons, omegas, after, still_on, _ = pixel(
+        total, capture, polar, omega, omegas, after, still_on, _ = pixel_sum(
             plan, first_cells, cells, axes, index % plan.n_fast, index // plan.n_fast, before, interpolate
         )
-        image[index] = np.float32(0.0 + photons)
+        image[index] = np.float32(0.0 + photons(plan, total, capture, polar, omega))
         omega_sum[index] = omegas
         if len(calls):
             calls[i] = after - before
@@ -167,7 +181,7 @@ def first_visited(plan, first_cells, cells, axes, pixels):
     """Position in ``pixels`` of the first one that a source reaches past the resolution cut, or their number."""
     for i in range(len(pixels)):
         index = pixels[i]
-        if pixel(plan, first_cells, cells, axes, index % plan.n_fast, index // plan.n_fast, 0, False)[4]:
+        if pixel_sum(plan, first_cells, cells, axes, index % plan.n_fast, index // plan.n_fast, 0, False)[7]:
             return i
     return len(pixels)
 
