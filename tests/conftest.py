@@ -1,0 +1,21 @@
+"""What is required must be there: with NANOBRAGG_REQUIRE=cref a missing C reference fails, it does not skip."""
+
+import pytest
+
+from tests import support
+
+
+def pytest_report_header():
+    shared = "found" if support.SHARED.exists() else "absent (the lysozyme cases are left out)"
+    libm = "the recorded one" if support.libm_is_the_recorded_one() else "another: figures are compared to 1e-12"
+    cref = "built" if support.cref_is_there() else "absent"
+    return [f"C reference: {cref}; shared folder: {shared}; C library: {libm}; {len(support.CASES)} golden cases"]
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("cref") and not support.cref_is_there():
+        if "cref" in support.REQUIRED:
+            pytest.fail("the C reference is required (NANOBRAGG_REQUIRE=cref) and was not built")
+        pytest.skip("the C reference was not built")
+    if item.get_closest_marker("shared") and not support.SHARED.exists():
+        pytest.skip("there is no shared folder beside the checkout")
