@@ -272,14 +272,14 @@ def render(
     if plan.interpolate:
         # Interpolation goes off for good at one pixel of the raster. Render as if it never did until a pixel says
         # that it did; what comes after that pixel is rendered without, again where it was begun.
-        found = [switched]
+        switches = [switched]  # appended to by all threads
 
         def hopeful(part: slice) -> None:
-            if pixels[part].min() <= found[0]:
-                found[0] = min(found[0], run.render(pixels[part], calls_before[part], True))
+            if pixels[part].min() <= min(switches):
+                switches.append(run.render(pixels[part], calls_before[part], True))
 
         in_chunks(len(pixels), hopeful, threads, done, per_pixel=plan.evaluations)
-        left = pixels > found[0]
+        left = pixels > min(switches)
         pixels, calls_before = pixels[left], calls_before[left] if len(calls_before) else calls_before
         done = _Counter(None)
     in_chunks(

@@ -26,7 +26,7 @@ def test_strict_is_the_c_reference(case, tmp_path):
 TRICLINIC = "-mat {in}/triclinic.mat -hkl {in}/triclinic.hkl -lambda 0.9768 -distance 100 -pixel 0.4 -detpixels 40 -N 5 "
 SMALL = "-cell 20 21 22 90 95 100 -misset 11 22 33 -hkl {in}/small_cell.hkl -lambda 1.2 -distance 70 -pixel 0.5 -N 2 "
 SERIAL_HABITS = {
-    "first visit after the resolution cut": TRICLINIC + "-oversample 2 -osc 2 -phisteps 3 -hdivrange 3 -hdivsteps 2 -dmin 6",
+    "first visit after the resolution cut": TRICLINIC + "-oversample 2 -osc 2 -phisteps 3 -hdivrange 3 -hdivsteps 2 -dmin 10",
     "phi = 0 in the middle": TRICLINIC + "-oversample 1 -phi -1 -osc 2 -phistep 0.5 -phisteps 4 -mosaic 0.5 -mosaic_domains 3",
     "all pixels cut": TRICLINIC + "-oversample 1 -osc 2 -phisteps 2 -dmin 5000",
     "nothing in the roi": TRICLINIC + "-oversample 1 -osc 2 -phisteps 2 -roi 50 60 50 60",
@@ -38,7 +38,7 @@ SERIAL_HABITS = {
     "axis that settles late": TRICLINIC + "-oversample 2 -polar 0.9 -polar_vector 1.917 1.88 0.019 -hdivrange 2 -hdivsteps 2",
     "axis that alternates": TRICLINIC + "-oversample 1 -polar 0.9 -polar_vector -1.251 0.171 -0.896 -osc 1 -phisteps 2",
     "axis with products": TRICLINIC
-    + "-oversample 2 -polar 0.9 -polar_vector 1.917 1.88 0.019 -oversample_polar -dmin 4 -hdivrange 2 -hdivsteps 3",
+    + "-oversample 2 -polar 0.9 -polar_vector 1.917 1.88 0.019 -oversample_polar -dmin 10 -hdivrange 2 -hdivsteps 3",
     "points of 0 divergence": TRICLINIC + "-oversample 1 -hdivrange 0 -vdivrange 2 -vdivsteps 3 -dispersion 1",
     "curved, thick and away": TRICLINIC + "-oversample 2 -curved_det -detector_thick 300 -detector_thicksteps 3 -distance -90",
     "one cell": TRICLINIC + "-N 1 -nointerpolate -water 3 -oversample_omega -oversample 2",

@@ -1,0 +1,79 @@
+"""An original that the user has: a program (``NB_C_BIN``) or a shared library of it (``NB_C_LIB``), run for comparison.
+
+A library is one that exports the program's ``main`` (or ``nanoBragg_main``), for instance the original compiled with
+``-shared -fPIC``. It runs in a process of its own: it keeps static state and may end its process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from cffi import FFI
+
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.files.reading import reason
+
+PROGRAM, LIBRARY = "NB_C_BIN", "NB_C_LIB"
+ENTRIES = ("nanoBragg_main", "main")
+
+
+def command(environment: Mapping[str, str] = os.environ) -> list[str] | None:
+    """The command that runs the user's original, or ``None`` if neither variable is set."""
+    if program := environment.get(PROGRAM):
+        return [program]
+    if library := environment.get(LIBRARY):
+        return [sys.executable, "-m", "nanobragg.engine.original", library]
+    return None
+
+
+def run(
+    original: Sequence[str], arguments: Sequence[str], folder: str | os.PathLike, timeout: float | None = None
+) -> subprocess.CompletedProcess:
+    """Run an original in ``folder`` with the given arguments.
+
+    Raises
+    ------
+    BadInput
+        If it cannot be started at all; its exit status is for the caller to look at.
+    """
+    try:
+        return subprocess.run(
+            [*original, *arguments], cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout
+        )
+    except OSError as error:
+        raise BadInput(f"{original[0]}: {reason(error)}") from None
+
+
+def call_library(path: str, arguments: Sequence[str]) -> int:
+    """Load a shared library and call its ``main``; returns what that returns."""
+    ffi = FFI()
+    ffi.cdef("\n".join(f"int {name}(int argc, char **argv);" for name in ENTRIES))
+    try:
+        library = ffi.dlopen(os.path.abspath(path))
+    except OSError as error:
+        raise BadInput(f"{LIBRARY} {path}: {error}") from None
+    words = [ffi.new("char[]", os.fsencode(word)) for word in ("nanoBragg", *arguments)]
+    argv = ffi.new("char *[]", [*words, ffi.NULL])
+    for name in ENTRIES:
+        try:
+            entry = getattr(library, name)
+        except AttributeError:
+            continue
+        return int(entry(len(words), argv))
+    raise BadInput(f"{LIBRARY} {path}: exports none of {', '.join(ENTRIES)}")
+
+
+def main() -> int:
+    """Called in the process of its own."""
+    try:
+        return call_library(sys.argv[1], sys.argv[2:])
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
