@@ -17,6 +17,7 @@ from nanobragg.engine.settings import Settings
 
 NO_TABLE = 9
 MOST_TABLE_BYTES = 2**34
+LARGEST_INDEX = 2.0**31
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,14 +58,17 @@ def from_reflections(reflections: Reflections, default_F: float, name: str) -> S
     """Fill the box: ``default_F`` first, but not in the last plane each way; later duplicates win (Q57)."""
     if not reflections.count:
         raise BadInput(f"{name}: does not begin with four numbers (h k l F)", NO_TABLE)
-    _check_box(name)(reflections.bounds)
+    if not (np.abs(reflections.bounds) < LARGEST_INDEX).all():
+        raise BadInput(f"{name}: an index is not a number or does not fit 32 bits", NO_TABLE)
+    bounds = reflections.bounds.astype(np.int64)
+    _check_box(name)(bounds)
     _check_finite(reflections.amplitudes, name)
-    table = np.zeros(table_shape(reflections.bounds))
+    table = np.zeros(table_shape(bounds))
     if default_F != 0.0:
         table[:-1, :-1, :-1] = default_F
-    h, k, length = (reflections.indices - reflections.bounds[:, 0]).T
+    h, k, length = (reflections.indices - bounds[:, 0]).T
     table[h, k, length] = reflections.amplitudes
-    return StructureFactors(table, reflections.bounds, reflections.count, default_F, "hkl")
+    return StructureFactors(table, bounds, reflections.count, default_F, "hkl")
 
 
 def read_hkl(path: str, default_F: float, warn: Callable[[str], None]) -> StructureFactors:

@@ -88,7 +88,7 @@ def test_mosaic_rotation():
     ]  # fmt: skip
     np.testing.assert_allclose(rotations[1], expected, rtol=0 if libm_is_the_recorded_one() else 1e-14)
     assert np.array_equal(rotations[0].reshape(3, 3), np.eye(3))
-    assert seed == 1090686778
+    assert seed == 16807 * 1148745444 % 2147483647  # one step on from the fifth draw, which UNIFORM holds
 
 
 def test_rotations_are_rotations():

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanobragg.engine.c_numbers import LOWEST_INT
 from nanobragg.engine.files.reading import SCAN_INTEGER, scan_real
 
 SPACES = np.zeros(256, bool)
@@ -21,7 +20,7 @@ PLAIN[list(b"0123456789")] = True
 
 
 class Reflections(NamedTuple):
-    """What a file holds: ``bounds`` (3, 2) of all quadruples of numbers, their ``count``, and the usable ones.
+    """What a file holds: ``bounds`` (3, 2), whole reals, of all quadruples of numbers, their ``count``, and the usable ones.
 
     ``indices`` (n, 3) and ``amplitudes`` (n,) end before the first quadruple whose indices are not written as
     integers; ``count`` and ``bounds`` do not (Q54).
@@ -47,8 +46,6 @@ def _reflections(quadruples: np.ndarray, usable: int) -> Reflections:
     whole = np.trunc(hkl)
     bounds = np.stack([whole.min(axis=0), whole.max(axis=0)], axis=1) if len(hkl) else np.zeros((3, 2))
     with np.errstate(invalid="ignore"):
-        fits = np.abs(bounds) < 2.0**31
-        bounds = np.where(fits, bounds, LOWEST_INT).astype(np.int64)
         indices = hkl[:usable].astype(np.int64)
     return Reflections(
         len(quadruples), bounds, indices, quadruples[:usable, 3].copy(), bool((hkl == np.ceil(hkl - 0.4)).all())

@@ -24,10 +24,10 @@ def _is_special(path: str) -> bool:
 
 def check_writable(path: str, what: str) -> None:
     """Raise `BadInput` (status 9, as the original) when ``path`` cannot be created, before any work is done."""
+    if not path or "\0" in path:
+        raise BadInput(f"{what}: {path!r} is no file name", CANNOT_CREATE)
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    if not path:
-        raise BadInput(f"{what}: the file name is empty", CANNOT_CREATE)
     if os.path.isdir(target):
         raise BadInput(f"{what} {path}: is a folder", CANNOT_CREATE)
     if _is_special(target):
