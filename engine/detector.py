@@ -17,6 +17,7 @@ from nanobragg.engine.settings import Settings
 from nanobragg.kernels.vectors import Vector, dot, rotate_axis
 
 MOST_PIXELS = 2**31 - 1
+LARGEST_PIXEL = 1e50  # metres; its square must not overflow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +70,8 @@ class Detector:
 
 def size(settings: Settings) -> tuple[float, float, int, int]:
     """Size in metres (fast, slow) and pixel counts; the sizes are not rounded to whole pixels."""
-    if not settings.pixel > 0.0:
-        raise BadInput(f"-pixel: the pixel size must be greater than 0, not {settings.pixel * 1000.0:g} mm")
+    if not 0.0 < settings.pixel < LARGEST_PIXEL:
+        raise BadInput(f"-pixel: {settings.pixel * 1000.0:g} mm is no size for a pixel")
     det_f = settings.pixel * settings.n_f if settings.n_f else settings.det_f
     det_s = settings.pixel * settings.n_s if settings.n_s else settings.det_s
     n_fast = to_int32(ceil(det_f / settings.pixel - 0.5))

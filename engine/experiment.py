@@ -29,7 +29,9 @@ AVOGADRO = 6.02214179e23
 WATER_F, WATER_WEIGHT = 2.57, 18.0
 MISSING_FILE = 9
 MOST_DOMAINS = 10_000_000
+LARGEST_SPREAD = 1e9  # radians; the generator works in binary32
 MOST_STEPS = 2**31 - 1
+GEOMETRY = ("pix0", "fdet", "sdet", "odet", "distance", "close_distance", "sources", "phi0", "phi_step", "n_cells", "mu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +118,8 @@ def experiment(settings: Settings, mask: np.ndarray | None, warn: Callable[[str]
     rotation = scan(settings, axes)
     if sampling.mosaic(settings.domains, settings.mosaic).domains > MOST_DOMAINS:
         raise BadInput(f"-mosaic_domains {settings.domains}: more than {MOST_DOMAINS}")
+    if settings.mosaic > LARGEST_SPREAD:
+        raise BadInput(f"-mosaic: a spread of {settings.mosaic:g} radians")
     matrix = None
     if settings.mat_file is not None:
         matrix = read_matrix(settings.mat_file, settings.user_cell, warn)
@@ -161,7 +165,7 @@ def freeze(experiment: Experiment) -> RenderPlan:
     """The plan of one image: numbers and read-only arrays."""
     e, s, d = experiment, experiment.settings, experiment.detector
     low, high = (tuple(int(x) for x in e.factors.bounds[:, k]) for k in (0, 1))
-    return RenderPlan(
+    plan = RenderPlan(
         n_fast=d.n_fast, n_slow=d.n_slow, roi=d.roi, mask=_frozen(d.mask),
         pixel_size=d.pixel_size, distance=d.distance, close_distance=d.close_distance,
         pix0=d.pix0, fdet=d.fdet, sdet=d.sdet, odet=d.odet, beam=e.beam.direction,
@@ -181,6 +185,10 @@ def freeze(experiment: Experiment) -> RenderPlan:
         hkl_range=tuple(hi - lo + 1 for lo, hi in zip(low, high, strict=True)),  # type: ignore[arg-type]
         table=_frozen(e.factors.table), steps=float(steps(e)),
     )  # fmt: skip
+    for name in GEOMETRY:
+        if not np.isfinite(getattr(plan, name)).all():
+            raise BadInput(f"{name} overflows with these settings: check distances, tilts and axes")
+    return plan
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

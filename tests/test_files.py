@@ -44,12 +44,15 @@ def test_hkl_texts(text, count, usable):
 def test_both_ways_of_reading_hkl_agree():
     rng = np.random.default_rng(5)
     for _ in range(50):
-        rows = [f"{h} {k} {x} {f:.4g}" for (h, k, x), f in zip(rng.integers(-40, 40, (30, 3)), rng.normal(0, 1e3, 30), strict=True)]
+        style = rng.choice([".4g", ".3f", ".12f", ".17g", ".0f", "+.5e"])
+        rows = [f"{h} {k} {x} {f:{style}}" for (h, k, x), f in zip(rng.integers(-40, 40, (30, 3)), rng.normal(0, 1e3, 30), strict=True)]
+        rows[3] = rng.choice(["1 2 3 -0.0", "1 2 3 5.", "1 2 3 .5", "-01 +2 003 -.25"])
         text = rng.choice([" ", "\n", "\t\n"]).join(rows)
         quick, slow = hkl.read_reflections(text.encode()), hkl._scanned(text)
         assert hkl._plain_table(text.encode()) is not None
         for a, b in zip(quick, slow, strict=True):
             np.testing.assert_array_equal(a, b)
+        assert quick.amplitudes.tobytes() == slow.amplitudes.tobytes()
 
 
 def test_table_of_reflections():

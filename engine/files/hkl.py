@@ -9,14 +9,14 @@ import numpy as np
 
 from nanobragg.engine.files.reading import SCAN_INTEGER, scan_real
 
-SPACES = np.zeros(256, bool)
-SPACES[[9, 10, 11, 12, 13, 32]] = True
-OF_REALS = np.zeros(256, bool)
-OF_REALS[list(b".eE")] = True
-SIGNS = np.zeros(256, bool)
-SIGNS[list(b"+-")] = True
-PLAIN = SPACES | OF_REALS | SIGNS
-PLAIN[list(b"0123456789")] = True
+SPACE, DIGIT, SIGN, POINT, EXPONENT, OTHER = range(6)
+KINDS = bytearray([OTHER]) * 256
+for characters, kind in ((b" \t\n\v\f\r", SPACE), (b"0123456789", DIGIT), (b"+-", SIGN), (b".", POINT), (b"eE", EXPONENT)):
+    for character in characters:
+        KINDS[character] = kind
+LONGEST_INTEGER = 18  # characters that 64 bits always hold
+EXACT = 2**53
+POWERS_OF_TEN = 10.0 ** np.arange(LONGEST_INTEGER + 1)
 
 
 class Reflections(NamedTuple):
@@ -42,40 +42,60 @@ def read_reflections(data: bytes) -> Reflections:
 
 
 def _reflections(quadruples: np.ndarray, usable: int) -> Reflections:
-    hkl = quadruples[:, :3]
+    hkl = np.ascontiguousarray(quadruples[:, :3].T)
     whole = np.trunc(hkl)
-    bounds = np.stack([whole.min(axis=0), whole.max(axis=0)], axis=1) if len(hkl) else np.zeros((3, 2))
+    bounds = np.stack([whole.min(axis=1), whole.max(axis=1)], axis=1) if len(quadruples) else np.zeros((3, 2))
     with np.errstate(invalid="ignore"):
-        indices = hkl[:usable].astype(np.int64)
-    return Reflections(
-        len(quadruples), bounds, indices, quadruples[:usable, 3].copy(), bool((hkl == np.ceil(hkl - 0.4)).all())
-    )
+        indices = whole[:, :usable].astype(np.int64).T
+    amplitudes = quadruples[:usable, 3].copy()
+    return Reflections(len(quadruples), bounds, indices, amplitudes, bool((hkl == np.ceil(hkl - 0.4)).all()))
 
 
 def _plain_table(data: bytes) -> np.ndarray | None:
     """The quadruples of a well-formed file, (n, 4), or None where only a reader that stops at words will do."""
-    characters = np.frombuffer(data, np.uint8)
-    if not PLAIN[characters].all():
+    if not data.strip():
         return None
-    space = SPACES[characters]
-    starts = ~space
-    starts[1:] &= space[:-1]
-    token = np.cumsum(starts, dtype=np.int32)
-    of_reals = OF_REALS[characters]
-    if (token[of_reals] % 4 != 0).any():
+    kinds = np.frombuffer(data.translate(KINDS), np.uint8)
+    if kinds.max() == OTHER:
         return None
-    signs = np.flatnonzero(SIGNS[characters] & ~starts)
-    if not of_reals[signs - 1].all():
+    space = kinds == SPACE
+    begins = ~space
+    begins[1:] &= space[:-1]
+    starts = np.flatnonzero(begins)
+    of_reals = np.flatnonzero((kinds == POINT) | (kinds == EXPONENT))
+    tokens = np.searchsorted(starts, of_reals, "right") - 1
+    if (tokens % 4 != 3).any():
         return None
+    inner_signs = np.flatnonzero((kinds == SIGN) & ~begins)
+    if (kinds[inner_signs - 1] != EXPONENT).any():
+        return None
+    with_exponents = bool((kinds == EXPONENT).any())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            values = np.fromstring(data, sep=" ") if len(data) else np.empty(0)
+            if with_exponents:
+                values = np.fromstring(data, sep=" ")
+            else:
+                values = _decimals(data, starts, np.flatnonzero(space[1:] & ~space[:-1]) + 1, of_reals, tokens)
     except (ValueError, DeprecationWarning):
         return None
-    if len(values) != (token[-1] if len(token) else 0):
-        return None
-    return values[: len(values) // 4 * 4].reshape(-1, 4)
+    return values[: len(values) // 4 * 4].reshape(-1, 4) if len(values) == len(starts) else None
+
+
+def _decimals(data: bytes, starts: np.ndarray, ends: np.ndarray, points: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Numbers without exponents, as whole numbers divided by powers of ten: exact both, so correctly rounded.
+
+    Four times as fast as converting reals. ``points`` are the places of decimal points, in these ``tokens``.
+    """
+    ends = np.append(ends, len(data)) if len(ends) < len(starts) else ends
+    longest = int((ends - starts).max())
+    whole = np.fromstring(data.replace(b".", b""), dtype=np.int64, sep=" ") if longest <= LONGEST_INTEGER else None
+    if whole is None or len(whole) != len(starts) or np.abs(whole).max() >= EXACT or (np.diff(tokens) == 0).any():
+        return np.fromstring(data, sep=" ")
+    values = whole.astype(np.float64)
+    values[tokens] /= POWERS_OF_TEN[ends[tokens] - points - 1]
+    negative = np.frombuffer(data, np.uint8)[starts] == ord("-")
+    return np.copysign(values, np.where(negative, -1.0, 1.0))  # a minus before zero
 
 
 def _scanned(text: str) -> Reflections:
