@@ -132,7 +132,10 @@ def small_image(folder: pathlib.Path, program: pathlib.Path, rounds: int) -> dic
 
 def peak_memory(folder: pathlib.Path) -> dict:
     """Peak resident memory of the command on a 2463 x 2527 image, in MB."""
-    words = "-cell 100 -default_F 10 -lambda 1 -distance 200 -pixel 0.172 -detpixels_x 2463 -detpixels_y 2527 -N 9 -oversample 1"
+    words = (
+        "-cell 100 -default_F 10 -lambda 1 -distance 200 -pixel 0.172 "
+        "-detpixels_x 2463 -detpixels_y 2527 -N 9 -oversample 1"
+    )
     peaks = {}
     for backend in ("cref", "strict"):
         child = subprocess.Popen(
@@ -151,7 +154,11 @@ def machine() -> dict:
     with contextlib.suppress(OSError):
         for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
-                return {"processor": line.split(":")[1].strip(), "cores": os.cpu_count(), "python": platform.python_version()}
+                return {
+                    "processor": line.split(":")[1].strip(),
+                    "cores": os.cpu_count(),
+                    "python": platform.python_version(),
+                }
     return {"processor": platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()}
 
 

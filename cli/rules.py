@@ -182,7 +182,9 @@ _rule("-cell", 1, "a b c alpha beta gamma", "unit cell (A, degrees); what is lef
 _rule("-misset", 1, "random", "random orientation, from -misset_seed", random_misset, ends=bool)
 _rule("-misset", 3, "x y z", "turn the crystal about x, y, z (degrees)",
       each(degrees, "misset_x", "misset_y", "misset_z", misset_mode=1))  # fmt: skip
-_rule("-samplesize -sample_size", 1, "mm", "crystal size, all three axes", sets("size_x", "size_y", "size_z", reader=mm))
+_rule(
+    "-samplesize -sample_size", 1, "mm", "crystal size, all three axes", sets("size_x", "size_y", "size_z", reader=mm)
+)
 _rule("-sample_thick -sample_x", 1, "mm", "crystal size along a", sets("size_x", reader=mm))
 _rule("-sample_width -sample_y -width", 1, "mm", "crystal size along b", sets("size_y", reader=mm))
 _rule("-sample_heigh -sample_z -heigh", 1, "mm", "crystal size along c", sets("size_z", reader=mm))
@@ -298,11 +300,15 @@ _section("output")
 _rule("-floatfile -floatimage", 1, "file", "photons per pixel, binary32", sets("float_file", reader=text))
 _rule("-intfile -intimage", 1, "file", "scaled counts, SMV", sets("int_file", reader=text))
 _rule("-pgmfile -pgmimage", 1, "file", "picture, PGM", sets("pgm_file", reader=text, write_pgm=True))
-_rule("-noisefile -noiseimage", 1, "file", "counts with photon noise, SMV", sets("noise_file", reader=text, do_noise=True))
+_rule(
+    "-noisefile -noiseimage", 1, "file", "counts with photon noise, SMV", sets("noise_file", reader=text, do_noise=True)
+)
 _rule("-nonoise", 0, "", "no noise image", fixed(do_noise=False))
 _rule("-nopgm", 0, "", "no picture", fixed(write_pgm=False))
 _rule("-scale", 1, "factor", "counts per photon of the integer image", sets("int_scale", reader=plain))
-_rule("-pgmscale", 1, "factor", "grey levels per photon of the picture", sets("pgm_scale", reader=plain, write_pgm=True))
+_rule(
+    "-pgmscale", 1, "factor", "grey levels per photon of the picture", sets("pgm_scale", reader=plain, write_pgm=True)
+)
 _rule("-coherent", 0, "", "accepted, without effect", fixed(coherent=True))
 _rule("-printout", 0, "", "print pixel values", fixed(printout=True))
 _rule("-noprogress", 0, "", "no progress lines", fixed(progress=False))

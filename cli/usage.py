@@ -39,9 +39,7 @@ class Line(NamedTuple):
 
 def lines() -> list[Line]:
     """All rules by group, in the order in which the groups first appear; ``-mask`` has no rule of its own."""
-    shown = [
-        Line(r.group, " ".join(p.text for p in r.patterns), r.values, r.help, str(r.number)) for r in RULES
-    ]
+    shown = [Line(r.group, " ".join(p.text for p in r.patterns), r.values, r.help, str(r.number)) for r in RULES]
     shown.append(Line("files read", "-mask", "file", MASK_HELP, "first pass"))
     order = list(dict.fromkeys(line.group for line in shown))
     return sorted(shown, key=lambda line: order.index(line.group))
@@ -75,8 +73,11 @@ def help_text() -> str:
         parts += [_entry(line.names, line.values, line.help) for line in members]
     parts += ["", "options of this program alone:"]
     parts += [_entry(option.name, option.value, option.help) for option in OPTIONS]
-    parts += ["", "A flag of the original matches wherever its name occurs in an argument; unknown arguments are ignored",
-              "(and reported on stderr). Exit status: 0 done; 9 input missing or an output not writable; 1 any other error."]  # fmt: skip
+    parts += [
+        "",
+        "A flag of the original matches wherever its name occurs in an argument; unknown arguments are ignored (and",
+        "reported on stderr). Exit status: 0 done; 9 input missing or an output not writable; 1 any other error.",
+    ]
     return "\n".join(parts)
 
 
@@ -117,7 +118,9 @@ REFERENCE_TAIL = """## Exit status
 | Status | When |
 |---|---|
 | 0 | the images were written |
-| 9 | no cell or no amplitudes (usage is printed); an hkl, stol or source file cannot be read; a header or mask image is shorter than its header; an output cannot be created |
+| 9 | no cell or no amplitudes (usage is printed) |
+| 9 | an hkl, stol or source file cannot be read; a header or mask image is shorter than its header |
+| 9 | an output cannot be created |
 | 1 | any other error: one line on stderr names the file or flag |
 
 Output folders are checked before anything is rendered, and a file appears whole or not at all.

@@ -92,7 +92,7 @@ def generated_sources(settings: Settings, frame: Frame, hdiv: Steps, vdiv: Steps
 
 
 def beam(settings: Settings, frame: Frame, source_rows: np.ndarray | None) -> Beam:
-    """The beam as settings have it; ``source_rows`` (n, 5: X Y Z weight wavelength) replace divergence and dispersion."""
+    """The beam; ``source_rows`` (n, 5: X Y Z weight wavelength) replace divergence and dispersion."""
     hdiv = divergence_steps(settings.hdiv_steps, settings.hdiv, settings.hdiv_step)
     vdiv = divergence_steps(settings.vdiv_steps, settings.vdiv, settings.vdiv_step)
     dispersion = divergence_steps(settings.disp_steps, settings.dispersion, settings.disp_step)

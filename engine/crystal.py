@@ -138,11 +138,12 @@ def orient(start: Three | None, matrix: list[float] | None, lambda0: float) -> T
     if matrix is None:
         assert start is not None
         return start
-    vectors = [list(v) for v in start] if start else [[0.0] * 3 for _ in range(3)]
+    rows = [list(component) for component in zip(*start, strict=True)] if start else [[0.0] * 3 for _ in range(3)]
     for i, value in enumerate(matrix):
-        vectors[i % 3][i // 3] = value
+        rows[i // 3][i % 3] = value
     factor = ANGSTROM / lambda0
-    return tuple(_scale(tuple(v), factor) for v in vectors)  # type: ignore[return-value]
+    a, b, c = ((x, y, z) for x, y, z in zip(*rows, strict=True))
+    return _scale(a, factor), _scale(b, factor), _scale(c, factor)
 
 
 def direct_vectors(recip: Three, cell: UnitCell | None) -> tuple[Three, Three, float]:
@@ -151,9 +152,9 @@ def direct_vectors(recip: Three, cell: UnitCell | None) -> tuple[Three, Three, f
     pc, pa, pb = cross(a_s, b_s), cross(b_s, c_s), cross(c_s, a_s)
     inverse = dot(a_s, pa)
     if cell is not None:
-        (a, b, c), volume = cell.lengths, cell.volume
-        pa, pb, pc = _rescale(pa, a / volume), _rescale(pb, b / volume), _rescale(pc, c / volume)
-        inverse = 1.0 / volume
+        forced = [length / cell.volume for length in cell.lengths]
+        pa, pb, pc = _rescale(pa, forced[0]), _rescale(pb, forced[1]), _rescale(pc, forced[2])
+        inverse = 1.0 / cell.volume
     volume = divide(1.0, inverse)
     real = (_scale(pa, volume), _scale(pb, volume), _scale(pc, volume))
     a, b, c = real
@@ -190,9 +191,7 @@ def interpolation_on(settings: Settings) -> bool:
 def cell_counts(settings: Settings, sizes: Vector, lengths: Vector) -> Vector:
     """Unit cells along each axis: sizes in metres go before counts; at least 1 (Q24)."""
     given = (settings.N_a, settings.N_b, settings.N_c)
-    counts = (
-        ceil(divide(s, length)) if s > 0.0 else n for n, s, length in zip(given, sizes, lengths, strict=True)
-    )
+    counts = (ceil(divide(s, length)) if s > 0.0 else n for n, s, length in zip(given, sizes, lengths, strict=True))
     return tuple(1.0 if n <= 1.0 else n for n in counts)  # type: ignore[return-value]
 
 
@@ -221,8 +220,8 @@ def crystal(
     if not all(math.isfinite(x) for v in real + recip for x in v):
         source = f"-mat {settings.mat_file}" if settings.mat_file and matrix else "-cell"
         raise BadInput(f"{source}: these vectors do not make a unit cell")
-    metres = tuple(_scale(v, ANGSTROM) for v in real)
-    lengths = tuple(magnitude(v) for v in metres)
+    metres = (_scale(real[0], ANGSTROM), _scale(real[1], ANGSTROM), _scale(real[2], ANGSTROM))
+    lengths = (magnitude(metres[0]), magnitude(metres[1]), magnitude(metres[2]))
     domains = sampling.mosaic(settings.domains, settings.mosaic)
     if domains.remark:
         warn(domains.remark)
@@ -247,4 +246,3 @@ def estimated_weight(n_cells: Vector, lengths: Vector) -> float:
     """Molecular weight (Da) if the whole cell were protein of 1.2 g/cm^3."""
     a, b, c = (length * n for length, n in zip(lengths, n_cells, strict=True))
     return (a * b * c) * 1.2e6 * 6.02214179e23 / (n_cells[0] * n_cells[1] * n_cells[2])
-

@@ -31,7 +31,19 @@ MISSING_FILE = 9
 MOST_DOMAINS = 10_000_000
 LARGEST_SPREAD = 1e9  # radians; the generator works in binary32
 MOST_STEPS = 2**31 - 1
-GEOMETRY = ("pix0", "fdet", "sdet", "odet", "distance", "close_distance", "sources", "phi0", "phi_step", "n_cells", "mu")
+GEOMETRY = (
+    "pix0",
+    "fdet",
+    "sdet",
+    "odet",
+    "distance",
+    "close_distance",
+    "sources",
+    "phi0",
+    "phi_step",
+    "n_cells",
+    "mu",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +99,8 @@ def read_sources(path: str, direction, lambda0: float) -> np.ndarray:
             raise BadInput(f"-sourcefile {path}: row {number} holds an infinite number")
         if row[4] == 0.0:
             raise BadInput(
-                f"-sourcefile {path}: row {number} has wavelength 0 (a word, a comment or a missing line end reads as 0)"
+                f"-sourcefile {path}: row {number} has wavelength 0 "
+                "(a word, a comment, a carriage return or a missing line end reads as 0)"
             )
     return rows
 
@@ -164,7 +177,7 @@ def background(settings: Settings, fluence: float) -> float:
 def freeze(experiment: Experiment) -> RenderPlan:
     """The plan of one image: numbers and read-only arrays."""
     e, s, d = experiment, experiment.settings, experiment.detector
-    low, high = (tuple(int(x) for x in e.factors.bounds[:, k]) for k in (0, 1))
+    low, high = ((int(h), int(k), int(l)) for h, k, l in e.factors.bounds.T)
     plan = RenderPlan(
         n_fast=d.n_fast, n_slow=d.n_slow, roi=d.roi, mask=_frozen(d.mask),
         pixel_size=d.pixel_size, distance=d.distance, close_distance=d.close_distance,

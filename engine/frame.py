@@ -11,12 +11,16 @@ from nanobragg.kernels.vectors import Vector, cross, magnitude, unit
 CUSTOM = "CUSTOM"
 
 # beam, fdet, sdet, odet, two-theta axis, polarization, spindle, pivot
+X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+MINUS_X, MINUS_Y, MINUS_Z = (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
+
+# beam, fdet, sdet, odet, two-theta axis, polarization, spindle, pivot
 CONVENTIONS: dict[str, tuple[Vector, Vector, Vector, Vector, Vector, Vector, Vector, str]] = {
-    "ADXV": ((0, 0, 1), (1, 0, 0), (0, -1, 0), (0, 0, 1), (-1, 0, 0), (1, 0, 0), (1, 0, 0), "BEAM"),
-    "MOSFLM": ((1, 0, 0), (0, 0, 1), (0, -1, 0), (1, 0, 0), (0, 0, -1), (0, 0, 1), (0, 0, 1), "BEAM"),
-    "DENZO": ((1, 0, 0), (0, 0, 1), (0, -1, 0), (1, 0, 0), (0, 0, -1), (0, 0, 1), (0, 0, 1), "BEAM"),
-    "XDS": ((0, 0, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0), (1, 0, 0), (1, 0, 0), "SAMPLE"),
-    "DIALS": ((0, 0, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 0), (0, 1, 0), (0, 1, 0), "SAMPLE"),
+    "ADXV": (Z, X, MINUS_Y, Z, MINUS_X, X, X, "BEAM"),
+    "MOSFLM": (X, Z, MINUS_Y, X, MINUS_Z, Z, Z, "BEAM"),
+    "DENZO": (X, Z, MINUS_Y, X, MINUS_Z, Z, Z, "BEAM"),
+    "XDS": (Z, X, Y, Z, X, X, X, "SAMPLE"),
+    "DIALS": (Z, X, Y, Z, Y, Y, Y, "SAMPLE"),
 }
 
 
@@ -43,7 +47,7 @@ def frame(settings: Settings, warn: Callable[[str], None]) -> Frame:
         tt_axis, polar, spindle, pivot = settings.tt_axis, settings.polar, settings.spindle, settings.pivot
     else:
         table = CONVENTIONS[settings.convention]
-        beam, fdet, sdet, odet, tt_axis, polar, spindle = (tuple(map(float, v)) for v in table[:7])
+        beam, fdet, sdet, odet, tt_axis, polar, spindle = table[:7]
         pivot = table[7]
     beam, fdet, sdet = unit(beam), unit(fdet), unit(sdet)
     length = magnitude(odet)
@@ -52,9 +56,7 @@ def frame(settings: Settings, warn: Callable[[str], None]) -> Frame:
         warn("the detector normal has not length 1: replaced by the product of the fast and slow axes")
         odet = unit(cross(fdet, sdet))
     polar, spindle = unit(polar), unit(spindle)
-    return Frame(
-        settings.convention, pivot, beam, fdet, sdet, odet, tt_axis, polar, spindle, unit(cross(beam, polar))
-    )
+    return Frame(settings.convention, pivot, beam, fdet, sdet, odet, tt_axis, polar, spindle, unit(cross(beam, polar)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,15 +85,15 @@ def centres(settings: Settings, det_f: float, det_s: float) -> Centres:
         "MOSFLM": ((det_s + pixel) / 2.0, (det_f + pixel) / 2.0),
         "DENZO": ((det_s + pixel) / 2.0, (det_f + pixel) / 2.0),
     }.get(settings.convention, (Xclose, Yclose))
-    X = defaults[0] if settings.Xbeam is None else settings.Xbeam
-    Y = defaults[1] if settings.Ybeam is None else settings.Ybeam
-    F, S = X, Y
+    Xbeam = defaults[0] if settings.Xbeam is None else settings.Xbeam
+    Ybeam = defaults[1] if settings.Ybeam is None else settings.Ybeam
+    Fbeam, Sbeam = Xbeam, Ybeam
     if settings.convention == "ADXV":
-        S = det_s - Y
+        Sbeam = det_s - Ybeam
     elif settings.convention == "MOSFLM":
-        F, S = Y + 0.5 * pixel, X + 0.5 * pixel
+        Fbeam, Sbeam = Ybeam + 0.5 * pixel, Xbeam + 0.5 * pixel
     elif settings.convention == "DENZO":
-        F, S = Y, X
+        Fbeam, Sbeam = Ybeam, Xbeam
     elif settings.convention == CUSTOM:
-        Fclose, Sclose = X, Y
-    return Centres(X, Y, F, S, Xclose, Yclose, Fclose, Sclose)
+        Fclose, Sclose = Xbeam, Ybeam
+    return Centres(Xbeam, Ybeam, Fbeam, Sbeam, Xclose, Yclose, Fclose, Sclose)

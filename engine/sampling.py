@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 from nanobragg.engine.c_numbers import DEGREES, ceil, divide, to_int32
 from nanobragg.engine.settings import Settings
 
 
-class Steps(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Steps:
     """A sampled range: number of points, full range, distance of two points."""
 
     count: int

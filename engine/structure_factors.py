@@ -42,9 +42,7 @@ def _check_box(name: str) -> Callable[[np.ndarray], None]:
         h, k, length = table_shape(bounds)
         if h * k * length * 8 > MOST_TABLE_BYTES:
             ranges = ", ".join(f"{lo}..{hi}" for lo, hi in bounds)
-            raise BadInput(
-                f"{name}: indices {ranges} make a table of {h * k * length * 8 / 1e9:.3g} GB", NO_TABLE
-            )
+            raise BadInput(f"{name}: indices {ranges} make a table of {h * k * length * 8 / 1e9:.3g} GB", NO_TABLE)
 
     return check
 
@@ -121,7 +119,7 @@ def structure_factors(settings: Settings, warn: Callable[[str], None]) -> Struct
         except BadInput as error:
             warn(f"no dump of the structure factors: {error}")
         return factors
-    factors = read_table(settings.dump_file, settings.default_F, warn)
-    if factors is not None:
-        return factors
+    dumped = read_table(settings.dump_file, settings.default_F, warn)
+    if dumped is not None:
+        return dumped
     return StructureFactors(np.zeros((1, 1, 1)), np.zeros((3, 2), np.int64), 0, settings.default_F, "default")

@@ -36,7 +36,7 @@ def _own_folder(path: pathlib.Path) -> bool:
 
 
 def cache_folder() -> str:
-    """Where compiled kernels are kept: under NUMBA_CACHE_DIR, the user's cache, or the temporary folder; else nowhere."""
+    """Where compiled kernels are kept: NUMBA_CACHE_DIR, the user's cache, or the temporary folder; else nowhere."""
     named = os.environ.get("NUMBA_CACHE_DIR")
     roots = [pathlib.Path(named) / "nanobragg"] if named else []
     roots.append(pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "nanobragg")
@@ -55,9 +55,9 @@ def scalar(function: Callable[..., Any]) -> Any:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a loop over pixels; its machine code is kept on disk."""
-    elsewhere = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = FOLDER
+    config: Any = numba.config
+    elsewhere, config.CACHE_DIR = config.CACHE_DIR, FOLDER
     try:
         return numba.njit(function, cache=bool(FOLDER), **OPTIONS)
     finally:
-        numba.config.CACHE_DIR = elsewhere
+        config.CACHE_DIR = elsewhere

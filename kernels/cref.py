@@ -54,7 +54,7 @@ def render(
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast); always on one thread."""
-    struct, alive = c_plan(plan)
+    struct, _alive = c_plan(plan)
     state = _cref.ffi.new("nb_state *")
     _cref.lib.nb_start(struct, state)
     pixels = _cref.ffi.from_buffer("float *", image, require_writable=True)

@@ -1,4 +1,4 @@
-"""Photon noise with the original's deviates: one generator, one sweep in raster order, single precision where it has it."""
+"""Photon noise with the original's deviates: one generator, one sweep in raster order, binary32 where it has it."""
 
 from __future__ import annotations
 

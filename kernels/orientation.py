@@ -58,7 +58,7 @@ def with_domains(plan: RenderPlan, per_phi: list) -> np.ndarray:
 
 
 class PolarAxes(NamedTuple):
-    """The polarization axis after 0, 1, 2 ... normalisations: ``axes`` (n, 3), then periodic from ``start`` on (Q17)."""
+    """The polarization axis after 0, 1, 2 ... normalisations: ``axes`` (n, 3), periodic from ``start`` on (Q17)."""
 
     axes: np.ndarray
     start: int

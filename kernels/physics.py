@@ -1,7 +1,7 @@
-"""One step of the model, as scalar functions that know no arrays but the structure-factor table and no target.
+"""One step of the model, as scalar functions that know no target, and no array but the structure-factor table.
 
-Formulae are those of the nanoBragg model: kinematic scattering by a block of unit cells, ``I = r_e^2 J0 F^2 L^2 P omega``;
-operations stand in the original's order, since strict numerics promises its bits.
+Formulae are those of the nanoBragg model: kinematic scattering by a block of unit cells,
+``I = r_e^2 J0 F^2 L^2 P omega``; operations stand in the original's order, since strict numerics promises its bits.
 """
 
 import math
@@ -61,7 +61,7 @@ def scattering_vector(diffracted, incident, wavelength):
 
 @scalar
 def polarization_factor(kahn, incident, diffracted, axis):
-    """Kahn's factor for unit vectors ``incident``, ``diffracted`` and polarization ``axis`` (J. Appl. Cryst. 15, 330, 1982)."""
+    """Kahn's factor (J. Appl. Cryst. 15, 330, 1982); ``incident``, ``diffracted`` and ``axis`` are unit vectors."""
     c = dot(incident, diffracted)
     c2 = c * c
     s2 = 1.0 - c2

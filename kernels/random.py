@@ -104,7 +104,11 @@ def random_misset(seed: int, table: np.ndarray) -> tuple[tuple[float, float, flo
     rows = [rotation[0:3], rotation[3:6], rotation[6:9]]
     x, y, z = (_unit_twice(row) for row in rows)
     if z[0] * z[0] < 1.0:
-        angles = (math.atan2(z[1], z[2]), math.atan2(-z[0], math.sqrt(z[1] * z[1] + z[2] * z[2])), math.atan2(y[0], x[0]))
+        angles = (
+            math.atan2(z[1], z[2]),
+            math.atan2(-z[0], math.sqrt(z[1] * z[1] + z[2] * z[2])),
+            math.atan2(y[0], x[0]),
+        )
     else:
         angles = (4.0 * math.atan2(1.0, 1.0), 2.0 * math.atan2(1.0, 1.0), math.atan2(x[1], -y[1]))
     return angles, seed

@@ -9,7 +9,7 @@ import numpy as np
 from nanobragg.kernels import physics
 from nanobragg.kernels.compile import kernel, scalar
 from nanobragg.kernels.interpolation import tricubic
-from nanobragg.kernels.orientation import PolarAxes, cells_per_phi, polar_axes, with_domains
+from nanobragg.kernels.orientation import cells_per_phi, polar_axes, with_domains
 from nanobragg.kernels.plan import SQUARE, RenderPlan
 from nanobragg.kernels.threads import in_chunks
 

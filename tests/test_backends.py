@@ -23,24 +23,32 @@ def test_strict_is_the_c_reference(case, tmp_path):
     assert_same_image(shuffled, reference)
 
 
-TRICLINIC = "-mat {in}/triclinic.mat -hkl {in}/triclinic.hkl -lambda 0.9768 -distance 100 -pixel 0.4 -detpixels 40 -N 5 "
+TRICLINIC = (
+    "-mat {in}/triclinic.mat -hkl {in}/triclinic.hkl -lambda 0.9768 -distance 100 -pixel 0.4 -detpixels 40 -N 5 "
+)
 SMALL = "-cell 20 21 22 90 95 100 -misset 11 22 33 -hkl {in}/small_cell.hkl -lambda 1.2 -distance 70 -pixel 0.5 -N 2 "
 SERIAL_HABITS = {
-    "first visit after the resolution cut": TRICLINIC + "-oversample 2 -osc 2 -phisteps 3 -hdivrange 3 -hdivsteps 2 -dmin 10",
-    "phi = 0 in the middle": TRICLINIC + "-oversample 1 -phi -1 -osc 2 -phistep 0.5 -phisteps 4 -mosaic 0.5 -mosaic_domains 3",
+    "first visit after the resolution cut": TRICLINIC
+    + "-oversample 2 -osc 2 -phisteps 3 -hdivrange 3 -hdivsteps 2 -dmin 10",
+    "phi = 0 in the middle": TRICLINIC
+    + "-oversample 1 -phi -1 -osc 2 -phistep 0.5 -phisteps 4 -mosaic 0.5 -mosaic_domains 3",
     "all pixels cut": TRICLINIC + "-oversample 1 -osc 2 -phisteps 2 -dmin 5000",
     "nothing in the roi": TRICLINIC + "-oversample 1 -osc 2 -phisteps 2 -roi 50 60 50 60",
     "switch in the first pixel": SMALL + "-detpixels 40 -distance 20 -interpolate -osc 1 -phisteps 2",
     "switch in mid-image": SMALL + "-detpixels 64 -distance 40 -interpolate -oversample 1",
     "switch within a roi": SMALL + "-detpixels 64 -distance 40 -interpolate -oversample 2 -roi 20 60 20 63",
-    "switch with top-hat spots": SMALL + "-detpixels 48 -distance 30 -interpolate -oversample 2 -tophat_spots -fudge 1e-12",
-    "switch with products": SMALL + "-detpixels 48 -distance 40 -interpolate -oversample 2 -oversample_omega -hdivrange 2",
-    "axis that settles late": TRICLINIC + "-oversample 2 -polar 0.9 -polar_vector 1.917 1.88 0.019 -hdivrange 2 -hdivsteps 2",
+    "switch with top-hat spots": SMALL
+    + "-detpixels 48 -distance 30 -interpolate -oversample 2 -tophat_spots -fudge 1e-12",
+    "switch with products": SMALL
+    + "-detpixels 48 -distance 40 -interpolate -oversample 2 -oversample_omega -hdivrange 2",
+    "axis that settles late": TRICLINIC
+    + "-oversample 2 -polar 0.9 -polar_vector 1.917 1.88 0.019 -hdivrange 2 -hdivsteps 2",
     "axis that alternates": TRICLINIC + "-oversample 1 -polar 0.9 -polar_vector -1.251 0.171 -0.896 -osc 1 -phisteps 2",
     "axis with products": TRICLINIC
     + "-oversample 2 -polar 0.9 -polar_vector 1.917 1.88 0.019 -oversample_polar -dmin 10 -hdivrange 2 -hdivsteps 3",
     "points of 0 divergence": TRICLINIC + "-oversample 1 -hdivrange 0 -vdivrange 2 -vdivsteps 3 -dispersion 1",
-    "curved, thick and away": TRICLINIC + "-oversample 2 -curved_det -detector_thick 300 -detector_thicksteps 3 -distance -90",
+    "curved, thick and away": TRICLINIC
+    + "-oversample 2 -curved_det -detector_thick 300 -detector_thicksteps 3 -distance -90",
     "one cell": TRICLINIC + "-N 1 -nointerpolate -water 3 -oversample_omega -oversample 2",
 }
 
@@ -86,4 +94,4 @@ def test_noise_is_the_c_references(seed, tmp_path):
     ours = add_noise(plan, image, 40.0, seed, table, "strict")
     theirs = add_noise(plan, image, 40.0, seed, table, "cref")
     assert_same_image(ours[0], theirs[0])
-    assert ours[2] == theirs[2] and (ours[1] == theirs[1] or np.isnan(ours[1]) and np.isnan(theirs[1]))
+    assert ours[2] == theirs[2] and (ours[1] == theirs[1] or (np.isnan(ours[1]) and np.isnan(theirs[1])))

@@ -99,7 +99,13 @@ FILES = {
 def test_files(case, tmp_path, capsys):
     line, data, status, *words = case
     (tmp_path / "x").write_bytes(data)
-    fails(line + ("" if "-detpixels" in line else " -detpixels 8 -nonoise --backend cref"), tmp_path, capsys, status, *words)
+    fails(
+        line + ("" if "-detpixels" in line else " -detpixels 8 -nonoise --backend cref"),
+        tmp_path,
+        capsys,
+        status,
+        *words,
+    )
 
 
 def test_a_mask_that_is_too_small(tmp_path, capsys):

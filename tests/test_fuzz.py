@@ -20,18 +20,33 @@ BASE = ["-cell", "50", "60", "70", "80", "90", "100", "-default_F", "10"]
 LIMITS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 NAMES = sorted({pattern.text for rule in RULES for pattern in rule.patterns} | {"-img", "-mask"})
-FILE_FLAGS = ("-floatfile", "-intfile", "-pgmfile", "-noisefile", "-floatimage", "-intimage", "-pgmimage", "-noiseimage")
+FILE_FLAGS = (
+    "-floatfile",
+    "-intfile",
+    "-pgmfile",
+    "-noisefile",
+    "-floatimage",
+    "-intimage",
+    "-pgmimage",
+    "-noiseimage",
+)
 numbers = st.one_of(
     st.integers(-3, 12).map(str),
     st.floats(-200, 200).map(lambda x: f"{x:.4g}"),
     st.sampled_from(["0", "-1", "1e-300", "1e300", "inf", "nan", "-0", "0x10", "99999999999", "1e5", "abc", "", "-"]),
 )
 files = st.sampled_from(
-    [str(folder / name) for folder in INPUT_FOLDERS[:1] for name in ("small_cell.hkl", "triclinic.mat", "sources.txt", "mask.img")]
+    [
+        str(folder / name)
+        for folder in INPUT_FOLDERS[:1]
+        for name in ("small_cell.hkl", "triclinic.mat", "sources.txt", "mask.img")
+    ]
     + [".", "nowhere", "/dev/null"]
 )
 values = st.one_of(numbers, numbers, numbers, files, st.sampled_from(["random", "beam", "sample"]))
-names = st.one_of(st.sampled_from(NAMES), st.sampled_from(NAMES).map(lambda n: n + "x"), st.text("-abcN_dx", max_size=6))
+names = st.one_of(
+    st.sampled_from(NAMES), st.sampled_from(NAMES).map(lambda n: n + "x"), st.text("-abcN_dx", max_size=6)
+)
 words = st.lists(st.one_of(names, values), max_size=14)
 
 
@@ -105,12 +120,17 @@ hkl_words = st.one_of(st.integers(-9, 9).map(str), st.floats(-1e3, 1e3).map(lamb
                       st.sampled_from(["nan", "inf", "1e", "x", "#", "-", "1e400", "99999999999", "0x3", "1-2", "\0"]))  # fmt: skip
 hkl_texts = st.one_of(
     st.lists(hkl_words, max_size=40).map(" ".join),
-    st.lists(st.tuples(*[st.integers(-9, 9)] * 3, st.floats(0, 1e3)).map(lambda r: "{} {} {} {:.3f}".format(*r)), max_size=20).map("\n".join),
+    st.lists(
+        st.tuples(*[st.integers(-9, 9)] * 3, st.floats(0, 1e3)).map(lambda r: "{} {} {} {:.3f}".format(*r)), max_size=20
+    ).map("\n".join),
 )
 
 
 @LIMITS
-@given(st.one_of(hkl_texts.map(str.encode), st.binary(max_size=200)), st.sampled_from(["-hkl", "-mat", "-sourcefile", "-dump", "-stol"]))
+@given(
+    st.one_of(hkl_texts.map(str.encode), st.binary(max_size=200)),
+    st.sampled_from(["-hkl", "-mat", "-sourcefile", "-dump", "-stol"]),
+)
 def test_random_files(data, flag):
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)

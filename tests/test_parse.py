@@ -152,7 +152,9 @@ def test_own_options_are_taken_out():
     assert rest == ["-hkl", "x", "--backend=cref"]
 
 
-@pytest.mark.parametrize("line", ["--threads", "--threads 0", "--threads x", "--threads 99999999999", "--backend gpu", "--backend"])
+@pytest.mark.parametrize(
+    "line", ["--threads", "--threads 0", "--threads x", "--threads 99999999999", "--backend gpu", "--backend"]
+)
 def test_own_options_are_checked(line):
     with pytest.raises(BadInput, match=line.split()[0]):
         own_options(line.split())
@@ -177,5 +179,5 @@ def test_every_argument_is_explained():
 
 def test_texts_are_made_from_the_table():
     for rule in RULES:
-        assert rule.name in help_text() and rule.name in usage() or rule.patterns[0].text in help_text()
+        assert (rule.name in help_text() and rule.name in usage()) or rule.patterns[0].text in help_text()
     assert (ROOT / "docs" / "command-line.md").read_text() == reference()

@@ -151,7 +151,14 @@ def test_layers():
 
 @pytest.mark.parametrize(
     ("domains", "spread", "expected"),
-    [(-1, -1, (1, 0.0)), (-1, 0.0, (1, 0.0)), (-1, 0.1, (10, 0.1)), (5, -1, (1, 0.0)), (5, 0.0, (1, 0.0)), (5, 0.1, (5, 0.1))],
+    [
+        (-1, -1, (1, 0.0)),
+        (-1, 0.0, (1, 0.0)),
+        (-1, 0.1, (10, 0.1)),
+        (5, -1, (1, 0.0)),
+        (5, 0.0, (1, 0.0)),
+        (5, 0.1, (5, 0.1)),
+    ],
 )
 def test_mosaic(domains, spread, expected):
     assert mosaic(domains, spread)[:2] == expected
@@ -176,7 +183,9 @@ def test_more_steps_than_the_original_can_count(tmp_path):
 
 
 def test_dispersion_and_divergence_points(tmp_path):
-    e = set_up("-cell 100 -default_F 1 -detpixels 4 -hdivrange 2 -hdivsteps 3 -dispersion 1 -dispsteps 2".split(), tmp_path)
+    e = set_up(
+        "-cell 100 -default_F 1 -detpixels 4 -hdivrange 2 -hdivsteps 3 -dispersion 1 -dispsteps 2".split(), tmp_path
+    )
     assert e.beam.divergence == ((-0.001, 0.0), (0.0, 0.0), (0.001, 0.0))
     assert len(e.beam.wavelengths) == 6 and math.isclose(e.beam.wavelengths[0], 0.995e-10)
     np.testing.assert_allclose(np.linalg.norm(e.beam.directions, axis=1), 1.0, rtol=1e-15)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,13 @@ from nanobragg.engine.files.reading import SCAN_INTEGER, scan_real
 
 SPACE, DIGIT, SIGN, POINT, EXPONENT, OTHER = range(6)
 KINDS = bytearray([OTHER]) * 256
-for characters, kind in ((b" \t\n\v\f\r", SPACE), (b"0123456789", DIGIT), (b"+-", SIGN), (b".", POINT), (b"eE", EXPONENT)):
+for characters, kind in (
+    (b" \t\n\v\f\r", SPACE),
+    (b"0123456789", DIGIT),
+    (b"+-", SIGN),
+    (b".", POINT),
+    (b"eE", EXPONENT),
+):
     for character in characters:
         KINDS[character] = kind
 LONGEST_INTEGER = 18  # characters that 64 bits always hold
@@ -19,8 +25,9 @@ EXACT = 2**53
 POWERS_OF_TEN = 10.0 ** np.arange(LONGEST_INTEGER + 1)
 
 
-class Reflections(NamedTuple):
-    """What a file holds: ``bounds`` (3, 2), whole reals, of all quadruples of numbers, their ``count``, and the usable ones.
+@dataclasses.dataclass(frozen=True)
+class Reflections:
+    """What a file holds: ``bounds`` (3, 2; whole reals) of all quadruples, their ``count``, and the usable ones.
 
     ``indices`` (n, 3) and ``amplitudes`` (n,) end before the first quadruple whose indices are not written as
     integers; ``count`` and ``bounds`` do not (Q54).

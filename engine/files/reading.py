@@ -41,14 +41,19 @@ def reason(error: OSError) -> str:
 def scan_real(text: str, at: int) -> tuple[float, int] | None:
     """The real number that ``scanf`` would convert at this place, and where it ends; ``None`` where it fails."""
     match = SCAN_REAL.match(text, at)
-    if not match or match.group(1)[-1] in "eE" and "x" not in match.group(1).lower():
+    if match is None:
         return None
-    return to_float(match.group(1).rstrip("+-").rstrip("eE") if match.group(1)[-1] in "+-" else match.group(1)), match.end()
+    number = match.group(1)
+    hexadecimal = "x" in number.lower()
+    if number[-1] in "eE" and not hexadecimal:
+        return None  # an exponent that stops after its letter
+    return to_float(number if hexadecimal else number.rstrip("+-").rstrip("eE")), match.end()
 
 
 def scan_reals(text: str, most: int) -> list[float]:
     """Up to ``most`` numbers, until the first thing that is none."""
-    values, at = [], 0
+    values: list[float] = []
+    at = 0
     while len(values) < most and (found := scan_real(text, at)):
         values.append(found[0])
         at = found[1]

@@ -73,7 +73,9 @@ def read_smv(path: str, flag: str) -> Smv:
     if width <= 0 or height <= 0:
         raise BadInput(f"{flag} {path}: the header gives no image size (SIZE1 and SIZE2)")
     if width * height * 2 > 2**33:
-        raise BadInput(f"{flag} {path}: SIZE1={width}, SIZE2={height} make an image of {width * height * 2 / 1e9:.3g} GB")
+        raise BadInput(
+            f"{flag} {path}: SIZE1={width}, SIZE2={height} make an image of {width * height * 2 / 1e9:.3g} GB"
+        )
     first, words = size // 2, np.frombuffer(data[: len(data) // 2 * 2], "<u2")
     pixels = np.zeros(width * height, np.uint16)
     there = words[first : first + len(pixels)]

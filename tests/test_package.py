@@ -1,0 +1,150 @@
+"""The house itself: what is installed, who imports whom, and that an installed wheel works away from the tree."""
+
+import ast
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import nanobragg
+from tests.support import BY_NAME, ROOT, assert_same_image, command
+
+ROOMS = ("kernels", "engine", "cli")
+
+
+def modules(room):
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imported_rooms(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "nanobragg" and parts[1:2] and parts[1] in ROOMS:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_point_one_way(room):
+    allowed = ROOMS[: ROOMS.index(room) + 1]
+    for path in modules(room):
+        assert set(imported_rooms(path)) <= set(allowed), path
+
+
+def test_every_package_is_listed():
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = set(re.findall(r'^    "(nanobragg[\w.]*)",$', text, re.MULTILINE))
+    folders = {
+        f"nanobragg.{p.parent.relative_to(ROOT).as_posix().replace('/', '.')}"
+        for r in ROOMS
+        for p in (ROOT / r).rglob("__init__.py")
+    }
+    assert listed == folders | {"nanobragg"}
+    for package in folders:
+        folder = package.removeprefix("nanobragg.").replace(".", "/")
+        assert f'"{package}" = "{folder}"' in text
+
+
+def test_files_stay_short():
+    for path in [
+        p
+        for room in (*ROOMS, "c_src", "tests", "benchmarks")
+        for p in (ROOT / room).rglob("*")
+        if p.suffix in (".py", ".c", ".h")
+    ]:
+        assert len(path.read_text().splitlines()) <= 500, path
+
+
+def test_public_functions_have_docstrings():
+    for path in [p for room in ROOMS for p in modules(room)]:
+        tree = ast.parse(path.read_text())
+        for node in [tree, *ast.walk(tree)]:
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and not getattr(
+                node, "name", "x"
+            ).startswith("_"):
+                inner = isinstance(node, ast.FunctionDef) and node not in tree.body and not any(
+                    node in c.body for c in ast.walk(tree) if isinstance(c, ast.ClassDef))  # fmt: skip
+                assert inner or ast.get_docstring(node), f"{path}: {getattr(node, 'name', 'module')}"
+
+
+def test_a_small_job_does_not_load_numba(tmp_path):
+    code = (
+        "import sys; from nanobragg.cli.nanobragg import main; "
+        "status = main('-cell 50 -default_F 5 -detpixels 8 --backend cref'.split()); "
+        "sys.exit(status or 'numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A wheel of this tree, unpacked away from it; what it depends on comes from this environment."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)],
+        check=True,
+    )
+    (wheel,) = folder.glob("*.whl")
+    site = folder / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)], check=True
+    )
+    return wheel, site
+
+
+@pytest.mark.cref
+def test_an_installed_wheel_works_away_from_the_tree(elsewhere, tmp_path):
+    wheel, site = elsewhere
+    assert "cp310-abi3" in wheel.name and nanobragg.__version__ in wheel.name
+    assert {p.name for p in site.iterdir() if p.suffix != ".dist-info"} - {"bin"} == {"nanobragg"}
+    case = BY_NAME["triclinic"]
+    for backend in ("cref", "strict"):
+        words = [sys.executable, "-m", "nanobragg", "--backend", backend, *case.arguments(tmp_path)]
+        subprocess.run(
+            words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, check=True, capture_output=True
+        )
+        assert_same_image(np.fromfile(tmp_path / "float.bin", "<f4").reshape(case.shape), case.arrays["float"])
+
+
+def test_without_the_extension_everything_goes_to_strict(tmp_path):
+    """A stand-in for an installation without a C compiler."""
+    code = (
+        "import sys; sys.modules['nanobragg._cref'] = None; from nanobragg.cli.nanobragg import main; "
+        "line = '-cell 50 -default_F 5 -detpixels 8 -seed 3'.split(); "
+        "assert main([*line, '--backend', 'cref']) == 1; sys.exit(main(line))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "no C compiler" in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "noiseimage.img").stat().st_size == 512 + 128
+
+
+def test_kernels_are_cached_by_the_digest_of_all_sources(tmp_path, monkeypatch):
+    from nanobragg.kernels import compile as compiling
+
+    before = compiling._sources_digest()
+    copy = tmp_path / "kernels"
+    copy.mkdir()
+    for path in modules("kernels"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / "physics.py").write_text((copy / "physics.py").read_text() + "\n")
+    monkeypatch.setattr(compiling, "HERE", copy)
+    assert compiling._sources_digest() != before
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    assert pathlib.Path(compiling.cache_folder()).is_relative_to(tmp_path / "cache")
+
+
+def test_version_and_help(tmp_path):
+    assert command(["--version"], tmp_path).stdout.strip() == f"nanoBragg {nanobragg.__version__}"
+    shown = command(["--help"], tmp_path)
+    assert shown.returncode == 0 and "-distance mm" in shown.stdout and "--backend" in shown.stdout
