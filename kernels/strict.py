@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from nanobragg.kernels import physics
+from nanobragg.kernels import geometry, physics, serial
 from nanobragg.kernels.compile import kernel, scalar
 from nanobragg.kernels.interpolation import tricubic
 from nanobragg.kernels.orientation import cells_per_phi, polar_axes, with_domains
 from nanobragg.kernels.plan import SQUARE, RenderPlan
-from nanobragg.kernels.threads import in_chunks
-
-NEVER = np.iinfo(np.int64).max
-
-
-@scalar
-def position(plan, fast, slow, depth):
-    """Point of the detector as this plan has it, metres from the sample."""
-    flat = physics.flat_position(fast, slow, depth, plan.fdet, plan.sdet, plan.odet, plan.pix0)
-    if plan.curved:
-        return physics.curved_position(flat, plan.distance, plan.beam, plan.fdet, plan.sdet)
-    return flat
-
-
-@scalar
-def pixel_solid_angle(plan, airpath):
-    """Steradians of a pixel as this plan has it; a point pixel's are per square metre (Q19)."""
-    if plan.point_pixel:
-        return 1.0 / airpath / airpath
-    return physics.solid_angle(plan.pixel_size, airpath, plan.close_distance)
+from nanobragg.kernels.serial import NEVER
 
 
 @scalar
@@ -77,13 +58,6 @@ def visit(plan, cells, q, capture, polar, omega, total, interpolate):
 
 
 @scalar
-def cut_by_resolution(plan, q):
-    """Whether ``-dmin`` drops this scattering vector."""
-    stol = 0.5 * physics.magnitude(q)
-    return plan.dmin > 0.0 and stol > 0.0 and plan.dmin > 0.5 / stol
-
-
-@scalar
 def axis_of_call(axes, call):
     """Polarization axis that call number ``call`` of the run works with."""
     table, start, period = axes
@@ -114,11 +88,11 @@ def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
             for sub_f in range(plan.oversample):
                 f_pos = sub * (fast * plan.oversample + sub_f) + sub / 2.0
                 s_pos = sub * (slow * plan.oversample + sub_s) + sub / 2.0
-                point = position(plan, f_pos, s_pos, layer * plan.layer_step)
+                point = geometry.position(plan, f_pos, s_pos, layer * plan.layer_step)
                 airpath = physics.magnitude(point)
                 d = physics.unit(point)
                 if omega == 0.0 or plan.oversample_omega:
-                    omega = pixel_solid_angle(plan, airpath)
+                    omega = geometry.pixel_solid_angle(plan, airpath)
                 omega_sum += omega
                 if capture == 0.0 or plan.oversample_thick:
                     parallax = physics.dot(d, plan.odet)
@@ -126,7 +100,7 @@ def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
                 for j in range(len(plan.sources)):
                     incident = (-plan.sources[j, 0], -plan.sources[j, 1], -plan.sources[j, 2])
                     q = physics.scattering_vector(d, incident, plan.sources[j, 3])
-                    if cut_by_resolution(plan, q):
+                    if geometry.cut_by_resolution(plan, q):
                         continue
                     if polar == 0.0 or plan.oversample_polar:
                         calls += 1
@@ -176,31 +150,22 @@ def render_pixels(plan, first_cells, cells, axes, pixels, calls_before, interpol
     return switched_at
 
 
-@kernel
-def first_visited(plan, first_cells, cells, axes, pixels):
-    """Position in ``pixels`` of the first one that a source reaches past the resolution cut, or their number."""
-    for i in range(len(pixels)):
-        index = pixels[i]
-        if pixel_sum(plan, first_cells, cells, axes, index % plan.n_fast, index // plan.n_fast, 0, False)[7]:
-            return i
-    return len(pixels)
-
-
 class _Run:
-    """One image under way: its tables, its outputs, and calls of the kernel over lists of pixels."""
+    """One image under way: its tables and its outputs."""
 
     def __init__(self, plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray):
         self.plan = plan
         self.image, self.omega_sum = image.reshape(-1), omega_sum.reshape(-1)
         first, later = cells_per_phi(plan)
+        self.carries_over = first != later
         self.cells = with_domains(plan, later)
-        self.first_cells = self.cells if first == later else with_domains(plan, first)
+        self.first_cells = with_domains(plan, first) if self.carries_over else self.cells
         per_pixel = plan.layers * plan.oversample**2 * len(plan.sources) if plan.oversample_polar else 1
         self.axes = polar_axes(plan.polar_axis, per_pixel * plan.n_fast * plan.n_slow if plan.kahn != 0.0 else 1)
 
-    def render(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_cells=None) -> int:
+    def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
-        first_cells = self.cells if first_cells is None else first_cells
+        first_cells = self.first_cells if first_visit else self.cells
         return render_pixels(
             self.plan, first_cells, self.cells, self.axes, pixels, calls_before, interpolate,
             self.image, self.omega_sum, np.empty(0, np.int64),
@@ -225,25 +190,8 @@ class _Run:
             before = counted
         return before
 
-    def serial_head(self, pixels: np.ndarray, calls_before: np.ndarray) -> tuple[int, int]:
-        """Render the pixels up to the one whose first visit sees the true phi = 0 cell: how many, and the switch."""
-        if self.first_cells is self.cells or not len(pixels):
-            return 0, NEVER
-        nothing = np.empty((0, 1, 9))
-        found = first_visited(self.plan._replace(phi_steps=0), nothing, nothing, self.axes, pixels)
-        head = min(found + 1, len(pixels))
-        return head, self.render(pixels[:head], calls_before[:head], self.plan.interpolate, self.first_cells)
 
-
-def render(
-    plan: RenderPlan,
-    image: np.ndarray,
-    omega_sum: np.ndarray,
-    *,
-    threads: int = 1,
-    progress: Callable[[int], None] | None = None,
-    shuffle: np.random.Generator | None = None,
-) -> None:
+def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: Any) -> None:
     """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast), with strict numerics.
 
     Parameters
@@ -252,52 +200,9 @@ def render(
         What to render.
     image, omega_sum
         Photons per pixel, and the solid angles of a pixel's sub-pixels and layers added up (steradians); zero on entry.
-    threads
-        How many threads share the pixels. The result does not depend on it.
-    progress
-        Called with the number of pixels rendered so far; an exception from it ends the run.
-    shuffle
-        Takes the pixels in a random order instead of raster order; the result does not depend on it either.
+    how
+        ``threads``, ``progress``, ``shuffle`` of `nanobragg.kernels.serial.render`; they do not change the result.
     """
     run = _Run(plan, image, omega_sum)
     pixels = plan.rendered_pixels()
-    calls_before = run.calls_before(pixels)
-    head, switched = run.serial_head(pixels, calls_before)
-    done = _Counter(progress)
-    done(head)
-    pixels, calls_before = pixels[head:], calls_before[head:]
-    if shuffle is not None:
-        order = shuffle.permutation(len(pixels))
-        pixels, calls_before = pixels[order], calls_before[order] if len(calls_before) else calls_before
-    if plan.interpolate:
-        # Interpolation goes off for good at one pixel of the raster. Render as if it never did until a pixel says
-        # that it did; what comes after that pixel is rendered without, again where it was begun.
-        switches = [switched]  # appended to by all threads
-
-        def hopeful(part: slice) -> None:
-            if pixels[part].min() <= min(switches):
-                switches.append(run.render(pixels[part], calls_before[part], True))
-
-        in_chunks(len(pixels), hopeful, threads, done, per_pixel=plan.evaluations)
-        left = pixels > min(switches)
-        pixels, calls_before = pixels[left], calls_before[left] if len(calls_before) else calls_before
-        done = _Counter(None)
-    in_chunks(
-        len(pixels),
-        lambda part: run.render(pixels[part], calls_before[part], False),
-        threads,
-        done,
-        per_pixel=plan.evaluations,
-    )
-
-
-class _Counter:
-    """Adds up rendered pixels for the progress callback."""
-
-    def __init__(self, progress: Callable[[int], None] | None):
-        self.total, self.progress = 0, progress
-
-    def __call__(self, count: int) -> None:
-        self.total += count
-        if self.progress is not None:
-            self.progress(self.total)
+    serial.render(plan, run.draw, pixels, run.calls_before(pixels), carries_over=run.carries_over, **how)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nanobragg.kernels import physics, strict
+from nanobragg.kernels import geometry, physics, strict
 from nanobragg.kernels.interpolation import tricubic
 from nanobragg.kernels.orientation import cells_per_phi, polar_axes, with_domains
 from tests.support import BY_NAME, GOLDEN, plan_of
@@ -18,7 +18,7 @@ def last_cosine(plan, slow, fast):
     """Cosine of the scattering angle at the last layer, sub-pixel and source, which is what the trace shows."""
     sub = plan.pixel_size / plan.oversample
     f_pos, s_pos = (sub * (i * plan.oversample + plan.oversample - 1) + sub / 2.0 for i in (fast, slow))
-    point = strict.position(plan, f_pos, s_pos, (plan.layers - 1) * plan.layer_step)
+    point = geometry.position(plan, f_pos, s_pos, (plan.layers - 1) * plan.layer_step)
     return physics.dot(tuple(-x for x in plan.sources[-1, :3].tolist()), physics.unit(point))
 
 
@@ -30,7 +30,7 @@ def traced(plan, slow, fast):
     axes = polar_axes(plan.polar_axis, plan.n_fast * plan.n_slow)
     sub = plan.pixel_size / plan.oversample
     f_pos, s_pos = (sub * (i * plan.oversample) + sub / 2.0 for i in (fast, slow))
-    point = strict.position(plan, f_pos, s_pos, 0.0)
+    point = geometry.position(plan, f_pos, s_pos, 0.0)
     air, d = physics.magnitude(point), physics.unit(point)
     incident = tuple(-x for x in plan.sources[0, :3].tolist())
     wavelength = float(plan.sources[0, 3])
@@ -55,7 +55,7 @@ def traced(plan, slow, fast):
         "sdet_vec": plan.sdet,
         "pixel_pos_meters": point,
         "R_distance_meters": air,
-        "omega_pixel_sr": strict.pixel_solid_angle(plan, air),
+        "omega_pixel_sr": geometry.pixel_solid_angle(plan, air),
         "close_distance_meters": plan.close_distance,
         "obliquity_factor": plan.close_distance / air,
         "diffracted_vec": d,

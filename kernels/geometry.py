@@ -1,0 +1,56 @@
+"""Where a plan's pixels are, what they see, and which scattering vectors count: the same for every CPU kernel."""
+
+from __future__ import annotations
+
+from nanobragg.kernels import physics
+from nanobragg.kernels.compile import kernel, scalar
+
+
+@scalar
+def position(plan, fast, slow, depth):
+    """Point of the detector as this plan has it, metres from the sample."""
+    flat = physics.flat_position(fast, slow, depth, plan.fdet, plan.sdet, plan.odet, plan.pix0)
+    if plan.curved:
+        return physics.curved_position(flat, plan.distance, plan.beam, plan.fdet, plan.sdet)
+    return flat
+
+
+@scalar
+def pixel_solid_angle(plan, airpath):
+    """Steradians of a pixel as this plan has it; a point pixel's are per square metre (Q19)."""
+    if plan.point_pixel:
+        return 1.0 / airpath / airpath
+    return physics.solid_angle(plan.pixel_size, airpath, plan.close_distance)
+
+
+@scalar
+def cut_by_resolution(plan, q):
+    """Whether ``-dmin`` drops this scattering vector."""
+    stol = 0.5 * physics.magnitude(q)
+    return plan.dmin > 0.0 and stol > 0.0 and plan.dmin > 0.5 / stol
+
+
+@scalar
+def is_visited(plan, fast, slow):
+    """Whether any source passes the resolution cut at any sub-pixel and layer."""
+    sub = plan.pixel_size / plan.oversample
+    for layer in range(plan.layers):
+        for sub_s in range(plan.oversample):
+            for sub_f in range(plan.oversample):
+                f_pos = sub * (fast * plan.oversample + sub_f) + sub / 2.0
+                s_pos = sub * (slow * plan.oversample + sub_s) + sub / 2.0
+                d = physics.unit(position(plan, f_pos, s_pos, layer * plan.layer_step))
+                for j in range(len(plan.sources)):
+                    incident = (-plan.sources[j, 0], -plan.sources[j, 1], -plan.sources[j, 2])
+                    if not cut_by_resolution(plan, physics.scattering_vector(d, incident, plan.sources[j, 3])):
+                        return True
+    return False
+
+
+@kernel
+def first_visited(plan, pixels):
+    """Position in ``pixels`` of the first one that is visited, or their number."""
+    for i in range(len(pixels)):
+        if is_visited(plan, pixels[i] % plan.n_fast, pixels[i] // plan.n_fast):
+            return i
+    return len(pixels)
