@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.kernels import cref
 from nanobragg.kernels.plan import RenderPlan
 
-BACKENDS = ("auto", "cref", "strict")
+BACKENDS = ("auto", "fast", "strict", "cref")
 # Loading Numba and compiled kernels from the cache takes about 0.7 s, the C reference about 0.1 us a step.
 STEPS_WORTH_NUMBA = 5_000_000
 
@@ -68,12 +69,11 @@ def render(
     image = np.zeros((plan.n_slow, plan.n_fast), np.float32)
     omega_sum = np.zeros((plan.n_slow, plan.n_fast))
     threads = default_threads() if threads is None else threads
-    if choose(backend, plan) == "cref":
+    name = choose(backend, plan)
+    if name == "cref":
         run: Callable[..., None] = cref.render
     else:
-        from nanobragg.kernels import strict
-
-        run = strict.render
+        run = importlib.import_module(f"nanobragg.kernels.{name}").render
     run(plan, image, omega_sum, threads=threads, progress=progress, **options)
     return image, omega_sum
 

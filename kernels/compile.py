@@ -53,11 +53,35 @@ def scalar(function: Callable[..., Any]) -> Any:
     return numba.njit(function, **OPTIONS)
 
 
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a loop over pixels; its machine code is kept on disk."""
+def _kept(function: Callable[..., Any], **options: Any) -> Any:
     config: Any = numba.config
     elsewhere, config.CACHE_DIR = config.CACHE_DIR, FOLDER
     try:
-        return numba.njit(function, cache=bool(FOLDER), **OPTIONS)
+        return numba.njit(function, cache=bool(FOLDER), **OPTIONS, **options)
     finally:
         config.CACHE_DIR = elsewhere
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a loop over pixels; its machine code is kept on disk."""
+    return _kept(function)
+
+
+# What lets loops over pixels become vector code: fused multiply-adds, no signed zeros, reciprocals. Never reassociation,
+# which would undo the rounding by magic numbers.
+CONTRACT = {"contract", "nsz", "arcp"}
+
+
+def fast_scalar(function: Callable[..., Any]) -> Any:
+    """Compile a function of one step for the fast kernels."""
+    return numba.njit(function, fastmath=CONTRACT, inline="always", **OPTIONS)
+
+
+def tile_loop(function: Callable[..., Any]) -> Any:
+    """Compile a loop over a tile: put into its caller as it stands, so that LLVM sees which arrays are the stack's."""
+    return numba.njit(function, fastmath=CONTRACT, inline="always", **OPTIONS)
+
+
+def fast_kernel(function: Callable[..., Any]) -> Any:
+    """Compile a loop over tiles; its machine code is kept on disk."""
+    return _kept(function, fastmath=CONTRACT)
