@@ -49,8 +49,12 @@ FOLDER = cache_folder()
 
 
 def scalar(function: Callable[..., Any]) -> Any:
-    """Compile a function of one step."""
-    return numba.njit(function, **OPTIONS)
+    """Compile a function of one step, or a loop over a tile, as part of every kernel that calls it.
+
+    It is put into its caller as it stands, before anything is compiled. So it gets the arithmetic of that kernel, exact
+    or fast, and LLVM sees which arrays are on the caller's stack.
+    """
+    return numba.njit(function, inline="always", **OPTIONS)
 
 
 def _kept(function: Callable[..., Any], **options: Any) -> Any:
@@ -70,16 +74,6 @@ def kernel(function: Callable[..., Any]) -> Any:
 # What lets loops over pixels become vector code: fused multiply-adds, no signed zeros, reciprocals. Never reassociation,
 # which would undo the rounding by magic numbers.
 CONTRACT = {"contract", "nsz", "arcp"}
-
-
-def fast_scalar(function: Callable[..., Any]) -> Any:
-    """Compile a function of one step for the fast kernels."""
-    return numba.njit(function, fastmath=CONTRACT, inline="always", **OPTIONS)
-
-
-def tile_loop(function: Callable[..., Any]) -> Any:
-    """Compile a loop over a tile: put into its caller as it stands, so that LLVM sees which arrays are the stack's."""
-    return numba.njit(function, fastmath=CONTRACT, inline="always", **OPTIONS)
 
 
 def fast_kernel(function: Callable[..., Any]) -> Any:

@@ -12,10 +12,11 @@ from nanobragg.kernels.compile import fast_kernel
 from nanobragg.kernels.orientation import cells_per_phi, with_domains
 from nanobragg.kernels.plan import GAUSS, ROUND, SQUARE, RenderPlan
 from nanobragg.kernels.serial import NEVER
-from nanobragg.kernels.vector import TILE, prefer_wide_registers, stack_tile
+from nanobragg.kernels.vector import TILE, prefer_wide_registers, stack_tile, stack_tile_single, stack_weights
 from nanobragg.kernels.vectors import magnitude, unit
 
 ZERO_EXPONENT = 745.2  # exp(-x) is exactly 0 from here on
+SINGLE = 1e-6  # relative error of an index in binary32, generously
 
 
 class Amplitudes(NamedTuple):
@@ -46,22 +47,31 @@ def bordered_squares(plan: RenderPlan) -> Amplitudes:
     return Amplitudes(box.ravel(), low, high, stride, origin)  # type: ignore[arg-type]
 
 
-def node_reach(plan: RenderPlan) -> tuple[float, float, float]:
-    """Distance in indices beyond which Gaussian and top-hat lattice factors are exactly 0, along each axis.
+def narrowness(plan: RenderPlan) -> tuple[float, float, float]:
+    """1/reach^2 of Gaussian and top-hat spots along each axis, in indices: further away their factor is exactly 0.
 
-    With v the distance to the node in reciprocal space, dh = a.v, so that |dh| <= |a| |v|.
+    With v the distance to the node in reciprocal space, dh = a.v, so that |dh| <= |a| |v|. The reach is widened by what
+    binary32 can make of the largest index that occurs.
     """
     if plan.shape <= ROUND or not plan.fudge > 0.0:
-        return (math.inf, math.inf, math.inf)
+        return (0.0, 0.0, 0.0)
     limit = ZERO_EXPONENT * 0.63 if plan.shape == GAUSS else 0.3969
     counts = plan.n_cells[0] * plan.n_cells[1] * plan.n_cells[2]
-    furthest = math.sqrt(limit / plan.fudge) / counts * 1.000001
-    a, b, c = (magnitude(plan.cell[k : k + 3]) * 1e10 * furthest + 1e-9 for k in (0, 3, 6))
+    furthest = math.sqrt(limit / plan.fudge) / counts * 1e-10
+    largest = 2.0 / min(np.abs(plan.sources[:, 3]))
+    lengths = (magnitude(plan.cell[k : k + 3]) for k in (0, 3, 6))
+    a, b, c = (1.0 / (length * (furthest * 1.000001 + largest * SINGLE)) ** 2 for length in lengths)
     return a, b, c
 
 
+def source_shifts(plan: RenderPlan) -> np.ndarray:
+    """For each source 1/wavelength, and the difference of the first source's direction from its own over it, (n, 4)."""
+    per_length = 1.0 / plan.sources[:, 3:]
+    return np.hstack([per_length, (plan.sources[:, :3] - plan.sources[:1, :3]) * per_length])
+
+
 @fast_kernel
-def render_tiles(plan, amplitudes, reach, first_cells, cells, pixels, interpolate, image, omega_image):
+def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, interpolate, image, omega_image):
     """Render the listed pixels; returns the lowest raster index at which interpolation went off, or `NEVER`.
 
     ``first_cells`` are those of the first visit, ``cells`` those of all later ones; where they are not the same
@@ -76,7 +86,8 @@ def render_tiles(plan, amplitudes, reach, first_cells, cells, pixels, interpolat
     air, alive, on = stack_tile(), stack_tile(), stack_tile()
     capture, polar, omega = stack_tile(), stack_tile(), stack_tile()
     omega_sum, weight, total = stack_tile(), stack_tile(), stack_tile()
-    f_latt, squares_at = stack_tile(), stack_tile()
+    f_latt, squares_at, cubic_weights = stack_tile(), stack_tile(), stack_weights()
+    sx, sy, sz = stack_tile_single(), stack_tile_single(), stack_tile_single()
 
     products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
     sharp = plan.shape > ROUND
@@ -84,7 +95,7 @@ def render_tiles(plan, amplitudes, reach, first_cells, cells, pixels, interpolat
     ordered = products or interpolate or plan.dmin > 0.0 or len(first_cells) > 0
     n_sources = len(plan.sources)
     groups = n_sources if ordered else 1
-    plain = plan.shape == SQUARE and not products and not interpolate and plan.dmin == 0.0
+    simple = plan.shape == SQUARE and not products and not interpolate
     zeros_count = plan.water and (products or interpolate)
     switched_at = NEVER
     for start in range(0, len(pixels), TILE):
@@ -119,30 +130,32 @@ def render_tiles(plan, amplitudes, reach, first_cells, cells, pixels, interpolat
                     if products:
                         tiles.weights(plan, capture, polar, omega, weight)
                     tiles.differences(base, dx, dy, dz, qx, qy, qz)
+                    if sharp:
+                        tiles.to_single(qx, qy, qz, sx, sy, sz)
+                    plain = simple and reached == TILE
                     turned = first_cells if len(first_cells) > 0 and not visited else cells
                     visited = True
                     last = group + 1 if ordered else n_sources
                     for cell in range(turned.shape[0] * turned.shape[1]):
                         i_phi, i_m = cell // turned.shape[1], cell % turned.shape[1]
                         if plain and last == group + 1:
-                            per_length = 1.0 / plan.sources[group, 3]
+                            per_length = shifts[group, 0]
                             tiles.add_square_alone(plan, amplitudes, per_length, turned, i_phi, i_m, qx, qy, qz, total)
                             continue
-                        tiles.times_cell(turned, i_phi, i_m, qx, qy, qz, mh, mk, ml)
+                        if not sharp:
+                            tiles.times_cell(turned, i_phi, i_m, qx, qy, qz, mh, mk, ml)
                         for j in range(group, last):
-                            per_length = 1.0 / plan.sources[j, 3]
-                            ex = (base[0] + plan.sources[j, 0]) * per_length
-                            ey = (base[1] + plan.sources[j, 1]) * per_length
-                            ez = (base[2] + plan.sources[j, 2]) * per_length
-                            shift = (
-                                turned[i_phi, i_m, 0] * ex + turned[i_phi, i_m, 1] * ey + turned[i_phi, i_m, 2] * ez,
-                                turned[i_phi, i_m, 3] * ex + turned[i_phi, i_m, 4] * ey + turned[i_phi, i_m, 5] * ez,
-                                turned[i_phi, i_m, 6] * ex + turned[i_phi, i_m, 7] * ey + turned[i_phi, i_m, 8] * ez,
-                            )
+                            per_length = shifts[j, 0]
+                            shift = (0.0, 0.0, 0.0)
+                            if not ordered:
+                                shift = tiles.shifted(turned, i_phi, i_m, shifts[j, 1], shifts[j, 2], shifts[j, 3])
                             if plain:
                                 tiles.add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total)
                             elif sharp:
-                                if zeros_count or tiles.any_near_node(per_length, shift, reach, mh, mk, ml):
+                                if zeros_count or tiles.any_near_node(
+                                    turned, i_phi, i_m, per_length, shift, narrow, sx, sy, sz
+                                ):
+                                    tiles.times_cell(turned, i_phi, i_m, qx, qy, qz, mh, mk, ml)
                                     tiles.add_sharp(
                                         plan, count, alive, products, interpolate, weight, per_length, shift,
                                         mh, mk, ml, on, total,
@@ -150,10 +163,12 @@ def render_tiles(plan, amplitudes, reach, first_cells, cells, pixels, interpolat
                             else:
                                 tiles.indices(per_length, shift, mh, mk, ml, h, k, x)
                                 tiles.lattices(plan, h, k, x, f_latt)
+                                tiles.nearest_amplitudes(amplitudes, h, k, x, squares_at)
                                 if interpolate:
-                                    tiles.interpolated_amplitudes(plan, count, alive, h, k, x, on, squares_at)
-                                else:
-                                    tiles.nearest_amplitudes(amplitudes, h, k, x, squares_at)
+                                    tiles.in_tricubic_range(plan, alive, h, k, x, on)
+                                    tiles.interpolated_amplitudes(
+                                        plan, count, alive, h, k, x, on, cubic_weights, mh, mk, ml, squares_at
+                                    )
                                 tiles.accumulate(products, alive, weight, f_latt, squares_at, total)
         tiles.store(plan, pixels, start, count, total, capture, polar, omega, omega_sum, image, omega_image)
         if interpolate:
@@ -179,7 +194,7 @@ def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: An
         ``threads``, ``progress``, ``shuffle`` of `nanobragg.kernels.serial.render`; they do not change the result.
     """
     plan = plan._replace(polar_axis=unit(plan.polar_axis))
-    amplitudes, reach = bordered_squares(plan), node_reach(plan)
+    amplitudes, narrow, shifts = bordered_squares(plan), narrowness(plan), source_shifts(plan)
     first, later = cells_per_phi(plan)
     cells = with_domains(plan, later)
     first_cells = with_domains(plan, first) if first != later else NO_CELLS
@@ -187,7 +202,7 @@ def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: An
 
     def draw(pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         begin = first_cells if first_visit else NO_CELLS
-        return render_tiles(plan, amplitudes, reach, begin, cells, pixels, interpolate, raster, omegas)
+        return render_tiles(plan, amplitudes, narrow, shifts, begin, cells, pixels, interpolate, raster, omegas)
 
     pixels = plan.rendered_pixels()
     nothing = np.empty(0, np.int64)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nanobragg.kernels.compile import fast_scalar, scalar
+from nanobragg.kernels.compile import scalar
 
 
 @scalar
@@ -57,31 +57,8 @@ def tricubic(table, hkl, hkl_min):
     )
 
 
-@fast_scalar
+@scalar
 def cubic_weights(t):
     """Lagrange weights of the nodes -1, 0, 1, 2 at ``t`` between 0 and 1."""
     u, v, w = t + 1.0, t - 1.0, t - 2.0
     return -t * v * w / 6.0, u * v * w / 2.0, -u * t * w / 2.0, u * t * v / 6.0
-
-
-@fast_scalar
-def tricubic_by_rows(table, hkl, hkl_min):
-    """The same interpolation by twelve weights and 64 multiply-adds: rows of four along l, weighted by h and k."""
-    low_h, low_k, low_l = np.floor(hkl[0]), np.floor(hkl[1]), np.floor(hkl[2])
-    i = np.uint64(int(low_h) - 1 - hkl_min[0])
-    j = np.uint64(int(low_k) - 1 - hkl_min[1])
-    k = np.uint64(int(low_l) - 1 - hkl_min[2])
-    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
-    wh = cubic_weights(hkl[0] - low_h)
-    wk = cubic_weights(hkl[1] - low_k)
-    wl = cubic_weights(hkl[2] - low_l)
-    s0 = s1 = s2 = s3 = 0.0
-    for a in range(4):
-        for b in range(4):
-            w = wh[a] * wk[b]
-            row_h, row_k = i + np.uint64(a), j + np.uint64(b)
-            s0 += w * table[row_h, row_k, k]
-            s1 += w * table[row_h, row_k, k + one]
-            s2 += w * table[row_h, row_k, k + two]
-            s3 += w * table[row_h, row_k, k + three]
-    return s0 * wl[0] + s1 * wl[1] + s2 * wl[2] + s3 * wl[3]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nanobragg.kernels.compile import fast_scalar
+from nanobragg.kernels.compile import scalar
 from nanobragg.kernels.vector import fma
 
 MAGIC = 6755399441055744.0  # 1.5 * 2**52: adding and subtracting it rounds to the nearest integer, without a call
@@ -49,31 +49,31 @@ C0, C1, C2, C3, C4, C5, C6, C7, C8 = COSINE
 R0, R1, R2, R3, R4, R5, R6, R7, R8 = SPHERE
 
 
-@fast_scalar
+@scalar
 def nearest_whole(x):
     """The nearest whole number, for |x| < 2**51; ties to even."""
     return (x + MAGIC) - MAGIC
 
 
-@fast_scalar
+@scalar
 def sinpi_over(z):
     """sin(pi t)/t at t^2 = z."""
     return ((((((S7 * z + S6) * z + S5) * z + S4) * z + S3) * z + S2) * z + S1) * z + S0
 
 
-@fast_scalar
+@scalar
 def cospi(z):
     """cos(pi t) at t^2 = z."""
     return (((((((C8 * z + C7) * z + C6) * z + C5) * z + C4) * z + C3) * z + C2) * z + C1) * z + C0
 
 
-@fast_scalar
+@scalar
 def sphere_near(z):
     """Transform of a sphere at rho^2 = z, rho <= 3/4."""
     return (((((((R8 * z + R7) * z + R6) * z + R5) * z + R4) * z + R3) * z + R2) * z + R1) * z + R0
 
 
-@fast_scalar
+@scalar
 def grating(n, h0, h):
     """Numerator and denominator of sin(pi n h)/sin(pi h), up to the same sign, for whole ``n`` and nearest index ``h0``.
 

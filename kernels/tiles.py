@@ -10,24 +10,24 @@ import math
 import numpy as np
 
 from nanobragg.kernels import geometry, physics
-from nanobragg.kernels.compile import fast_scalar, tile_loop
-from nanobragg.kernels.interpolation import tricubic_by_rows
+from nanobragg.kernels.compile import scalar
+from nanobragg.kernels.interpolation import cubic_weights, tricubic
 from nanobragg.kernels.plan import SQUARE
 from nanobragg.kernels.polynomials import cospi, grating, nearest_whole, sinpi_over, sphere_near
-from nanobragg.kernels.vector import TILE
+from nanobragg.kernels.vector import TILE, sum_rows
 
 
-@tile_loop
+@scalar
 def raster_places(pixels, start, count, n_fast, fast, slow):
     """Fast and slow pixel numbers of a tile; one that is not full repeats its last pixel."""
     for i in range(TILE):
-        index = pixels[start + min(i, count - 1)]
-        row = index // n_fast
+        index = float(pixels[start + min(i, count - 1)])
+        row = np.floor((index + 0.5) / n_fast)
         slow[i] = row
         fast[i] = index - row * n_fast
 
 
-@tile_loop
+@scalar
 def flat_directions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz, air):
     """Unit vectors from the sample to this sub-pixel of each pixel, and the distances."""
     sub = plan.pixel_size / plan.oversample
@@ -41,7 +41,7 @@ def flat_directions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz, air):
         dx[i], dy[i], dz[i], air[i] = x / m, y / m, z / m, m
 
 
-@tile_loop
+@scalar
 def curved_directions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz, air):
     """The same on a curved detector."""
     sub = plan.pixel_size / plan.oversample
@@ -54,7 +54,7 @@ def curved_directions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz, air):
         dx[i], dy[i], dz[i], air[i] = x / m, y / m, z / m, m
 
 
-@tile_loop
+@scalar
 def solid_angles(plan, air, omega, omega_sum):
     """The solid angle of each pixel, kept from its first sub-pixel unless each has its own."""
     size, close, point, again = plan.pixel_size, plan.close_distance, plan.point_pixel, plan.oversample_omega
@@ -65,7 +65,7 @@ def solid_angles(plan, air, omega, omega_sum):
         omega_sum[i] += omega[i]
 
 
-@tile_loop
+@scalar
 def captures(plan, layer, dx, dy, dz, capture):
     """The capture fraction of this layer, kept from its first sub-pixel unless each has its own."""
     ox, oy, oz = plan.odet
@@ -75,7 +75,7 @@ def captures(plan, layer, dx, dy, dz, capture):
             capture[i] = physics.capture_fraction(float(layer), plan.layer_step, plan.mu, parallax)
 
 
-@fast_scalar
+@scalar
 def polarization(kahn, incident, d, axis):
     """Kahn's factor; the double angle comes from the components of ``d``, without trigonometric functions."""
     c = physics.dot(incident, d)
@@ -90,7 +90,7 @@ def polarization(kahn, incident, d, axis):
     return 0.5 * (1.0 + c2 - kahn * twice * (1.0 - c2))
 
 
-@tile_loop
+@scalar
 def polarizations(plan, incident, dx, dy, dz, alive, polar):
     """The polarization factor, kept from the first source that reaches the pixel unless each has its own."""
     kahn, axis, again = plan.kahn, plan.polar_axis, plan.oversample_polar
@@ -99,7 +99,7 @@ def polarizations(plan, incident, dx, dy, dz, alive, polar):
         polar[i] = now if alive[i] != 0.0 and (again or polar[i] == 0.0) else polar[i]
 
 
-@tile_loop
+@scalar
 def cut_by_resolution(plan, incident, wavelength, dx, dy, dz, alive):
     """1 where the source counts, 0 where -dmin drops it; returns how many count."""
     count = 0
@@ -116,14 +116,14 @@ def cut_by_resolution(plan, incident, wavelength, dx, dy, dz, alive):
     return TILE
 
 
-@tile_loop
+@scalar
 def differences(incident, dx, dy, dz, qx, qy, qz):
     """Diffracted minus incident direction: the scattering vector times the wavelength."""
     for i in range(TILE):
         qx[i], qy[i], qz[i] = dx[i] - incident[0], dy[i] - incident[1], dz[i] - incident[2]
 
 
-@tile_loop
+@scalar
 def times_cell(cells, i_phi, i_domain, qx, qy, qz, mh, mk, ml):
     """Cell vectors times the differences of directions: indices times the wavelength."""
     a1, a2, a3 = cells[i_phi, i_domain, 0], cells[i_phi, i_domain, 1], cells[i_phi, i_domain, 2]
@@ -135,21 +135,21 @@ def times_cell(cells, i_phi, i_domain, qx, qy, qz, mh, mk, ml):
         ml[i] = c1 * qx[i] + c2 * qy[i] + c3 * qz[i]
 
 
-@fast_scalar
+@scalar
 def within(x, low, high):
     """``x`` moved between two bounds; ``low`` for what is no number, so that no address comes from it."""
     x = x if x > low else low
     return x if x < high else high
 
 
-@fast_scalar
+@scalar
 def table_place(low, high, stride, origin, h0, k0, l0):
     """Where a node stands in the flat table; on its border for nodes outside."""
     place = within(h0, low[0], high[0]) * stride[0] + within(k0, low[1], high[1]) * stride[1]
     return np.uint32(np.int32(place + (within(l0, low[2], high[2]) + origin)))
 
 
-@fast_scalar
+@scalar
 def square_lattice(n, h0, k0, l0, h, k, x):
     """F_latt of a block-shaped crystal, up to its sign: one division for all three axes."""
     nh, dh = grating(n[0], h0, h)
@@ -158,7 +158,17 @@ def square_lattice(n, h0, k0, l0, h, k, x):
     return (nh * nk * nl) / (dh * dk * dl)
 
 
-@tile_loop
+@scalar
+def shifted(cells, i_phi, i_domain, ex, ey, ez):
+    """Indices by which a source differs from the first of its group."""
+    return (
+        cells[i_phi, i_domain, 0] * ex + cells[i_phi, i_domain, 1] * ey + cells[i_phi, i_domain, 2] * ez,
+        cells[i_phi, i_domain, 3] * ex + cells[i_phi, i_domain, 4] * ey + cells[i_phi, i_domain, 5] * ez,
+        cells[i_phi, i_domain, 6] * ex + cells[i_phi, i_domain, 7] * ey + cells[i_phi, i_domain, 8] * ez,
+    )
+
+
+@scalar
 def add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total):
     """One of several sources and one cell of a block-shaped crystal, nearest amplitudes."""
     squares, low, high, stride, origin = amplitudes
@@ -172,7 +182,7 @@ def add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total):
         total[i] += squares[table_place(low, high, stride, origin, h0, k0, l0)] * (f_latt * f_latt)
 
 
-@tile_loop
+@scalar
 def add_square_alone(plan, amplitudes, per_length, cells, i_phi, i_domain, qx, qy, qz, total):
     """The only source and one cell of a block-shaped crystal, nearest amplitudes: the hot loop."""
     squares, low, high, stride, origin = amplitudes
@@ -195,7 +205,7 @@ def add_square_alone(plan, amplitudes, per_length, cells, i_phi, i_domain, qx, q
         total[i] += squares[table_place(low, high, stride, origin, h0, k0, l0)] * (f_latt * f_latt)
 
 
-@tile_loop
+@scalar
 def indices(per_length, shift, mh, mk, ml, h, k, x):
     """Fractional indices of one source and one cell."""
     for i in range(TILE):
@@ -204,7 +214,7 @@ def indices(per_length, shift, mh, mk, ml, h, k, x):
         x[i] = ml[i] * per_length + shift[2]
 
 
-@tile_loop
+@scalar
 def square_lattices(n_cells, h, k, x, f_latt):
     """Lattice factors of a block-shaped crystal, up to their sign."""
     for i in range(TILE):
@@ -212,7 +222,7 @@ def square_lattices(n_cells, h, k, x, f_latt):
         f_latt[i] = square_lattice(n_cells, h0, k0, l0, h[i], k[i], x[i])
 
 
-@tile_loop
+@scalar
 def round_lattices(n_cells, fudge, h, k, x, f_latt):
     """Lattice factors of an ellipsoidal crystal, up to their sign."""
     cells = n_cells[0] * n_cells[1] * n_cells[2] * 0.723601254558268
@@ -229,7 +239,7 @@ def round_lattices(n_cells, fudge, h, k, x, f_latt):
         f_latt[i] = cells * (sphere_near(min(rho2, 0.5625)) if rho2 < 0.5625 else wave)
 
 
-@tile_loop
+@scalar
 def nearest_amplitudes(amplitudes, h, k, x, squares_at):
     """Squared amplitudes of the nearest nodes."""
     squares, low, high, stride, origin = amplitudes
@@ -238,26 +248,45 @@ def nearest_amplitudes(amplitudes, h, k, x, squares_at):
         squares_at[i] = squares[table_place(low, high, stride, origin, h0, k0, l0)]
 
 
-@fast_scalar
-def amplitude(plan, hkl, interpolate):
-    """F_cell at one place, and whether interpolation is still on (Q02)."""
-    if interpolate and physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range):
-        return tricubic_by_rows(plan.table, hkl, plan.hkl_min), True
-    node = (physics.nearest(hkl[0]), physics.nearest(hkl[1]), physics.nearest(hkl[2]))
-    return physics.table_factor(node, plan.hkl_min, plan.hkl_max, plan.n_hkl, plan.table, plan.default_F), False
+@scalar
+def in_tricubic_range(plan, alive, h, k, x, on):
+    """Set ``on`` to 0 where an index of a pixel that counts is out of range: for good (Q02)."""
+    hkl_min, hkl_range = plan.hkl_min, plan.hkl_range
+    for i in range(TILE):
+        inside = physics.within_tricubic_range((h[i], k[i], x[i]), hkl_min, hkl_range)
+        on[i] = on[i] if inside or alive[i] == 0.0 else 0.0
 
 
-@tile_loop
-def interpolated_amplitudes(plan, count, alive, h, k, x, on, squares_at):
-    """Squared amplitudes between the nodes, pixel by pixel; ``on`` goes to 0 where an index is out of range."""
+@scalar
+def axis_weights(weights, axis, h, low):
+    """The four weights of one axis for each pixel, and the first of its four nodes counted from ``low``."""
+    for i in range(TILE):
+        floor = np.floor(h[i])
+        w0, w1, w2, w3 = cubic_weights(h[i] - floor)
+        weights[axis * 4 * TILE + i] = w0
+        weights[(axis * 4 + 1) * TILE + i] = w1
+        weights[(axis * 4 + 2) * TILE + i] = w2
+        weights[(axis * 4 + 3) * TILE + i] = w3
+        low[i] = floor - 1.0
+
+
+@scalar
+def interpolated_amplitudes(plan, count, alive, h, k, x, on, weights, h0, k0, l0, squares_at):
+    """Squared amplitudes between the nodes, for pixels whose ``on`` is not 0."""
+    axis_weights(weights, 0, h, h0)
+    axis_weights(weights, 1, k, k0)
+    axis_weights(weights, 2, x, l0)
+    table = plan.table
+    stride_h, stride_k = table.shape[1] * table.shape[2], table.shape[2]
+    origin = -(plan.hkl_min[0] * stride_h + plan.hkl_min[1] * stride_k + plan.hkl_min[2])
     for i in range(count):
-        if alive[i] != 0.0:
-            f_cell, still_on = amplitude(plan, (h[i], k[i], x[i]), on[i] != 0.0)
-            on[i] = 1.0 if still_on else 0.0
+        if alive[i] != 0.0 and on[i] != 0.0:
+            place = int(h0[i]) * stride_h + int(k0[i]) * stride_k + int(l0[i]) + origin
+            f_cell = sum_rows(table, place, stride_h, stride_k, weights, i)
             squares_at[i] = f_cell * f_cell
 
 
-@tile_loop
+@scalar
 def accumulate(products, alive, weight, f_latt, squares_at, total):
     """Add one evaluation to each sum, and apply the running products (Q04)."""
     if products:
@@ -269,24 +298,57 @@ def accumulate(products, alive, weight, f_latt, squares_at, total):
             total[i] += alive[i] * (squares_at[i] * (f_latt[i] * f_latt[i]))
 
 
-@tile_loop
-def any_near_node(per_length, shift, reach, mh, mk, ml):
-    """Whether any pixel of the tile is near enough to a node for its lattice factor not to be exactly 0."""
-    near = 0
+@scalar
+def to_single(qx, qy, qz, sx, sy, sz):
+    """The differences of directions in binary32, for the test that most sharp spots fail."""
     for i in range(TILE):
-        h = mh[i] * per_length + shift[0]
-        k = mk[i] * per_length + shift[1]
-        x = ml[i] * per_length + shift[2]
-        inside = (
-            (abs(h - nearest_whole(h)) < reach[0])
-            & (abs(k - nearest_whole(k)) < reach[1])
-            & (abs(x - nearest_whole(x)) < reach[2])
-        )
-        near |= np.int64(inside)
+        sx[i], sy[i], sz[i] = np.float32(qx[i]), np.float32(qy[i]), np.float32(qz[i])
+
+
+@scalar
+def single_row(cells, i_phi, i_domain, first, scale):
+    """One cell vector over the wavelength, binary32."""
+    return (
+        np.float32(cells[i_phi, i_domain, first]) * scale,
+        np.float32(cells[i_phi, i_domain, first + 1]) * scale,
+        np.float32(cells[i_phi, i_domain, first + 2]) * scale,
+    )
+
+
+@scalar
+def any_near_node(cells, i_phi, i_domain, per_length, shift, narrowness, sx, sy, sz):
+    """Whether any pixel of the tile may be near enough to a node for its lattice factor not to be exactly 0.
+
+    ``narrowness`` are 1/reach^2 for each axis: inside the reach of all three, the sum below is less than 3. The reach
+    allows for the errors of binary32.
+    """
+    scale, magic = np.float32(per_length), np.float32(12582912.0)  # 1.5 * 2**23
+    a1, a2, a3 = single_row(cells, i_phi, i_domain, 0, scale)
+    b1, b2, b3 = single_row(cells, i_phi, i_domain, 3, scale)
+    c1, c2, c3 = single_row(cells, i_phi, i_domain, 6, scale)
+    s1, s2, s3 = np.float32(shift[0]), np.float32(shift[1]), np.float32(shift[2])
+    n1, n2, n3 = np.float32(narrowness[0]), np.float32(narrowness[1]), np.float32(narrowness[2])
+    near = np.int32(0)
+    for i in range(TILE):
+        h = s1 + a1 * sx[i] + a2 * sy[i] + a3 * sz[i]
+        k = s2 + b1 * sx[i] + b2 * sy[i] + b3 * sz[i]
+        x = s3 + c1 * sx[i] + c2 * sy[i] + c3 * sz[i]
+        dh = h - ((h + magic) - magic)
+        dk = k - ((k + magic) - magic)
+        dl = x - ((x + magic) - magic)
+        near |= np.int32(n1 * (dh * dh) + n2 * (dk * dk) + n3 * (dl * dl) < np.float32(3.0))
     return near != 0
 
 
-@tile_loop
+@scalar
+def sharp_amplitude(plan, hkl, node, on):
+    """F_cell at one place."""
+    if on:
+        return tricubic(plan.table, hkl, plan.hkl_min)
+    return physics.table_factor(node, plan.hkl_min, plan.hkl_max, plan.n_hkl, plan.table, plan.default_F)
+
+
+@scalar
 def add_sharp(plan, count, alive, products, interpolating, weight, per_length, shift, mh, mk, ml, on, total):
     """One source and one cell of a crystal with Gaussian or sharp-edged spots, pixel by pixel.
 
@@ -300,14 +362,15 @@ def add_sharp(plan, count, alive, products, interpolating, weight, per_length, s
         f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
         if f_latt == 0.0 and not plan.water:
             continue
-        f_cell, still_on = amplitude(plan, hkl, interpolating and on[i] != 0.0)
-        on[i] = 1.0 if still_on else 0.0
+        if interpolating and not physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range):
+            on[i] = 0.0
+        f_cell = sharp_amplitude(plan, hkl, node, interpolating and on[i] != 0.0)
         total[i] += f_cell * f_cell * (f_latt * f_latt)
         if products:
             total[i] *= weight[i]
 
 
-@tile_loop
+@scalar
 def lattices(plan, h, k, x, f_latt):
     """Lattice factors of a block-shaped or ellipsoidal crystal."""
     if plan.shape == SQUARE:
@@ -316,7 +379,7 @@ def lattices(plan, h, k, x, f_latt):
         round_lattices(plan.n_cells, plan.fudge, h, k, x, f_latt)
 
 
-@tile_loop
+@scalar
 def weights(plan, capture, polar, omega, weight):
     """What the running products multiply with."""
     for i in range(TILE):
@@ -330,7 +393,7 @@ def weights(plan, capture, polar, omega, weight):
         weight[i] = w
 
 
-@tile_loop
+@scalar
 def store(plan, pixels, start, count, total, capture, polar, omega, omega_sum, image, omega_image):
     """Photons of each pixel: what the loops have not multiplied yet comes last."""
     scale = plan.r_e_sqr * plan.fluence / plan.steps
