@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,7 +26,7 @@ from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import header, read_smv, write_smv
 from nanobragg.engine.files.whole import check_writable
 from nanobragg.engine.headers import header_settings
-from nanobragg.engine.render import BACKENDS, add_noise, choose, render
+from nanobragg.engine.render import BACKENDS, add_noise, choose, is_ready, render
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.kernels.plan import RenderPlan
@@ -56,6 +57,8 @@ def remark(line: str) -> None:
 
 
 def _write(stream: Any, line: str) -> None:
+    if stream is None:  # closed when we were started
+        return
     try:
         stream.write(line.encode("utf-8", "surrogateescape").decode("utf-8", "replace") + "\n")
         stream.flush()
@@ -94,8 +97,13 @@ def _set_option(options: Options, name: str, value: str) -> None:
     options.threads = int(value)
 
 
-def read_headers(arguments: Sequence[str], settings: dict[str, Any]) -> np.ndarray | None:
-    """Let the mask's and then the image's header change the settings; returns the mask's pixels."""
+def read_headers(
+    arguments: Sequence[str], settings: dict[str, Any], origin: dict[str, str] | None = None
+) -> np.ndarray | None:
+    """Let the mask's and then the image's header change the settings; returns the mask's pixels.
+
+    ``origin`` learns where each setting comes from.
+    """
     names, mask = named_headers(arguments), None
     for setting, flag in (("mask_file", "-mask"), ("img_file", "-img")):
         if setting not in names:
@@ -107,7 +115,12 @@ def read_headers(arguments: Sequence[str], settings: dict[str, Any]) -> np.ndarr
             remark(f"Q70 files: {flag} {names[setting]}: {reason(error)}: ignored")
             continue
         is_mask = flag == "-mask"
-        settings.update(header_settings(image, settings.get("pixel", Settings.pixel), is_mask=is_mask))
+        found = header_settings(image, settings.get("pixel", Settings.pixel), is_mask=is_mask)
+        settings.update(found)
+        if origin is not None:
+            origin.update({name: f"the header of {flag} {names[setting]}: {name}" for name in found})
+        if image.missing:
+            remark(f"{flag} {names[setting]}: the last {image.missing} pixels are missing and taken as 0")
         if is_mask:
             mask = image.pixels
     return mask
@@ -150,8 +163,9 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     clock = -int(time.time())
     start: dict[str, Any] = {"seed": clock, "misset_seed": clock}
-    mask = read_headers(line, start)
-    parsed = parse(line, start)
+    origin: dict[str, str] = {}
+    mask = read_headers(line, start, origin)
+    parsed = parse(line, start, origin)
     describe(parsed, options.explain)
     settings = parsed.settings
     check_sufficient(settings)
@@ -173,9 +187,14 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     settings = set_up.settings
     backend = choose(options.backend, plan)
     progress = report.Progress(plan, say) if settings.progress else None
-    image, omega_sum = render(plan, backend, threads=options.threads, progress=progress)
+    if not is_ready(backend):
+        remark(f"the {backend} kernel is compiled first: about 10 s, this once")
+    with ended_by_signals():
+        image, omega_sum, interpolation_ended = render(plan, backend, threads=options.threads, progress=progress)
     statistics = images.statistics(plan, image, omega_sum)
     del omega_sum
+    if interpolation_ended:
+        remark(quirks.INTERPOLATION_ENDED)
     for text in report.after(statistics):
         say(text)
     if quirks.overflowed(statistics):
@@ -218,6 +237,23 @@ def write_images(
         write_smv(settings.noise_file, "-noisefile", header(*geometry, noise=True), counts)
 
 
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let an interrupt or a termination end the process at once, also from within a long call of compiled code.
+
+    Only while no file is being written: elsewhere they raise, so that what is half written is removed.
+    """
+    try:
+        before = [(number, signal.signal(number, signal.SIG_DFL)) for number in (signal.SIGINT, signal.SIGTERM)]
+    except ValueError:  # called from another thread
+        before = []
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
 def _terminated(signum: int, frame: Any) -> NoReturn:
     raise SystemExit(128 + signum)
 
@@ -226,6 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     try:
         signal.signal(signal.SIGTERM, _terminated)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     except ValueError:  # called from another thread
         pass
     try:

@@ -58,7 +58,7 @@ def named_headers(arguments: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def parse(arguments: Sequence[str], start: Mapping[str, Any]) -> Parsed:
+def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[str, str] | None = None) -> Parsed:
     """The second pass: every argument that begins with a dash, against every rule in order.
 
     Parameters
@@ -67,6 +67,8 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any]) -> Parsed:
         The command line without the program's name and without our own options.
     start
         Settings that headers and the clock have left.
+    origin
+        Where those come from, for error messages.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any]) -> Parsed:
     """
     settings = dict(start)
     readings = [Reading(i, text) for i, text in enumerate(arguments)]
-    origin: dict[str, str] = {}
+    origin = dict(origin or {})
     for reading in readings:
         if not reading.is_flag:
             continue

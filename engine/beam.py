@@ -15,6 +15,7 @@ from nanobragg.engine.settings import Settings
 from nanobragg.kernels.vectors import Vector, rotate_axis, unit
 
 SOURCE_DISTANCE = 10.0
+MOST_SOURCES = 5_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,5 +117,5 @@ def beam(settings: Settings, frame: Frame, source_rows: np.ndarray | None) -> Be
 
 def check_source_count(count: int) -> None:
     """Refuse source lists that cannot be meant."""
-    if count > 100_000_000:
+    if count > MOST_SOURCES:
         raise BadInput(f"{count} sources: check the divergence and dispersion steps")

@@ -40,11 +40,11 @@ def to_float(number: str) -> float:
 def integer(text: str) -> int:
     """The leading decimal digits, as ``atoi`` reads them: 0 where there are none, cut to the low 32 bits."""
     match = INTEGER.match(text)
-    return low_32_bits(_long(match.group(1))) if match else 0
+    return low_32_bits(to_long(match.group(1))) if match else 0
 
 
-def _long(digits: str) -> int:
-    """``strtol`` stops at the ends of 64 bits; so many digits are not worth converting."""
+def to_long(digits: str) -> int:
+    """What ``strtol`` makes of decimal digits: it stops at the ends of 64 bits."""
     if len(digits) > 25:
         digits = digits.lstrip("+-0")[:25] if not digits.startswith("-") else "-" + digits.lstrip("-0")[:25]
     return min(max(int(digits or "0"), LONG[0]), LONG[1])

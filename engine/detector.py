@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nanobragg.engine import sampling
+from nanobragg.engine import memory, sampling
 from nanobragg.engine.c_numbers import ceil, to_int32
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.frame import Centres, Frame, centres
@@ -79,18 +79,6 @@ def size(settings: Settings) -> tuple[float, float, int, int]:
     return det_f, det_s, n_fast, n_slow
 
 
-def _available_memory() -> int:
-    """Bytes that the machine can still give, or a very large number where it does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return sys.maxsize
-
-
 def check_size(n_fast: int, n_slow: int) -> None:
     """Refuse a detector without pixels, and one whose image does not fit in memory, before anything is allocated."""
     if n_fast <= 0 or n_slow <= 0:
@@ -99,7 +87,7 @@ def check_size(n_fast: int, n_slow: int) -> None:
         )
     pixels = n_fast * n_slow
     bytes_per_pixel = 4 + 8 + 8 + 2 + 2  # image, solid angles, pixel list, integers, noise
-    needed, there = pixels * bytes_per_pixel, _available_memory()
+    needed, there = pixels * bytes_per_pixel, memory.available()
     if needed > there or pixels > MOST_PIXELS:
         room = f"this machine has {there / 1e9:.3g} GB free" if needed > there else "more than 2147483647 pixels"
         raise BadInput(f"a detector of {n_fast} x {n_slow} pixels takes {needed / 1e9:.3g} GB: {room}")
@@ -156,14 +144,14 @@ def detector(settings: Settings, frame: Frame, mask: np.ndarray | None, warn: Ca
     close_distance = dot(pix0, odet)
     place = _placed(pix0, fdet, sdet, frame, close_distance / ratio, start, settings.pixel)
     layers = sampling.layer_steps(settings)
-    mu = sampling.absorption(settings, settings.thick)
+    mu = sampling.absorption(settings)
     return Detector(
         n_fast, n_slow, settings.pixel, det_f, det_s, pix0, fdet, sdet, odet,
         close_distance / ratio, close_distance, **place,
         twotheta=settings.twotheta, pivot=frame.pivot, convention=frame.convention,
         layers=layers.count, layer_step=layers.step, thickness=layers.range, mu=mu,
         curved=settings.curved, point_pixel=settings.point_pixel,
-        roi=_roi(settings, n_fast, n_slow), mask=fitting_mask(mask, n_fast * n_slow),
+        roi=_roi(settings, n_fast, n_slow), mask=fitting_mask(mask, n_fast * n_slow, settings.mask_file),
     )  # fmt: skip
 
 
@@ -190,10 +178,10 @@ def _placed(pix0, fdet, sdet, frame: Frame, distance: float, start: Centres, pix
     }
 
 
-def fitting_mask(mask: np.ndarray | None, pixels: int) -> np.ndarray:
+def fitting_mask(mask: np.ndarray | None, pixels: int, name: str | None) -> np.ndarray:
     """The mask by the pixel numbers of the final image (Q71); empty if there is none."""
     if mask is None:
         return np.empty(0, np.uint8)
     if len(mask) < pixels:
-        raise BadInput(f"-mask: the mask has {len(mask)} pixels, the image {pixels}: it would be read past its end")
+        raise BadInput(f"-mask {name}: has {len(mask)} pixels, the image {pixels}: it would be read past its end")
     return (mask[:pixels] != 0).astype(np.uint8)

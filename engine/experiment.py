@@ -10,10 +10,10 @@ import numpy as np
 
 from nanobragg.engine import beam as beams
 from nanobragg.engine import crystal as crystals
-from nanobragg.engine import sampling
+from nanobragg.engine import memory, sampling
 from nanobragg.engine.beam import Beam
 from nanobragg.engine.crystal import Crystal
-from nanobragg.engine.detector import Detector, detector, size
+from nanobragg.engine.detector import Detector, detector
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.columns import read_columns
 from nanobragg.engine.files.reading import read, reason, scan_reals
@@ -31,6 +31,7 @@ MISSING_FILE = 9
 MOST_DOMAINS = 10_000_000
 LARGEST_SPREAD = 1e9  # radians; the generator works in binary32
 MOST_STEPS = 2**31 - 1
+BYTES_PER_CELL = 2 * 72  # the rotated cells of the first visit, and of all later ones
 GEOMETRY = (
     "pix0",
     "fdet",
@@ -66,7 +67,7 @@ class Experiment:
 def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None]) -> list[float] | None:
     """Up to nine numbers of a matrix file; ``None`` if it cannot be opened and a cell is there instead (Q62)."""
     try:
-        values = scan_reals(read(path).decode("latin-1"), 9)
+        values = scan_reals(read(path, "-mat").decode("latin-1"), 9)
     except OSError as error:
         if not has_cell:
             raise BadInput(f"-mat {path}: {reason(error)}") from None
@@ -81,7 +82,7 @@ def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None]) -> list[
 
 def _rows(path: str, flag: str, columns: int) -> np.ndarray:
     try:
-        rows = read_columns(read(path), columns)
+        rows = read_columns(read(path, flag, MISSING_FILE), columns)
     except OSError as error:
         raise BadInput(f"{flag} {path}: {reason(error)}", MISSING_FILE) from None
     if not len(rows):
@@ -123,8 +124,7 @@ def experiment(settings: Settings, mask: np.ndarray | None, warn: Callable[[str]
         For anything that cannot be simulated.
     """
     if settings.lambda0 == 0.0:
-        raise BadInput("-lambda: the wavelength must not be 0")
-    size(settings)
+        raise BadInput("-lambda or -energy: the wavelength must not be 0")
     sizes = beams.sample_clipped_by_beam(settings, warn)
     axes = frame(settings, warn)
     placed = detector(settings, axes, mask, warn)
@@ -146,7 +146,7 @@ def experiment(settings: Settings, mask: np.ndarray | None, warn: Callable[[str]
         warn(f"-oversample {oversample}: {recommended} would resolve the spots")
     factors = structure_factors(settings, warn)
     if settings.stol_file is not None:
-        _rows(settings.stol_file, "-stol", 2)
+        _rows(settings.stol_file, "-stol, -4stol or -Q", 2)
     rows = None
     if settings.source_file is not None:
         rows = read_sources(settings.source_file, axes.beam, settings.lambda0)
@@ -165,6 +165,9 @@ def steps(experiment: Experiment) -> int:
             f"{count} steps per pixel ({len(e.beam.directions)} sources x {e.crystal.domains} domains x {e.scan.steps} "
             f"phi steps x {e.oversample} x {e.oversample} sub-pixels) are more than the original can count (Q25)"
         )
+    table = e.crystal.domains * e.scan.steps * BYTES_PER_CELL
+    if table > memory.available():
+        raise BadInput(f"{e.scan.steps} phi steps x {e.crystal.domains} domains take {table / 1e9:.3g} GB")
     return count
 
 
@@ -200,7 +203,7 @@ def freeze(experiment: Experiment) -> RenderPlan:
     )  # fmt: skip
     for name in GEOMETRY:
         if not np.isfinite(getattr(plan, name)).all():
-            raise BadInput(f"{name} overflows with these settings: check distances, tilts and axes")
+            raise BadInput(f"{name} overflows with these settings: check sizes, distances, thickness, tilts and axes")
     return plan
 
 

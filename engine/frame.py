@@ -10,7 +10,6 @@ from nanobragg.kernels.vectors import Vector, cross, magnitude, unit
 
 CUSTOM = "CUSTOM"
 
-# beam, fdet, sdet, odet, two-theta axis, polarization, spindle, pivot
 X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 MINUS_X, MINUS_Y, MINUS_Z = (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
 

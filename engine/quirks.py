@@ -16,7 +16,7 @@ from nanobragg.kernels.vectors import unit
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What is known of a run when its quirks are looked for; the outcome is missing before it is rendered."""
+    """What a run is known by when its quirks are looked for."""
 
     experiment: Experiment
     plan: RenderPlan
@@ -124,8 +124,6 @@ def _z_beam_matrix(run: Run) -> bool:
 
 QUIRKS = (
     Quirk("Q01", "phi-carryover", "a phi step at exactly 0 keeps the orientation of the step before it", _carries_over),
-    Quirk("Q02", "interpolation", "interpolation goes off for the rest of the image at the first index near the "
-          "edge of the table", lambda r: r.plan.interpolate),
     Quirk("Q03", "interpolation", "interpolation was chosen from the counts given by flag, not from the crystal's size",
           lambda r: r.experiment.settings.interp == 2 and r.plan.interpolate and _size_given(r)),
     Quirk("Q04", "oversampling", "-oversample_thick, _polar and _omega multiply the running sum, not each term",
@@ -141,7 +139,8 @@ QUIRKS = (
     Quirk("Q10", "oversampling", "solid angle, polarization and capture come from the corner of each pixel",
           lambda r: r.plan.oversample > 1 and not (r.plan.oversample_omega and r.plan.oversample_polar)),
     Quirk("Q12", "background", "the scattering of water is scaled twice", lambda r: r.plan.water),
-    Quirk("Q13", "background", "-dmin cuts the water background too", lambda r: r.plan.water and r.plan.dmin > 0.0),
+    Quirk("Q13", "background", "a pixel that -dmin cuts altogether loses its water background too",
+          lambda r: r.plan.water and r.plan.dmin > 0.0),
     Quirk("Q15", "weights", "source weights are not used", _uneven_weights),
     Quirk("Q16", "oversampling", "-oversample_polar switches the polarization on again",
           lambda r: r.plan.nopolar and r.plan.oversample_polar),
@@ -181,6 +180,11 @@ QUIRKS = (
 def biting(run: Run) -> Iterator[Quirk]:
     """The quirks that change something in this run."""
     return (quirk for quirk in QUIRKS if quirk.bites(run))
+
+
+INTERPOLATION_ENDED = (
+    "Q02 interpolation: an index came near the edge of the table: interpolation went off for the rest of the image"
+)
 
 
 def overflowed(statistics: Statistics) -> bool:

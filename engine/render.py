@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from nanobragg.kernels.plan import RenderPlan
 BACKENDS = ("auto", "fast", "strict", "cref")
 # Loading Numba and compiled kernels from the cache takes about 0.7 s, the C reference about 0.1 us a step.
 STEPS_WORTH_NUMBA = 5_000_000
+LARGEST_FAST_INDEX = 2.0**31
 
 
 def default_threads() -> int:
@@ -23,20 +24,49 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class Rendered(NamedTuple):
+    """A rendered image.
+
+    ``image`` holds photons per pixel, float32 (slow, fast); ``omega_sum`` the solid angles of each pixel's sub-pixels
+    and layers added up, steradians, float64; ``interpolation_ended`` says whether interpolation went off (Q02).
+    """
+
+    image: np.ndarray
+    omega_sum: np.ndarray
+    interpolation_ended: bool
+
+
 def choose(backend: str, plan: RenderPlan) -> str:
-    """The backend for a plan: as asked, or for ``auto`` the one that finishes first. Both give the same bits.
+    """The backend for a plan: as asked, or for ``auto`` the one that finishes first.
 
     Raises
     ------
     BadInput
-        If the C reference is asked for and was not built.
+        If the C reference is asked for and was not built, or the fast kernel for what only strict numerics can do.
     """
     if backend == "cref" and not cref.available():
         raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
+    if backend == "fast" and _largest_index(plan) > LARGEST_FAST_INDEX:
+        raise BadInput("--backend fast: indices beyond 32 bits; --backend strict computes what the original would")
     if backend != "auto":
         return backend
-    small = plan.evaluations * plan.n_fast * plan.n_slow < STEPS_WORTH_NUMBA
+    small = plan.evaluations * len(plan.rendered_pixels()) < STEPS_WORTH_NUMBA
     return "cref" if small and cref.available() else "strict"
+
+
+def _largest_index(plan: RenderPlan) -> float:
+    """No index can be larger: the cell vectors times 2/wavelength."""
+    with np.errstate(all="ignore"):
+        return float(np.abs(plan.cell).max() * 6.0 / np.abs(plan.sources[:, 3]).min())
+
+
+def is_ready(name: str) -> bool:
+    """Whether a backend can start at once, or must be compiled first (about 10 s, once)."""
+    if name == "cref":
+        return True
+    from nanobragg.kernels.compile import is_kept
+
+    return is_kept(name)
 
 
 def render(
@@ -46,7 +76,7 @@ def render(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Any,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Rendered:
     """Render one image.
 
     Parameters
@@ -59,23 +89,12 @@ def render(
         Threads to share the pixels (all processors by default); the image does not depend on it.
     progress
         Called with the number of pixels rendered so far.
-
-    Returns
-    -------
-    tuple
-        Photons per pixel, float32 (slow, fast), and the solid angles of each pixel's sub-pixels and layers added up,
-        steradians, float64 (slow, fast).
     """
     image = np.zeros((plan.n_slow, plan.n_fast), np.float32)
     omega_sum = np.zeros((plan.n_slow, plan.n_fast))
     threads = default_threads() if threads is None else threads
-    name = choose(backend, plan)
-    if name == "cref":
-        run: Callable[..., None] = cref.render
-    else:
-        run = importlib.import_module(f"nanobragg.kernels.{name}").render
-    run(plan, image, omega_sum, threads=threads, progress=progress, **options)
-    return image, omega_sum
+    run = importlib.import_module(f"nanobragg.kernels.{choose(backend, plan)}").render
+    return Rendered(image, omega_sum, run(plan, image, omega_sum, threads=threads, progress=progress, **options))
 
 
 def add_noise(

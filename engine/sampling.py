@@ -66,16 +66,19 @@ def divergence_steps(count: int, full: float, step: float) -> Steps:
     return _sane(_range_steps(count, full, step, 1.0, 1))
 
 
+def _layers(settings: Settings) -> Steps:
+    return _range_steps(settings.thick_steps, settings.thick, settings.thick_step, 0.5e-6, 2)
+
+
 def layer_steps(settings: Settings) -> Steps:
     """Sensor layers, metres."""
-    return _sane(_range_steps(settings.thick_steps, settings.thick, settings.thick_step, 0.5e-6, 2))
+    return _sane(_layers(settings))
 
 
-def absorption(settings: Settings, chosen_thickness: float) -> float:
-    """mu (1/m): the attenuation depth is the thickness where none was given (Q09)."""
-    if chosen_thickness > 0.0 and settings.mu < 0.0:
-        return 1.0 / chosen_thickness
-    return settings.mu
+def absorption(settings: Settings) -> float:
+    """mu (1/m): where none was given, the attenuation depth is the thickness that the rules have chosen (Q09)."""
+    thickness = _layers(settings).range
+    return 1.0 / thickness if thickness > 0.0 and settings.mu < 0.0 else settings.mu
 
 
 class Mosaic(NamedTuple):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nanobragg.engine import memory
 from nanobragg.engine.c_numbers import low_32_bits
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.dump import read_dump, table_shape, write_dump
@@ -16,7 +17,7 @@ from nanobragg.engine.files.reading import read, reason
 from nanobragg.engine.settings import Settings
 
 NO_TABLE = 9
-MOST_TABLE_BYTES = 2**34
+MOST_TABLE_BYTES = 3 * 2**33
 LARGEST_INDEX = 2.0**31
 
 
@@ -40,7 +41,8 @@ def _check_box(name: str) -> Callable[[np.ndarray], None]:
         if any(hi - lo + 1 < 0 for lo, hi in bounds):
             raise BadInput(f"{name}: the index ranges are empty", NO_TABLE)
         h, k, length = table_shape(bounds)
-        if h * k * length * 8 > MOST_TABLE_BYTES:
+        # the table itself, a copy on its way to or from the dump, and the squares of the fast kernel
+        if h * k * length * 8 * 3 > min(MOST_TABLE_BYTES, memory.available()):
             ranges = ", ".join(f"{lo}..{hi}" for lo, hi in bounds)
             raise BadInput(f"{name}: indices {ranges} make a table of {h * k * length * 8 / 1e9:.3g} GB", NO_TABLE)
 
@@ -61,6 +63,11 @@ def from_reflections(reflections: Reflections, default_F: float, name: str) -> S
     bounds = reflections.bounds.astype(np.int64)
     _check_box(name)(bounds)
     _check_finite(reflections.amplitudes, name)
+    if ((reflections.indices < bounds[:, 0]) | (reflections.indices > bounds[:, 1])).any():
+        raise BadInput(
+            f"{name}: an index is not written as an integer, and what follows it reads as indices beyond all others "
+            "(undefined in the original)"
+        )
     table = np.zeros(table_shape(bounds))
     if default_F != 0.0:
         table[:-1, :-1, :-1] = default_F
@@ -73,17 +80,15 @@ def read_hkl(path: str, default_F: float, warn: Callable[[str], None]) -> Struct
     """Structure factors of an hkl text file."""
     name = f"-hkl {path}"
     try:
-        reflections = read_reflections(read(path))
+        reflections = read_reflections(read(path, "-hkl", NO_TABLE))
     except OSError as error:
         raise BadInput(f"{name}: {reason(error)}", NO_TABLE) from None
     factors = from_reflections(reflections, default_F, name)
-    if len(reflections.indices) < reflections.count:
+    if not reflections.whole_numbers or len(reflections.indices) != reflections.count:
         warn(
-            f"Q54 files: {name}: reading stopped after {len(reflections.indices)} of {reflections.count} "
-            "reflections, at an index that is not written as an integer"
+            f"Q54 files: {name}: {len(reflections.indices)} of {reflections.count} reflections were read: an index is "
+            "not written as an integer"
         )
-    elif not reflections.whole_numbers:
-        warn(f"{name}: an index is not a whole number")
     return factors
 
 
@@ -91,7 +96,7 @@ def read_table(path: str, default_F: float, warn: Callable[[str], None]) -> Stru
     """Structure factors of a dump, or ``None`` if it cannot be opened."""
     name = f"-dump {path}"
     try:
-        data = read(path)
+        data = read(path, "-dump")
     except OSError:
         return None
     dump = read_dump(data, name, _check_box(name))

@@ -42,10 +42,16 @@ def cache_folder() -> str:
     roots.append(pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "nanobragg")
     roots.append(pathlib.Path(tempfile.gettempdir()) / f"nanobragg-{os.getuid()}")
     digest = _sources_digest()
-    return next((str(root / digest) for root in roots if root.is_absolute() and _own_folder(root / digest)), "")
+    usable = (root for root in roots if root.is_absolute() and _own_folder(root) and _own_folder(root / digest))
+    return next((str(root / digest) for root in usable), "")
 
 
 FOLDER = cache_folder()
+
+
+def is_kept(name: str) -> bool:
+    """Whether compiled code of this kernel file is on disk."""
+    return bool(FOLDER) and any(pathlib.Path(FOLDER).rglob(f"{name}.*.nbi"))
 
 
 def scalar(function: Callable[..., Any]) -> Any:

@@ -52,8 +52,11 @@ def render(
     *,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
-) -> None:
-    """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast); always on one thread."""
+) -> bool:
+    """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast), on one thread.
+
+    Returns whether interpolation went off on the way.
+    """
     struct, _alive = c_plan(plan)
     state = _cref.ffi.new("nb_state *")
     _cref.lib.nb_start(struct, state)
@@ -68,6 +71,7 @@ def render(
             progress(state.rendered)
 
     in_chunks(plan.n_fast * plan.n_slow, sweep, 1, done, per_pixel=plan.evaluations)
+    return bool(plan.interpolate and not state.interpolate)
 
 
 def noise(

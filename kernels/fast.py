@@ -181,8 +181,10 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, i
 NO_CELLS = np.empty((0, 1, 9))
 
 
-def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: Any) -> None:
+def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: Any) -> bool:
     """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast), with fast numerics.
+
+    Returns whether interpolation went off on the way.
 
     Parameters
     ----------
@@ -206,4 +208,4 @@ def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: An
 
     pixels = plan.rendered_pixels()
     nothing = np.empty(0, np.int64)
-    serial.render(plan, draw, pixels, nothing, carries_over=first != later, **how)
+    return serial.render(plan, draw, pixels, nothing, carries_over=first != later, **how)

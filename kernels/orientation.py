@@ -47,13 +47,13 @@ def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
 def with_domains(plan: RenderPlan, per_phi: list) -> np.ndarray:
     """Each orientation in each mosaic domain, (phi steps, domains, 9) metres."""
     cells = np.empty((len(per_phi), plan.domains, 9))
-    if plan.mosaic_spread > 0.0:
-        rotations = [tuple(u) for u in plan.mosaic_rotations.tolist()]
-        for i, vectors in enumerate(per_phi):
-            for m, u in enumerate(rotations):
-                cells[i, m] = [x for v in vectors for x in rotate_matrix(v, u)]
-    else:
+    if not plan.mosaic_spread > 0.0:
         cells[:] = np.array(per_phi, dtype=float).reshape(-1, 1, 9)
+        return cells
+    rotations = plan.mosaic_rotations.T
+    for i, vectors in enumerate(per_phi):
+        for first, v in zip((0, 3, 6), vectors, strict=True):
+            cells[i, :, first], cells[i, :, first + 1], cells[i, :, first + 2] = rotate_matrix(v, rotations)
     return cells
 
 

@@ -34,8 +34,8 @@ def render(
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
     shuffle: np.random.Generator | None = None,
-) -> None:
-    """Render ``pixels`` (raster indices, ascending) as if serially.
+) -> bool:
+    """Render ``pixels`` (raster indices, ascending) as if serially; whether interpolation went off on the way.
 
     Parameters
     ----------
@@ -84,6 +84,7 @@ def render(
         done,
         per_pixel=plan.evaluations,
     )
+    return bool(min(switches) != NEVER)
 
 
 class _Counter:

@@ -14,6 +14,9 @@ from nanobragg.kernels.plan import SQUARE, RenderPlan
 from nanobragg.kernels.serial import NEVER
 
 
+FINITE = 1e100  # indices whose lattice factor is a number; in no experiment are they larger
+
+
 @scalar
 def structure_factor(plan, hkl, node, interpolate):
     """F_cell, and whether interpolation is still on afterwards: one index out of range ends it (Q02)."""
@@ -44,7 +47,7 @@ def visit(plan, cells, q, capture, polar, omega, total, interpolate):
                     continue
             f_cell, interpolate = structure_factor(plan, hkl, node, interpolate)
             if amplitude_first:
-                if f_cell == 0.0:
+                if f_cell == 0.0 and abs(hkl[0]) + abs(hkl[1]) + abs(hkl[2]) < FINITE:
                     continue
                 f_latt = physics.square_lattice(hkl, plan.n_cells)
             total += f_cell * f_cell * f_latt * f_latt
@@ -191,8 +194,10 @@ class _Run:
         return before
 
 
-def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: Any) -> None:
+def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: Any) -> bool:
     """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast), with strict numerics.
+
+    Returns whether interpolation went off on the way.
 
     Parameters
     ----------
@@ -205,4 +210,4 @@ def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: An
     """
     run = _Run(plan, image, omega_sum)
     pixels = plan.rendered_pixels()
-    serial.render(plan, run.draw, pixels, run.calls_before(pixels), carries_over=run.carries_over, **how)
+    return serial.render(plan, run.draw, pixels, run.calls_before(pixels), carries_over=run.carries_over, **how)

@@ -2,7 +2,7 @@
 
 import sys
 
-from nanobragg.cli.nanobragg import main
+from nanobragg.cli.start import main
 
 if __name__ == "__main__":
     sys.exit(main())

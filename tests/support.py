@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import struct
 import subprocess
 import sys
@@ -17,7 +18,6 @@ import numpy as np
 from nanobragg.cli.nanobragg import read_headers
 from nanobragg.cli.parse import parse
 from nanobragg.engine.experiment import Experiment, experiment, freeze
-from nanobragg.engine.files.smv import locate_pixels
 from nanobragg.kernels import cref
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.random import _powf
@@ -141,6 +141,13 @@ def command(arguments: Sequence[str], folder: pathlib.Path, **options) -> subpro
         [*program, *arguments], cwd=folder, capture_output=True, text=True, errors="replace", timeout=600,
         env=environment, **options,
     )  # fmt: skip
+
+
+def locate_pixels(data: bytes) -> int:
+    """Where the pixels of an image begin that this program or the original wrote, long headers included."""
+    match = re.search(rb"HEADER_BYTES=\s*(\d+)", data)
+    announced = int(match.group(1)) if match else 512
+    return max(announced, data.index(b"}\f") + 2)
 
 
 def read_smv(path: pathlib.Path) -> tuple[str, np.ndarray]:

@@ -12,9 +12,10 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files import hkl, reading
 from nanobragg.engine.files.columns import read_columns
 from nanobragg.engine.files.dump import read_dump, write_dump
-from nanobragg.engine.files.smv import locate_pixels, read_smv, value
+from nanobragg.engine.files.smv import read_smv, value
 from nanobragg.engine.files.whole import whole_file
 from nanobragg.engine.structure_factors import from_reflections, read_hkl, read_table
+from tests.support import locate_pixels
 
 HKL = {
     "plain": ("1 2 3 4.5\n-1 0 2 7\n", 2, 2),
@@ -32,7 +33,10 @@ HKL = {
     "nothing": ("", 0, 0),
     "spaces": (" \n\n", 0, 0),
     "binary": ("\0\1\2", 0, 0),
-    "a lonely exponent": ("1 2 3 4e\n", 0, 0),
+    "a lonely exponent": ("1 2 3 4e\n", 1, 1),
+    "a lonely sign": ("1 2 3 4 5 6 7 +\n", 1, 1),
+    "a lonely point": ("1 2 3 4 5 6 7 .\n", 1, 1),
+    "a point in the third column": ("0 0 0 1\n3 3 3 2\n1 1 2.5 3\n2 2 2 2\n1 1 1 5\n", 5, 5),
 }
 
 
@@ -57,6 +61,14 @@ def test_both_ways_of_reading_hkl_agree():
         for field in dataclasses.fields(hkl.Reflections):
             np.testing.assert_array_equal(getattr(quick, field.name), getattr(slow, field.name))
         assert quick.amplitudes.tobytes() == slow.amplitudes.tobytes()
+
+
+def test_a_point_in_the_third_column_shifts_what_follows():
+    found = hkl.read_reflections(b"0 0 0 1\n3 3 3 2\n1 1 2.5 3\n2 2 2 2\n1 1 1 5\n")
+    rows = [(*index, f) for index, f in zip(found.indices.tolist(), found.amplitudes.tolist(), strict=True)]
+    assert rows == [(0, 0, 0, 1), (3, 3, 3, 2), (1, 1, 2, 0.5), (3, 2, 2, 2), (2, 1, 1, 1)]
+    with pytest.raises(BadInput, match="not written as an integer"):
+        from_reflections(hkl.read_reflections(b"0 0 1.0 10\n0 1 1.0 20\n"), 0.0, "x")
 
 
 def test_table_of_reflections():
@@ -88,7 +100,7 @@ def test_dump_that_begins_with_white_space_is_shifted(tmp_path):
     assert factors.table[0, 0, 0] != table[0, 0, 0] and any("Q60" in line for line in remarks)
 
 
-@pytest.mark.parametrize("data", [b"", b"1 2 3", b"\0" * 100, b"a b c d e f"])
+@pytest.mark.parametrize("data", [b"", b"1 2 3", b"10 11 12 13 14\n\f", b"123456\n\f", b"\0" * 100, b"a b c d e f"])
 def test_what_is_no_dump(data):
     with pytest.raises(BadInput, match="six numbers"):
         read_dump(data, "-dump x", lambda bounds: None)
@@ -207,4 +219,6 @@ def test_a_full_disk():
 def test_reals_stop_at_the_first_word():
     assert reading.scan_reals("1 2.5\n-3e1 x 4", 9) == [1, 2.5, -30]
     assert reading.scan_reals("1 2 3 4", 3) == [1, 2, 3]
-    assert reading.scan_real("1e+", 0) == (1.0, 3) and reading.scan_real("1e ", 0) is None
+    assert reading.scan_real("1e+", 0) == (1.0, 3) and reading.scan_real("1e ", 0) == (1.0, 2)
+    assert reading.scan_real("0x.8", 0) == (0.5, 4) and reading.scan_real("0x", 0) is None
+    assert reading.scan_real("infin", 0) is None and reading.scan_real("-inf", 0) == (-math.inf, 4)

@@ -143,6 +143,14 @@ def test_divergence_steps(count, full, step, expected):
     assert divergence_steps(count, full, step) == expected
 
 
+def test_attenuation_depth_is_the_thickness_that_the_rules_chose():
+    from nanobragg.engine.sampling import absorption
+
+    assert absorption(Settings(thick=3e-4)) == 1.0 / 3e-4
+    assert absorption(Settings(thick=-5e-6, thick_steps=3)) == 1.0 / 0.5e-6
+    assert absorption(Settings(thick=3e-4, mu=7.0)) == 7.0 and absorption(Settings()) == -1.0
+
+
 def test_layers():
     assert layer_steps(Settings(thick=3e-4)) == Steps(2, 3e-4, 1.5e-4)
     assert layer_steps(Settings(thick=3e-4, thick_steps=4)) == Steps(4, 3e-4, 3e-4 / 3)

@@ -11,7 +11,7 @@ from nanobragg.engine.c_numbers import WHITE, low_32_bits
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.whole import whole_file
 
-HEADER = re.compile(rb"[\s\x0b]*([+-]?\d+)" * 6)
+HEADER = re.compile(rb"[\s\x0b]*([+-]?\d+)(?!\d)" * 6)
 PAGE = b"\n\f"
 
 
@@ -55,4 +55,4 @@ def write_dump(path: str, bounds: np.ndarray, table: np.ndarray) -> None:
     """Write box and table, padding planes included."""
     with whole_file(path, "-dump") as file:
         file.write(" ".join(str(int(x)) for x in bounds.ravel()).encode() + PAGE)
-        file.write(np.ascontiguousarray(table, "<f8").tobytes())
+        file.write(np.ascontiguousarray(table, "<f8").data)

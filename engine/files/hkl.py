@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from nanobragg.engine.c_numbers import low_32_bits, to_long
 from nanobragg.engine.files.reading import SCAN_INTEGER, scan_real
 
 SPACE, DIGIT, SIGN, POINT, EXPONENT, OTHER = range(6)
@@ -29,8 +30,8 @@ POWERS_OF_TEN = 10.0 ** np.arange(LONGEST_INTEGER + 1)
 class Reflections:
     """What a file holds: ``bounds`` (3, 2; whole reals) of all quadruples, their ``count``, and the usable ones.
 
-    ``indices`` (n, 3) and ``amplitudes`` (n,) end before the first quadruple whose indices are not written as
-    integers; ``count`` and ``bounds`` do not (Q54).
+    ``count`` and ``bounds`` come from a first pass that reads reals; ``indices`` (n, 3) and ``amplitudes`` (n,) from a
+    second one that reads integers, and so may end earlier or go astray (Q54).
     """
 
     count: int
@@ -45,17 +46,15 @@ def read_reflections(data: bytes) -> Reflections:
     quadruples = _plain_table(data)
     if quadruples is None:
         return _scanned(data.decode("latin-1"))
-    return _reflections(quadruples, len(quadruples))
+    return _reflections(quadruples, quadruples)
 
 
-def _reflections(quadruples: np.ndarray, usable: int) -> Reflections:
-    hkl = np.ascontiguousarray(quadruples[:, :3].T)
+def _reflections(first: np.ndarray, second: np.ndarray) -> Reflections:
+    hkl = np.ascontiguousarray(first[:, :3].T)
     whole = np.trunc(hkl)
-    bounds = np.stack([whole.min(axis=1), whole.max(axis=1)], axis=1) if len(quadruples) else np.zeros((3, 2))
-    with np.errstate(invalid="ignore"):
-        indices = whole[:, :usable].astype(np.int64).T
-    amplitudes = quadruples[:usable, 3].copy()
-    return Reflections(len(quadruples), bounds, indices, amplitudes, bool((hkl == np.ceil(hkl - 0.4)).all()))
+    bounds = np.stack([whole.min(axis=1), whole.max(axis=1)], axis=1) if len(first) else np.zeros((3, 2))
+    as_whole = bool((hkl == np.ceil(hkl - 0.4)).all())
+    return Reflections(len(first), bounds, second[:, :3].astype(np.int64), second[:, 3].copy(), as_whole)
 
 
 def _plain_table(data: bytes) -> np.ndarray | None:
@@ -73,8 +72,9 @@ def _plain_table(data: bytes) -> np.ndarray | None:
     tokens = np.searchsorted(starts, of_reals, "right") - 1
     if (tokens % 4 != 3).any():
         return None
-    inner_signs = np.flatnonzero((kinds == SIGN) & ~begins)
-    if (kinds[inner_signs - 1] != EXPONENT).any():
+    signs = kinds == SIGN
+    inner_signs = np.flatnonzero(signs & ~begins)
+    if (kinds[inner_signs - 1] != EXPONENT).any() or not _digits_beside(kinds, signs, kinds == POINT):
         return None
     with_exponents = bool((kinds == EXPONENT).any())
     try:
@@ -87,6 +87,15 @@ def _plain_table(data: bytes) -> np.ndarray | None:
     except (ValueError, DeprecationWarning):
         return None
     return values[: len(values) // 4 * 4].reshape(-1, 4) if len(values) == len(starts) else None
+
+
+def _digits_beside(kinds: np.ndarray, signs: np.ndarray, points: np.ndarray) -> bool:
+    """Whether a digit or a point follows each sign, and a digit stands beside each point."""
+    digits = np.zeros(len(kinds) + 2, bool)
+    digits[1:-1] = kinds == DIGIT
+    following = digits[2:].copy()
+    following[:-1] |= points[1:]
+    return bool((following | ~signs).all() and (digits[2:] | digits[:-2] | ~points).all())
 
 
 def _decimals(data: bytes, starts: np.ndarray, ends: np.ndarray, points: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -106,17 +115,18 @@ def _decimals(data: bytes, starts: np.ndarray, ends: np.ndarray, points: np.ndar
 
 
 def _scanned(text: str) -> Reflections:
-    """Both passes, number by number."""
+    """Both passes, number by number; the second one's indices end where they are not written as integers."""
+    first, second = (np.array(_quadruples(text, integers), dtype=float).reshape(-1, 4) for integers in (False, True))
+    return _reflections(first, second)
+
+
+def _quadruples(text: str, integers: bool) -> list[list[float]]:
     rows: list[list[float]] = []
     at = 0
-    while (found := _quadruple(text, at, integers=False)) is not None:
+    while (found := _quadruple(text, at, integers=integers)) is not None:
         rows.append(found[0])
         at = found[1]
-    usable = at = 0
-    while usable < len(rows) and (found := _quadruple(text, at, integers=True)) is not None:
-        usable += 1
-        at = found[1]
-    return _reflections(np.array(rows, dtype=float).reshape(-1, 4), usable)
+    return rows
 
 
 def _quadruple(text: str, at: int, *, integers: bool) -> tuple[list[float], int] | None:
@@ -126,6 +136,7 @@ def _quadruple(text: str, at: int, *, integers: bool) -> tuple[list[float], int]
             match = SCAN_INTEGER.match(text, at)
             if match is None:
                 return None
+            row.append(low_32_bits(to_long(match.group(1))))
             at = match.end()
         else:
             found = scan_real(text, at)

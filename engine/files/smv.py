@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +19,13 @@ MOST_HEADER_BYTES = 2**26
 
 
 class Smv(NamedTuple):
-    """Header text, size and pixels (slow * fast, uint16) of an SMV image."""
+    """Header text, size and pixels (slow * fast, uint16) of an SMV image; ``missing`` pixels are not in the file."""
 
     header: str
     width: int
     height: int
     pixels: np.ndarray
+    missing: int
 
 
 def value(header: str, key: str) -> float | None:
@@ -52,7 +52,10 @@ def read_smv(path: str, flag: str) -> Smv:
     BadInput
         If it is shorter than its header (status 9), or no SMV image at all.
     """
-    data = read(path)
+    try:
+        data = read(path, flag, TRUNCATED)
+    except IsADirectoryError:
+        raise BadInput(f"{flag} {path}: is a folder", TRUNCATED) from None
     if len(data) < HEADER_BYTES:
         raise BadInput(f"{flag} {path}: shorter than the {HEADER_BYTES} bytes of an SMV header", TRUNCATED)
     header = _text(data[:HEADER_BYTES])
@@ -80,7 +83,7 @@ def read_smv(path: str, flag: str) -> Smv:
     pixels = np.zeros(width * height, np.uint16)
     there = words[first : first + len(pixels)]
     pixels[: len(there)] = there
-    return Smv(header, width, height, pixels)
+    return Smv(header, width, height, pixels, len(pixels) - len(there))
 
 
 def _text(data: bytes) -> str:
@@ -136,10 +139,3 @@ def write_smv(path: str, flag: str, header_bytes: bytes, pixels: np.ndarray) -> 
     with whole_file(path, flag) as file:
         file.write(header_bytes)
         file.write(np.ascontiguousarray(pixels, "<u2").data)
-
-
-def locate_pixels(data: bytes) -> int:
-    """Where the pixels of an image begin that this program or the original wrote, long headers included."""
-    match = re.search(rb"HEADER_BYTES=\s*(\d+)", data)
-    announced = int(match.group(1)) if match else HEADER_BYTES
-    return max(announced, data.index(b"}\f") + 2)

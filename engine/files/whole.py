@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -22,6 +23,14 @@ def _is_special(path: str) -> bool:
         return False
 
 
+def _in_place(target: str) -> bool:
+    """Whether to write the file where it is: no regular file, or one in a folder that takes no new names."""
+    if _is_special(target):
+        return True
+    folder = os.path.dirname(target)
+    return os.path.isfile(target) and os.access(target, os.W_OK) and not os.access(folder, os.W_OK | os.X_OK)
+
+
 def check_writable(path: str, what: str) -> None:
     """Raise `BadInput` (status 9, as the original) when ``path`` cannot be created, before any work is done."""
     if not path or "\0" in path:
@@ -30,7 +39,9 @@ def check_writable(path: str, what: str) -> None:
     folder = os.path.dirname(target)
     if os.path.isdir(target):
         raise BadInput(f"{what} {path}: is a folder", CANNOT_CREATE)
-    if _is_special(target):
+    if os.path.islink(target):
+        raise BadInput(f"{what} {path}: is a link to itself", CANNOT_CREATE)
+    if _in_place(target):
         return
     if not os.path.isdir(folder):
         raise BadInput(f"{what} {path}: the folder {folder} does not exist", CANNOT_CREATE)
@@ -38,6 +49,19 @@ def check_writable(path: str, what: str) -> None:
         raise BadInput(f"{what} {path}: the folder {folder} cannot be written to", CANNOT_CREATE)
     if os.path.exists(target) and not os.access(target, os.W_OK):
         raise BadInput(f"{what} {path}: the file exists and cannot be written to", CANNOT_CREATE)
+
+
+def _move(temporary: str, target: str) -> None:
+    """Rename onto the target; where the folder forbids that, write the target with what is already whole."""
+    if os.path.exists(target):
+        os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+    try:
+        os.replace(temporary, target)
+    except OSError:
+        if not os.path.exists(target):
+            raise
+        shutil.copyfile(temporary, target)
+        os.unlink(temporary)
 
 
 @contextlib.contextmanager
@@ -51,8 +75,8 @@ def whole_file(path: str, what: str) -> Iterator[BinaryIO]:
     """
     check_writable(path, what)
     target = os.path.realpath(path)
-    special = _is_special(target)
-    name = target if special else f"{target}.{os.getpid()}.part"
+    in_place = _in_place(target)
+    name = target if in_place else os.path.join(os.path.dirname(target), f".nanobragg-{os.getpid()}.part")
     try:
         file = open(name, "wb")
     except OSError as error:
@@ -60,12 +84,10 @@ def whole_file(path: str, what: str) -> Iterator[BinaryIO]:
     try:
         with file:
             yield file
-        if not special:
-            if os.path.exists(target):
-                os.chmod(name, stat.S_IMODE(os.stat(target).st_mode))
-            os.replace(name, target)
+        if not in_place:
+            _move(name, target)
     except BaseException as error:
-        if not special:
+        if not in_place:
             with contextlib.suppress(OSError):
                 os.unlink(name)
         if isinstance(error, OSError):

@@ -1,0 +1,16 @@
+"""Where the installed ``nanoBragg`` begins: an interrupt during the imports ends it like any other program."""
+
+import signal
+import sys
+
+
+def main() -> int:
+    """Import and run the command."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from nanobragg.cli.nanobragg import main as command
+
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
