@@ -57,7 +57,7 @@ def narrowness(plan: RenderPlan) -> tuple[float, float, float]:
         return (0.0, 0.0, 0.0)
     limit = ZERO_EXPONENT * 0.63 if plan.shape == GAUSS else 0.3969
     counts = plan.n_cells[0] * plan.n_cells[1] * plan.n_cells[2]
-    furthest = math.sqrt(limit / plan.fudge) / counts * 1e-10
+    furthest = math.sqrt(limit / plan.fudge) / counts * 1e10  # 1/m
     largest = 2.0 / min(np.abs(plan.sources[:, 3]))
     lengths = (magnitude(plan.cell[k : k + 3]) for k in (0, 3, 6))
     a, b, c = (1.0 / (length * (furthest * 1.000001 + largest * SINGLE)) ** 2 for length in lengths)
@@ -126,7 +126,8 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, i
                     reached = tiles.cut_by_resolution(plan, base, plan.sources[group, 3], dx, dy, dz, alive)
                     if reached == 0:
                         continue
-                    tiles.polarizations(plan, base, dx, dy, dz, alive, polar)
+                    if plan.oversample_polar or tiles.any_zero(polar):
+                        tiles.polarizations(plan, base, dx, dy, dz, alive, polar)
                     if products:
                         tiles.weights(plan, capture, polar, omega, weight)
                     tiles.differences(base, dx, dy, dz, qx, qy, qz)
@@ -152,12 +153,15 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, i
                             if plain:
                                 tiles.add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total)
                             elif sharp:
-                                if zeros_count or tiles.any_near_node(
-                                    turned, i_phi, i_m, per_length, shift, narrow, sx, sy, sz
+                                if zeros_count or (
+                                    tiles.any_near_planes(turned, i_phi, i_m, 0, per_length, shift, narrow, sx, sy, sz)
+                                    and tiles.any_near_planes(
+                                        turned, i_phi, i_m, 1, per_length, shift, narrow, sx, sy, sz
+                                    )
                                 ):
                                     tiles.times_cell(turned, i_phi, i_m, qx, qy, qz, mh, mk, ml)
                                     tiles.add_sharp(
-                                        plan, count, alive, products, interpolate, weight, per_length, shift,
+                                        plan, count, alive, products, interpolate, zeros_count, narrow, weight, per_length, shift,
                                         mh, mk, ml, on, total,
                                     )  # fmt: skip
                             else:

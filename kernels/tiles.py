@@ -76,26 +76,38 @@ def captures(plan, layer, dx, dy, dz, capture):
 
 
 @scalar
-def polarization(kahn, incident, d, axis):
-    """Kahn's factor; the double angle comes from the components of ``d``, without trigonometric functions."""
-    c = physics.dot(incident, d)
-    c2 = c * c
-    twice = 1.0
-    if kahn != 0.0:
-        b = physics.unit(physics.cross(axis, incident))
-        e = physics.cross(incident, b)
-        x, y = physics.dot(d, e), physics.dot(d, b)
-        r2 = x * x + y * y
-        twice = (x * x - y * y) / r2 if r2 > 0.0 else 1.0
-    return 0.5 * (1.0 + c2 - kahn * twice * (1.0 - c2))
+def kahn_cosine(d, b, e):
+    """cos 2 psi of the polarization, from the components of ``d`` instead of trigonometric functions."""
+    x, y = physics.dot(d, e), physics.dot(d, b)
+    r2 = x * x + y * y
+    return (x * x - y * y) / r2 if r2 > 0.0 else 1.0
+
+
+@scalar
+def any_zero(values):
+    """Whether a value of the tile is still 0."""
+    zeros = np.int64(0)
+    for i in range(TILE):
+        zeros |= np.int64(values[i] == 0.0)
+    return zeros != 0
 
 
 @scalar
 def polarizations(plan, incident, dx, dy, dz, alive, polar):
     """The polarization factor, kept from the first source that reaches the pixel unless each has its own."""
-    kahn, axis, again = plan.kahn, plan.polar_axis, plan.oversample_polar
+    kahn, again = plan.kahn, plan.oversample_polar
+    if kahn == 0.0:
+        for i in range(TILE):
+            c = incident[0] * dx[i] + incident[1] * dy[i] + incident[2] * dz[i]
+            now = 0.5 * (1.0 + c * c)
+            polar[i] = now if alive[i] != 0.0 and (again or polar[i] == 0.0) else polar[i]
+        return
+    b = physics.unit(physics.cross(plan.polar_axis, incident))
+    e = physics.unit(physics.cross(incident, b))
     for i in range(TILE):
-        now = polarization(kahn, incident, (dx[i], dy[i], dz[i]), axis)
+        c = incident[0] * dx[i] + incident[1] * dy[i] + incident[2] * dz[i]
+        twice = kahn_cosine((dx[i], dy[i], dz[i]), b, e)
+        now = 0.5 * (1.0 + c * c - kahn * twice * (1.0 - c * c))
         polar[i] = now if alive[i] != 0.0 and (again or polar[i] == 0.0) else polar[i]
 
 
@@ -316,27 +328,25 @@ def single_row(cells, i_phi, i_domain, first, scale):
 
 
 @scalar
-def any_near_node(cells, i_phi, i_domain, per_length, shift, narrowness, sx, sy, sz):
-    """Whether any pixel of the tile may be near enough to a node for its lattice factor not to be exactly 0.
+def any_near_planes(cells, i_phi, i_domain, first, per_length, shift, narrow, sx, sy, sz):
+    """Whether any pixel of the tile may be near enough to the lattice planes of two axes, from ``first`` on.
 
-    ``narrowness`` are 1/reach^2 for each axis: inside the reach of all three, the sum below is less than 3. The reach
-    allows for the errors of binary32.
+    Further away than the reach of an axis the lattice factor of a sharp spot is exactly 0. ``narrow`` are 1/reach^2:
+    within the reach of both, the sum below is less than 2. The reach allows for the errors of binary32.
     """
     scale, magic = np.float32(per_length), np.float32(12582912.0)  # 1.5 * 2**23
-    a1, a2, a3 = single_row(cells, i_phi, i_domain, 0, scale)
-    b1, b2, b3 = single_row(cells, i_phi, i_domain, 3, scale)
-    c1, c2, c3 = single_row(cells, i_phi, i_domain, 6, scale)
-    s1, s2, s3 = np.float32(shift[0]), np.float32(shift[1]), np.float32(shift[2])
-    n1, n2, n3 = np.float32(narrowness[0]), np.float32(narrowness[1]), np.float32(narrowness[2])
+    a1, a2, a3 = single_row(cells, i_phi, i_domain, 3 * first, scale)
+    b1, b2, b3 = single_row(cells, i_phi, i_domain, 3 * first + 3, scale)
+    s1, s2 = np.float32(shift[first]), np.float32(shift[first + 1])
+    n1, n2 = np.float32(narrow[first]), np.float32(narrow[first + 1])
     near = np.int32(0)
     for i in range(TILE):
         h = s1 + a1 * sx[i] + a2 * sy[i] + a3 * sz[i]
         k = s2 + b1 * sx[i] + b2 * sy[i] + b3 * sz[i]
-        x = s3 + c1 * sx[i] + c2 * sy[i] + c3 * sz[i]
         dh = h - ((h + magic) - magic)
         dk = k - ((k + magic) - magic)
-        dl = x - ((x + magic) - magic)
-        near |= np.int32(n1 * (dh * dh) + n2 * (dk * dk) + n3 * (dl * dl) < np.float32(3.0))
+        inside = n1 * (dh * dh) + n2 * (dk * dk) < np.float32(2.0)
+        near = np.int32(near | np.int32(inside))  # stays 32 bits wide, for as many lanes as binary32 has
     return near != 0
 
 
@@ -349,18 +359,30 @@ def sharp_amplitude(plan, hkl, node, on):
 
 
 @scalar
-def add_sharp(plan, count, alive, products, interpolating, weight, per_length, shift, mh, mk, ml, on, total):
+def is_near(hkl, node, narrow):
+    """Whether a node is within the reach of all three axes."""
+    h, k, x = hkl[0] - node[0], hkl[1] - node[1], hkl[2] - node[2]
+    return h * h * narrow[0] < 1.0 and k * k * narrow[1] < 1.0 and x * x * narrow[2] < 1.0
+
+
+@scalar
+def add_sharp(
+    plan, count, alive, products, interpolating, zeros_count, narrow, weight, per_length, shift, mh, mk, ml, on, total
+):
     """One source and one cell of a crystal with Gaussian or sharp-edged spots, pixel by pixel.
 
-    A lattice factor of exactly 0 is no evaluation at all, unless there is water.
+    A lattice factor of exactly 0 is no evaluation at all, unless ``zeros_count``, which water and running products or
+    interpolation bring about.
     """
     for i in range(count):
         if alive[i] == 0.0:
             continue
         hkl = (mh[i] * per_length + shift[0], mk[i] * per_length + shift[1], ml[i] * per_length + shift[2])
         node = (np.ceil(hkl[0] - 0.5), np.ceil(hkl[1] - 0.5), np.ceil(hkl[2] - 0.5))
+        if not zeros_count and not is_near(hkl, node, narrow):
+            continue
         f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
-        if f_latt == 0.0 and not plan.water:
+        if f_latt == 0.0 and not zeros_count:
             continue
         if interpolating and not physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range):
             on[i] = 0.0
