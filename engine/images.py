@@ -11,8 +11,6 @@ import numpy as np
 from nanobragg.engine.c_numbers import divide
 from nanobragg.kernels.plan import RenderPlan
 
-PART = 65536  # pixels worked on at a time, so that temporaries stay small
-
 
 class Statistics(NamedTuple):
     """Figures of a rendered image.
@@ -33,33 +31,39 @@ def running_sum(parts: Iterable[np.ndarray]) -> float:
     """Sum in order, one addition after the other in binary64, as a serial program makes it."""
     total = 0.0
     for part in parts:
-        wide = part.astype(np.float64)
-        wide[0] += total
-        total = float(np.add.accumulate(wide)[-1])
+        if len(part):
+            wide = part.astype(np.float64)
+            wide[0] += total
+            total = float(np.add.accumulate(wide, out=wide)[-1])
     return total
 
 
-def _parts(values: np.ndarray, pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """The listed pixels of a raster, a part at a time."""
-    for first in range(0, len(pixels), PART):
-        yield values[pixels[first : first + PART]]
+def _rows(plan: RenderPlan, raster: np.ndarray, *, masked: bool) -> Iterator[tuple[int, np.ndarray]]:
+    """Row number and pixels of each row of the roi, in raster order; without the masked ones if ``masked``."""
+    rows, columns = _roi_slices(plan)
+    image = raster.reshape(plan.n_slow, plan.n_fast)
+    mask = plan.mask.reshape(image.shape) if masked and plan.mask.size else None
+    for slow in range(*rows.indices(plan.n_slow)):
+        row = image[slow, columns]
+        yield slow, row if mask is None else row[mask[slow, columns] != 0]
 
 
 def statistics(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray) -> Statistics:
     """Figures of ``image`` (slow, fast), sums in raster order; ``omega_sum`` are the solid angles of each pixel."""
-    raster = image.reshape(-1)
-    pixels = plan.rendered_pixels()
+
+    def rendered(raster: np.ndarray) -> Iterator[np.ndarray]:
+        return (row for _, row in _rows(plan, raster, masked=True))
+
     with np.errstate(all="ignore"):
-        count = max(len(pixels), 1)
-        mean = running_sum(_parts(raster, pixels)) / count
-        square_sum = running_sum(v * v for v in _parts(raster, pixels))  # binary32 products (Q29)
+        count = max(sum(len(row) for row in rendered(image)), 1)
+        mean = running_sum(rendered(image)) / count
+        square_sum = running_sum(row * row for row in rendered(image))  # binary32 products (Q29)
         rms = _root(square_sum, max(count, 2) - 1)
-        max_I, max_at = _maximum(plan, raster, pixels)
-        omega = running_sum(_parts(omega_sum.reshape(-1), pixels))
-        if plan.mask.size:
-            pixels = plan._replace(mask=plan.mask[:0]).rendered_pixels()
-        deviations = (v.astype(np.float64) - mean for v in _parts(raster, pixels))
-        rmsd = _root(running_sum(u * u for u in deviations), max(len(pixels), 2) - 1)
+        omega = running_sum(rendered(omega_sum))
+        in_roi = [row for _, row in _rows(plan, image, masked=False)]
+        deviations = (row.astype(np.float64) - mean for row in in_roi)
+        rmsd = _root(running_sum(u * u for u in deviations), max(sum(map(len, in_roi)), 2) - 1)
+        max_I, max_at = _maximum(plan, image)
     return Statistics(max_I, max_at, mean, rms, rmsd, divide(omega, plan.steps))
 
 
@@ -68,26 +72,23 @@ def _root(total: float, count: int) -> float:
     return math.sqrt(mean) if mean >= 0.0 else mean
 
 
-def _maximum(plan: RenderPlan, raster: np.ndarray, pixels: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """The first maximum above 0, at the last sub-pixel of its pixel (Q31)."""
-    highest, where, first = np.float32(0.0), -1, 0
-    for part in _parts(raster, pixels):
-        comparable = np.where(np.isnan(part), np.float32(0.0), part)
-        best = int(np.argmax(comparable))
-        if comparable[best] > highest:
-            highest, where = comparable[best], int(pixels[first + best])
-        first += len(part)
-    if where < 0:
+def _maximum(plan: RenderPlan, image: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """The first maximum above 0, at the last sub-pixel of its pixel (Q31); what is not rendered is 0."""
+    highest, where = np.float32(0.0), None
+    for slow, row in _rows(plan, image, masked=False):
+        if len(row) and np.fmax.reduce(row) > highest:
+            fast = int(np.nanargmax(row))
+            highest, where = row[fast], (fast + max(plan.roi[0], 0), slow)
+    if where is None:
         return 0.0, (0.0, 0.0)
     sub = plan.pixel_size / plan.oversample
-    slow, fast = divmod(where, plan.n_fast)
-    at = tuple(sub * (i * plan.oversample + plan.oversample - 1) + sub / 2.0 for i in (fast, slow))
+    at = tuple(sub * (i * plan.oversample + plan.oversample - 1) + sub / 2.0 for i in where)
     return float(highest), at  # type: ignore[return-value]
 
 
 def _roi_slices(plan: RenderPlan) -> tuple[slice, slice]:
     fast_first, fast_last, slow_first, slow_last = plan.roi
-    return slice(slow_first, slow_last + 1), slice(fast_first, fast_last + 1)
+    return slice(slow_first, max(slow_last + 1, slow_first)), slice(fast_first, max(fast_last + 1, fast_first))
 
 
 def int_scale(given: float, max_I: float) -> float:
@@ -110,8 +111,9 @@ def to_int(plan: RenderPlan, image: np.ndarray, scale: float, adc: float) -> np.
     rows, columns = _roi_slices(plan)
     with np.errstate(all="ignore"):
         for target, row in zip(counts[rows, columns], image[rows, columns], strict=True):
-            t = np.clip(row.astype(np.float64) * scale + adc, 0.0, 65535.0)
-            target[:] = np.floor(np.nan_to_num((t + 0.5).astype(np.float32))).astype(np.int32) & 0xFFFF
+            # fmax makes 0 of what is no number, as the conversion to integers does in the original
+            t = np.fmin(np.fmax(row.astype(np.float64) * scale + adc, 0.0), 65535.0)
+            target[:] = np.floor((t + 0.5).astype(np.float32)).astype(np.int32)
     return counts
 
 

@@ -77,8 +77,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     return _kept(function)
 
 
-# What lets loops over pixels become vector code: fused multiply-adds, no signed zeros, reciprocals. Never reassociation,
-# which would undo the rounding by magic numbers.
+# What lets loops over pixels become vector code: fused multiply-adds, no signed zeros, reciprocals. Never
+# reassociation, which would undo the rounding by magic numbers.
 CONTRACT = {"contract", "nsz", "arcp"}
 
 

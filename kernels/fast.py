@@ -161,8 +161,8 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, i
                                 ):
                                     tiles.times_cell(turned, i_phi, i_m, qx, qy, qz, mh, mk, ml)
                                     tiles.add_sharp(
-                                        plan, count, alive, products, interpolate, zeros_count, narrow, weight, per_length, shift,
-                                        mh, mk, ml, on, total,
+                                        plan, count, alive, products, interpolate, zeros_count, narrow, weight,
+                                        per_length, shift, mh, mk, ml, on, total,
                                     )  # fmt: skip
                             else:
                                 tiles.indices(per_length, shift, mh, mk, ml, h, k, x)

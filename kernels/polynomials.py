@@ -75,7 +75,7 @@ def sphere_near(z):
 
 @scalar
 def grating(n, h0, h):
-    """Numerator and denominator of sin(pi n h)/sin(pi h), up to the same sign, for whole ``n`` and nearest index ``h0``.
+    """Numerator and denominator of sin(pi n h)/sin(pi h), up to the same sign; ``h0`` is the index nearest to ``h``.
 
     h - h0 is exact, and so is the remainder of its multiple. `TINY` keeps the denominator from 0 on a node, where the
     quotient is then n, and vanishes elsewhere.

@@ -13,7 +13,6 @@ from nanobragg.kernels.orientation import cells_per_phi, polar_axes, with_domain
 from nanobragg.kernels.plan import SQUARE, RenderPlan
 from nanobragg.kernels.serial import NEVER
 
-
 FINITE = 1e100  # indices whose lattice factor is a number; in no experiment are they larger
 
 
@@ -144,7 +143,7 @@ def render_pixels(plan, first_cells, cells, axes, pixels, calls_before, interpol
         total, capture, polar, omega, omegas, after, still_on, _ = pixel_sum(
             plan, first_cells, cells, axes, index % plan.n_fast, index // plan.n_fast, before, interpolate
         )
-        image[index] = np.float32(0.0 + photons(plan, total, capture, polar, omega))
+        image[index] = 0.0 + photons(plan, total, capture, polar, omega)
         omega_sum[index] = omegas
         if len(calls):
             calls[i] = after - before

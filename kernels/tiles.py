@@ -195,19 +195,23 @@ def add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total):
 
 
 @scalar
+def scaled_row(cells, i_phi, i_domain, first, scale):
+    """One cell vector times ``scale``."""
+    return (
+        cells[i_phi, i_domain, first] * scale,
+        cells[i_phi, i_domain, first + 1] * scale,
+        cells[i_phi, i_domain, first + 2] * scale,
+    )
+
+
+@scalar
 def add_square_alone(plan, amplitudes, per_length, cells, i_phi, i_domain, qx, qy, qz, total):
     """The only source and one cell of a block-shaped crystal, nearest amplitudes: the hot loop."""
     squares, low, high, stride, origin = amplitudes
     n_cells = plan.n_cells
-    a1, a2, a3 = (
-        cells[i_phi, i_domain, 0] * per_length, cells[i_phi, i_domain, 1] * per_length, cells[i_phi, i_domain, 2] * per_length
-    )  # fmt: skip
-    b1, b2, b3 = (
-        cells[i_phi, i_domain, 3] * per_length, cells[i_phi, i_domain, 4] * per_length, cells[i_phi, i_domain, 5] * per_length
-    )  # fmt: skip
-    c1, c2, c3 = (
-        cells[i_phi, i_domain, 6] * per_length, cells[i_phi, i_domain, 7] * per_length, cells[i_phi, i_domain, 8] * per_length
-    )  # fmt: skip
+    a1, a2, a3 = scaled_row(cells, i_phi, i_domain, 0, per_length)
+    b1, b2, b3 = scaled_row(cells, i_phi, i_domain, 3, per_length)
+    c1, c2, c3 = scaled_row(cells, i_phi, i_domain, 6, per_length)
     for i in range(TILE):
         h = a1 * qx[i] + a2 * qy[i] + a3 * qz[i]
         k = b1 * qx[i] + b2 * qy[i] + b3 * qz[i]
@@ -318,25 +322,17 @@ def to_single(qx, qy, qz, sx, sy, sz):
 
 
 @scalar
-def single_row(cells, i_phi, i_domain, first, scale):
-    """One cell vector over the wavelength, binary32."""
-    return (
-        np.float32(cells[i_phi, i_domain, first]) * scale,
-        np.float32(cells[i_phi, i_domain, first + 1]) * scale,
-        np.float32(cells[i_phi, i_domain, first + 2]) * scale,
-    )
-
-
-@scalar
 def any_near_planes(cells, i_phi, i_domain, first, per_length, shift, narrow, sx, sy, sz):
     """Whether any pixel of the tile may be near enough to the lattice planes of two axes, from ``first`` on.
 
     Further away than the reach of an axis the lattice factor of a sharp spot is exactly 0. ``narrow`` are 1/reach^2:
     within the reach of both, the sum below is less than 2. The reach allows for the errors of binary32.
     """
-    scale, magic = np.float32(per_length), np.float32(12582912.0)  # 1.5 * 2**23
-    a1, a2, a3 = single_row(cells, i_phi, i_domain, 3 * first, scale)
-    b1, b2, b3 = single_row(cells, i_phi, i_domain, 3 * first + 3, scale)
+    magic = np.float32(12582912.0)  # 1.5 * 2**23
+    a = scaled_row(cells, i_phi, i_domain, 3 * first, per_length)
+    b = scaled_row(cells, i_phi, i_domain, 3 * first + 3, per_length)
+    a1, a2, a3 = np.float32(a[0]), np.float32(a[1]), np.float32(a[2])
+    b1, b2, b3 = np.float32(b[0]), np.float32(b[1]), np.float32(b[2])
     s1, s2 = np.float32(shift[first]), np.float32(shift[first + 1])
     n1, n2 = np.float32(narrow[first]), np.float32(narrow[first + 1])
     near = np.int32(0)
@@ -427,5 +423,5 @@ def store(plan, pixels, start, count, total, capture, polar, omega, omega_sum, i
             photons *= polar[i]
         if not plan.oversample_omega:
             photons *= omega[i]
-        image[pixels[start + i]] = np.float32(0.0 + photons)
+        image[pixels[start + i]] = 0.0 + photons
         omega_image[pixels[start + i]] = omega_sum[i]

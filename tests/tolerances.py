@@ -12,3 +12,13 @@ SETUP = 0.0
 
 # Figures that the original reports with %g.
 REPORTED = 5e-6
+
+# Fast numerics promise this much of a pixel, or of the image's maximum where a pixel is small, against strict.
+FAST_OF_PIXEL = 1e-6
+FAST_OF_MAXIMUM = 1e-9
+
+# Share of binary32 pixels that come out the same: rounding differs in the last of 53 bits, and 24 are kept.
+FAST_IDENTICAL = 0.999
+
+# Turning everything changes each coordinate in its last bit; N = 5 multiplies that by the slope of the fringes.
+FAST_ROTATED = 1e-11
