@@ -137,29 +137,26 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, i
                     turned = first_cells if len(first_cells) > 0 and not visited else cells
                     visited = True
                     last = group + 1 if ordered else n_sources
-                    for cell in range(turned.shape[0] * turned.shape[1]):
-                        i_phi, i_m = cell // turned.shape[1], cell % turned.shape[1]
+                    for c in range(len(turned)):
                         if plain and last == group + 1:
                             per_length = shifts[group, 0]
-                            tiles.add_square_alone(plan, amplitudes, per_length, turned, i_phi, i_m, qx, qy, qz, total)
+                            tiles.add_square_alone(plan, amplitudes, per_length, turned, c, qx, qy, qz, total)
                             continue
                         if not sharp:
-                            tiles.times_cell(turned, i_phi, i_m, qx, qy, qz, mh, mk, ml)
+                            tiles.times_cell(turned, c, qx, qy, qz, mh, mk, ml)
                         for j in range(group, last):
                             per_length = shifts[j, 0]
                             shift = (0.0, 0.0, 0.0)
                             if not ordered:
-                                shift = tiles.shifted(turned, i_phi, i_m, shifts[j, 1], shifts[j, 2], shifts[j, 3])
+                                shift = tiles.shifted(turned, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
                             if plain:
                                 tiles.add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total)
                             elif sharp:
                                 if zeros_count or (
-                                    tiles.any_near_planes(turned, i_phi, i_m, 0, per_length, shift, narrow, sx, sy, sz)
-                                    and tiles.any_near_planes(
-                                        turned, i_phi, i_m, 1, per_length, shift, narrow, sx, sy, sz
-                                    )
+                                    tiles.any_near_planes(turned, c, 0, per_length, shift, narrow, sx, sy, sz)
+                                    and tiles.any_near_planes(turned, c, 1, per_length, shift, narrow, sx, sy, sz)
                                 ):
-                                    tiles.times_cell(turned, i_phi, i_m, qx, qy, qz, mh, mk, ml)
+                                    tiles.times_cell(turned, c, qx, qy, qz, mh, mk, ml)
                                     tiles.add_sharp(
                                         plan, count, alive, products, interpolate, zeros_count, narrow, weight,
                                         per_length, shift, mh, mk, ml, on, total,
@@ -182,7 +179,7 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, i
     return switched_at
 
 
-NO_CELLS = np.empty((0, 1, 9))
+NO_CELLS = np.empty((0, 9))
 
 
 def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: Any) -> bool:
@@ -202,8 +199,8 @@ def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: An
     plan = plan._replace(polar_axis=unit(plan.polar_axis))
     amplitudes, narrow, shifts = bordered_squares(plan), narrowness(plan), source_shifts(plan)
     first, later = cells_per_phi(plan)
-    cells = with_domains(plan, later)
-    first_cells = with_domains(plan, first) if first != later else NO_CELLS
+    cells = with_domains(plan, later).reshape(-1, 9)
+    first_cells = with_domains(plan, first).reshape(-1, 9) if first != later else NO_CELLS
     raster, omegas = image.reshape(-1), omega_sum.reshape(-1)
 
     def draw(pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:

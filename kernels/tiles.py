@@ -136,11 +136,11 @@ def differences(incident, dx, dy, dz, qx, qy, qz):
 
 
 @scalar
-def times_cell(cells, i_phi, i_domain, qx, qy, qz, mh, mk, ml):
+def times_cell(cells, c, qx, qy, qz, mh, mk, ml):
     """Cell vectors times the differences of directions: indices times the wavelength."""
-    a1, a2, a3 = cells[i_phi, i_domain, 0], cells[i_phi, i_domain, 1], cells[i_phi, i_domain, 2]
-    b1, b2, b3 = cells[i_phi, i_domain, 3], cells[i_phi, i_domain, 4], cells[i_phi, i_domain, 5]
-    c1, c2, c3 = cells[i_phi, i_domain, 6], cells[i_phi, i_domain, 7], cells[i_phi, i_domain, 8]
+    a1, a2, a3 = cells[c, 0], cells[c, 1], cells[c, 2]
+    b1, b2, b3 = cells[c, 3], cells[c, 4], cells[c, 5]
+    c1, c2, c3 = cells[c, 6], cells[c, 7], cells[c, 8]
     for i in range(TILE):
         mh[i] = a1 * qx[i] + a2 * qy[i] + a3 * qz[i]
         mk[i] = b1 * qx[i] + b2 * qy[i] + b3 * qz[i]
@@ -171,12 +171,12 @@ def square_lattice(n, h0, k0, l0, h, k, x):
 
 
 @scalar
-def shifted(cells, i_phi, i_domain, ex, ey, ez):
+def shifted(cells, c, ex, ey, ez):
     """Indices by which a source differs from the first of its group."""
     return (
-        cells[i_phi, i_domain, 0] * ex + cells[i_phi, i_domain, 1] * ey + cells[i_phi, i_domain, 2] * ez,
-        cells[i_phi, i_domain, 3] * ex + cells[i_phi, i_domain, 4] * ey + cells[i_phi, i_domain, 5] * ez,
-        cells[i_phi, i_domain, 6] * ex + cells[i_phi, i_domain, 7] * ey + cells[i_phi, i_domain, 8] * ez,
+        cells[c, 0] * ex + cells[c, 1] * ey + cells[c, 2] * ez,
+        cells[c, 3] * ex + cells[c, 4] * ey + cells[c, 5] * ez,
+        cells[c, 6] * ex + cells[c, 7] * ey + cells[c, 8] * ez,
     )
 
 
@@ -195,23 +195,23 @@ def add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total):
 
 
 @scalar
-def scaled_row(cells, i_phi, i_domain, first, scale):
+def scaled_row(cells, c, first, scale):
     """One cell vector times ``scale``."""
     return (
-        cells[i_phi, i_domain, first] * scale,
-        cells[i_phi, i_domain, first + 1] * scale,
-        cells[i_phi, i_domain, first + 2] * scale,
+        cells[c, first] * scale,
+        cells[c, first + 1] * scale,
+        cells[c, first + 2] * scale,
     )
 
 
 @scalar
-def add_square_alone(plan, amplitudes, per_length, cells, i_phi, i_domain, qx, qy, qz, total):
+def add_square_alone(plan, amplitudes, per_length, cells, c, qx, qy, qz, total):
     """The only source and one cell of a block-shaped crystal, nearest amplitudes: the hot loop."""
     squares, low, high, stride, origin = amplitudes
     n_cells = plan.n_cells
-    a1, a2, a3 = scaled_row(cells, i_phi, i_domain, 0, per_length)
-    b1, b2, b3 = scaled_row(cells, i_phi, i_domain, 3, per_length)
-    c1, c2, c3 = scaled_row(cells, i_phi, i_domain, 6, per_length)
+    a1, a2, a3 = scaled_row(cells, c, 0, per_length)
+    b1, b2, b3 = scaled_row(cells, c, 3, per_length)
+    c1, c2, c3 = scaled_row(cells, c, 6, per_length)
     for i in range(TILE):
         h = a1 * qx[i] + a2 * qy[i] + a3 * qz[i]
         k = b1 * qx[i] + b2 * qy[i] + b3 * qz[i]
@@ -322,15 +322,15 @@ def to_single(qx, qy, qz, sx, sy, sz):
 
 
 @scalar
-def any_near_planes(cells, i_phi, i_domain, first, per_length, shift, narrow, sx, sy, sz):
+def any_near_planes(cells, c, first, per_length, shift, narrow, sx, sy, sz):
     """Whether any pixel of the tile may be near enough to the lattice planes of two axes, from ``first`` on.
 
     Further away than the reach of an axis the lattice factor of a sharp spot is exactly 0. ``narrow`` are 1/reach^2:
     within the reach of both, the sum below is less than 2. The reach allows for the errors of binary32.
     """
     magic = np.float32(12582912.0)  # 1.5 * 2**23
-    a = scaled_row(cells, i_phi, i_domain, 3 * first, per_length)
-    b = scaled_row(cells, i_phi, i_domain, 3 * first + 3, per_length)
+    a = scaled_row(cells, c, 3 * first, per_length)
+    b = scaled_row(cells, c, 3 * first + 3, per_length)
     a1, a2, a3 = np.float32(a[0]), np.float32(a[1]), np.float32(a[2])
     b1, b2, b3 = np.float32(b[0]), np.float32(b[1]), np.float32(b[2])
     s1, s2 = np.float32(shift[first]), np.float32(shift[first + 1])
