@@ -63,6 +63,11 @@ def scalar(function: Callable[..., Any]) -> Any:
     return numba.njit(function, inline="always", **OPTIONS)
 
 
+def separate(function: Callable[..., Any]) -> Any:
+    """Compile a function of one step on its own, exact: for what is called in many places, which would take long."""
+    return numba.njit(function, **OPTIONS)
+
+
 def _kept(function: Callable[..., Any], **options: Any) -> Any:
     config: Any = numba.config
     elsewhere, config.CACHE_DIR = config.CACHE_DIR, FOLDER

@@ -164,9 +164,11 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, i
                             else:
                                 tiles.indices(per_length, shift, mh, mk, ml, h, k, x)
                                 tiles.lattices(plan, h, k, x, f_latt)
-                                tiles.nearest_amplitudes(amplitudes, h, k, x, squares_at)
                                 if interpolate:
                                     tiles.in_tricubic_range(plan, alive, h, k, x, on)
+                                if not interpolate or tiles.any_zero(on):
+                                    tiles.nearest_amplitudes(amplitudes, h, k, x, squares_at)
+                                if interpolate:
                                     tiles.interpolated_amplitudes(
                                         plan, count, alive, h, k, x, on, cubic_weights, mh, mk, ml, squares_at
                                     )

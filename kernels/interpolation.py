@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from nanobragg.kernels.compile import scalar
+from nanobragg.kernels.compile import scalar, separate
 
 
-@scalar
+@separate
 def cubic(first, y0, y1, y2, y3, x):
     """The cubic through the values at ``first``, ``first`` + 1, + 2 and + 3, taken at ``x`` (Lagrange's form)."""
     n0 = first
@@ -19,13 +19,13 @@ def cubic(first, y0, y1, y2, y3, x):
     return x0 + x1 + x2 + x3
 
 
-@scalar
+@separate
 def along_l(table, i, j, k, first, x):
     """One row of four table values, interpolated along l."""
     return cubic(first, table[i, j, k], table[i, j, k + 1], table[i, j, k + 2], table[i, j, k + 3], x)
 
 
-@scalar
+@separate
 def along_k(table, i, j, k, first_k, first_l, hkl):
     """Four rows, interpolated along l and then k."""
     return cubic(
@@ -38,7 +38,7 @@ def along_k(table, i, j, k, first_k, first_l, hkl):
     )
 
 
-@scalar
+@separate
 def tricubic(table, hkl, hkl_min):
     """F_cell between the 4 x 4 x 4 nodes around fractional indices ``hkl``, which must lie in range."""
     first_h = np.floor(hkl[0]) - 1.0

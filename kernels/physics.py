@@ -9,14 +9,14 @@ import math
 import numpy as np
 
 from nanobragg.kernels import vectors
-from nanobragg.kernels.compile import scalar
+from nanobragg.kernels.compile import scalar, separate
 from nanobragg.kernels.plan import GAUSS, ROUND, SQUARE
 
 dot = scalar(vectors.dot)
 cross = scalar(vectors.cross)
 magnitude = scalar(vectors.magnitude)
 unit = scalar(vectors.unit)
-rotate_axis = scalar(vectors.rotate_axis)
+rotate_axis = separate(vectors.rotate_axis)
 rotate_matrix = scalar(vectors.rotate_matrix)
 
 
@@ -30,7 +30,7 @@ def flat_position(fast, slow, depth, fdet, sdet, odet, pix0):
     )
 
 
-@scalar
+@separate
 def curved_position(flat, distance, beam, fdet, sdet):
     """The flat point's lab y and z, bent onto a sphere of radius ``distance`` about the sample (Q18)."""
     centre = (distance * beam[0], distance * beam[1], distance * beam[2])
@@ -43,7 +43,7 @@ def solid_angle(pixel_size, airpath, close_distance):
     return pixel_size * pixel_size / airpath / airpath * close_distance / airpath
 
 
-@scalar
+@separate
 def capture_fraction(layer, layer_step, mu, parallax):
     """Share of the photons absorbed in one sensor layer; ``parallax`` is the cosine to the detector normal."""
     return math.exp(-layer * layer_step * mu / parallax) - math.exp(-(layer + 1.0) * layer_step * mu / parallax)
@@ -59,7 +59,7 @@ def scattering_vector(diffracted, incident, wavelength):
     )
 
 
-@scalar
+@separate
 def polarization_factor(kahn, incident, diffracted, axis):
     """Kahn's factor (J. Appl. Cryst. 15, 330, 1982); ``incident``, ``diffracted`` and ``axis`` are unit vectors."""
     c = dot(incident, diffracted)
@@ -141,7 +141,7 @@ def tophat_lattice(rho2, n, fudge):
     return 0.0
 
 
-@scalar
+@separate
 def lattice_factor(shape, hkl, node, n, recip, fudge):
     """F_latt of any shape at fractional indices ``hkl``, whose nearest node is ``node``."""
     if shape == SQUARE:

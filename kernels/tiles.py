@@ -294,11 +294,13 @@ def interpolated_amplitudes(plan, count, alive, h, k, x, on, weights, h0, k0, l0
     axis_weights(weights, 2, x, l0)
     table = plan.table
     stride_h, stride_k = table.shape[1] * table.shape[2], table.shape[2]
-    origin = -(plan.hkl_min[0] * stride_h + plan.hkl_min[1] * stride_k + plan.hkl_min[2])
+    origin = -float(plan.hkl_min[0] * stride_h + plan.hkl_min[1] * stride_k + plan.hkl_min[2])
+    for i in range(TILE):
+        h0[i] = h0[i] * stride_h + k0[i] * stride_k + (l0[i] + origin)
+        k0[i] = alive[i] * on[i]
     for i in range(count):
-        if alive[i] != 0.0 and on[i] != 0.0:
-            place = int(h0[i]) * stride_h + int(k0[i]) * stride_k + int(l0[i]) + origin
-            f_cell = sum_rows(table, place, stride_h, stride_k, weights, i)
+        if k0[i] != 0.0:
+            f_cell = sum_rows(table, int(h0[i]), stride_h, stride_k, weights, i)
             squares_at[i] = f_cell * f_cell
 
 

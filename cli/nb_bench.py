@@ -1,0 +1,184 @@
+"""``nb-bench``: the standard workloads on every backend that is there, as ratios to the C reference."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from nanobragg.cli.parse import parse
+from nanobragg.engine import original
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import experiment, freeze
+from nanobragg.engine.files.whole import whole_file
+from nanobragg.engine.render import Rendered, default_threads, render
+from nanobragg.engine.workloads import WORKLOADS, Workload, write_amplitudes
+from nanobragg.kernels import cref
+from nanobragg.kernels.plan import RenderPlan
+
+REFERENCE = "cref"
+NB_C = "original"
+
+
+@contextlib.contextmanager
+def working_in(folder: str) -> Iterator[None]:
+    """Dumps of amplitudes are written to the working directory."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def arguments_of(workload: Workload, hkl: pathlib.Path, rows: int | None = None) -> list[str]:
+    """The command line, over the first rows only if asked."""
+    words = workload.arguments.replace("{hkl}", str(hkl)).split()
+    return words if rows is None else [*words, "-roi", "0", "100000", "0", str(rows - 1)]
+
+
+def plan_of(words: Sequence[str]) -> RenderPlan:
+    """The plan of a command line, without remarks."""
+    return freeze(experiment(parse(words, {}).settings, None, lambda line: None))
+
+
+def steps_of(plan: RenderPlan) -> int:
+    """Evaluations in the whole image."""
+    return plan.evaluations * len(plan.rendered_pixels())
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Wall time and result."""
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def agreement(plan: RenderPlan, ours: Rendered, reference: Rendered) -> dict[str, float]:
+    """Share of identical pixels, and the worst difference as a share of the maximum."""
+    pixels = plan.rendered_pixels()
+    a, b = (image.reshape(-1)[pixels].astype(float) for image in (ours.image, reference.image))
+    return {"identical": float((a == b).mean()), "worst_of_max": float(np.abs(a - b).max() / (b.max() or 1.0))}
+
+
+def measure(workload: Workload, hkl: pathlib.Path, backends: Sequence[str], threads: int, rounds: int) -> dict:
+    """One workload on each backend: start-up, ns per step and ratios, alternating with the reference."""
+    short = plan_of(arguments_of(workload, hkl, workload.rows))
+    whole = plan_of(arguments_of(workload, hkl))
+    plans = {name: whole if name == "fast" else short for name in backends}
+    result: dict[str, Any] = {
+        "workload": workload.name,
+        "shows": workload.shows,
+        "steps": steps_of(whole),
+        "backends": {},
+    }
+    taken: dict[str, list[float]] = {name: [] for name in backends}
+    startup = {}
+    for name in backends:
+        startup[name], _ = timed(lambda: render(short._replace(roi=(0, 0, 0, 0)), name, threads=threads))  # noqa: B023
+    images = {}
+    for _ in range(rounds):
+        for name in backends:
+            spent, images[name] = timed(lambda: render(plans[name], name, threads=threads))  # noqa: B023
+            taken[name].append(spent / steps_of(plans[name]) * 1e9)
+    for name in backends:
+        entry = {"ns_per_step": statistics.median(taken[name]), "startup_s": startup[name]}
+        if REFERENCE in backends:
+            ratios = [theirs / ours for theirs, ours in zip(taken[REFERENCE], taken[name], strict=True)]
+            entry["times_reference"] = statistics.median(ratios)
+            entry |= agreement(short, images[name], images[REFERENCE])
+        result["backends"][name] = entry
+    if (command := original.command()) is not None:
+        result["backends"][NB_C] = measure_original(command, workload, hkl, steps_of(short))
+    return result
+
+
+def measure_original(command: Sequence[str], workload: Workload, hkl: pathlib.Path, steps: int) -> dict:
+    """The user's own program on the first rows; whole process, since it cannot be taken apart."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = arguments_of(workload, hkl, workload.rows)
+        spent, done = timed(lambda: original.run(command, words, folder))
+    if done.returncode:
+        raise BadInput(f"{command[0]}: exit status {done.returncode} on the workload {workload.name}")
+    return {"ns_per_step": spent / steps * 1e9, "whole_process": True}
+
+
+def table(results: list[dict]) -> Iterator[str]:
+    """Lines for people."""
+    yield f"{'workload':<10}{'backend':<10}{'ns/step':>10}{'x cref':>9}{'identical':>12}{'worst/max':>11}{'start s':>9}"
+    for result in results:
+        for name, entry in result["backends"].items():
+            ratio = f"{entry['times_reference']:.2f}" if "times_reference" in entry else "-"
+            same = f"{entry['identical']:.4%}" if "identical" in entry else "-"
+            worst = f"{entry['worst_of_max']:.1e}" if "worst_of_max" in entry else "-"
+            start = f"{entry['startup_s']:.2f}" if "startup_s" in entry else "-"
+            speed = f"{entry['ns_per_step']:.2f}"
+            yield f"{result['workload']:<10}{name:<10}{speed:>10}{ratio:>9}{same:>12}{worst:>11}{start:>9}"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The options."""
+    names = [workload.name for workload in WORKLOADS]
+    parser = argparse.ArgumentParser(
+        prog="nb-bench",
+        description="Measure the standard workloads on every backend, as ratios to the C reference, alternating.",
+        epilog="NB_C_BIN or NB_C_LIB add an original of your own. Workloads: "
+        + "; ".join(f"{w.name}: {w.shows}" for w in WORKLOADS),
+    )
+    parser.add_argument("workload", nargs="*", metavar="WORKLOAD", help=f"which of {', '.join(names)} (all by default)")
+    parser.add_argument(
+        "--backend", action="append", choices=["cref", "strict", "fast"], help="which ones (all there are)"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="threads of the parallel kernels (default 1; 0: all)")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds; the median counts (default 3)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE, - for standard output")
+    return parser
+
+
+def main(line: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    options = arguments().parse_args(line)
+    if options.rounds < 1 or options.threads < 0:
+        print("nb-bench: --rounds must be 1 or more, --threads 0 or more", file=sys.stderr)
+        return 2
+    if unknown := set(options.workload) - {w.name for w in WORKLOADS}:
+        print(f"nb-bench: no workload is called {', '.join(sorted(unknown))}; see nb-bench --help", file=sys.stderr)
+        return 2
+    backends = options.backend or [REFERENCE] * cref.available() + ["strict", "fast"]
+    chosen = [w for w in WORKLOADS if not options.workload or w.name in options.workload]
+    try:
+        with tempfile.TemporaryDirectory() as name, working_in(name):
+            hkl = write_amplitudes(pathlib.Path(name))
+            threads = options.threads or default_threads()
+            results = [measure(w, hkl, backends, threads, options.rounds) for w in chosen]
+        return show(results, threads, options.json)
+    except (BadInput, OSError) as error:
+        print(f"nb-bench: {error}", file=sys.stderr)
+        return 1
+
+
+def show(results: list[dict], threads: int, target: str | None) -> int:
+    """Print the figures as a table, or as JSON, or write that to a file as well."""
+    text = json.dumps({"threads": threads, "results": results}, indent=2)
+    if target == "-":
+        print(text)
+        return 0
+    if target:
+        with whole_file(target, "--json") as file:
+            file.write(f"{text}\n".encode())
+    print("\n".join(table(results)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
