@@ -17,7 +17,10 @@ class Workload(NamedTuple):
     rows: int
 
 
-CRYSTAL = "-hkl {hkl} -default_F 50 -cell 42 55 48 88 81 95 -misset 11 22 33 -lambda 1 -nonoise -noprogress -nopgm -oversample 1 "
+CRYSTAL = (
+    "-hkl {hkl} -default_F 50 -cell 42 55 48 88 81 95 -misset 11 22 33 -lambda 1 -oversample 1 "
+    "-nonoise -noprogress -nopgm "
+)
 SMALL = CRYSTAL + "-distance 120 -pixel 0.4 -detpixels 256 "
 TURNED = "-phi 1 -osc 1 -phisteps 10 "
 WORKLOADS = (

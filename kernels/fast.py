@@ -71,11 +71,11 @@ def source_shifts(plan: RenderPlan) -> np.ndarray:
 
 
 @fast_kernel
-def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, interpolate, image, omega_image):
+def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, single, pixels, interpolate, image, omega_image):
     """Render the listed pixels; returns the lowest raster index at which interpolation went off, or `NEVER`.
 
     ``first_cells`` are those of the first visit, ``cells`` those of all later ones; where they are not the same
-    array, only one of the pixels may be visited at all.
+    array, only one of the pixels may be visited at all. ``single`` are both in binary32.
     """
     prefer_wide_registers()
     fast, slow = stack_tile(), stack_tile()
@@ -134,7 +134,8 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, i
                     if sharp:
                         tiles.to_single(qx, qy, qz, sx, sy, sz)
                     plain = simple and reached == TILE
-                    turned = first_cells if len(first_cells) > 0 and not visited else cells
+                    begins = len(first_cells) > 0 and not visited
+                    turned, turned_single = first_cells if begins else cells, single[0] if begins else single[1]
                     visited = True
                     last = group + 1 if ordered else n_sources
                     for c in range(len(turned)):
@@ -147,14 +148,16 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, pixels, i
                         for j in range(group, last):
                             per_length = shifts[j, 0]
                             shift = (0.0, 0.0, 0.0)
-                            if not ordered:
+                            if last > group + 1:
                                 shift = tiles.shifted(turned, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
                             if plain:
                                 tiles.add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total)
                             elif sharp:
                                 if zeros_count or (
-                                    tiles.any_near_planes(turned, c, 0, per_length, shift, narrow, sx, sy, sz)
-                                    and tiles.any_near_planes(turned, c, 1, per_length, shift, narrow, sx, sy, sz)
+                                    tiles.any_near_planes(turned_single, c, 0, per_length, shift, narrow, sx, sy, sz)
+                                    and tiles.any_near_planes(
+                                        turned_single, c, 1, per_length, shift, narrow, sx, sy, sz
+                                    )
                                 ):
                                     tiles.times_cell(turned, c, qx, qy, qz, mh, mk, ml)
                                     tiles.add_sharp(
@@ -203,11 +206,12 @@ def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: An
     first, later = cells_per_phi(plan)
     cells = with_domains(plan, later).reshape(-1, 9)
     first_cells = with_domains(plan, first).reshape(-1, 9) if first != later else NO_CELLS
+    single = (first_cells.astype(np.float32), cells.astype(np.float32))
     raster, omegas = image.reshape(-1), omega_sum.reshape(-1)
 
     def draw(pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         begin = first_cells if first_visit else NO_CELLS
-        return render_tiles(plan, amplitudes, narrow, shifts, begin, cells, pixels, interpolate, raster, omegas)
+        return render_tiles(plan, amplitudes, narrow, shifts, begin, cells, single, pixels, interpolate, raster, omegas)
 
     pixels = plan.rendered_pixels()
     nothing = np.empty(0, np.int64)

@@ -327,14 +327,13 @@ def to_single(qx, qy, qz, sx, sy, sz):
 def any_near_planes(cells, c, first, per_length, shift, narrow, sx, sy, sz):
     """Whether any pixel of the tile may be near enough to the lattice planes of two axes, from ``first`` on.
 
-    Further away than the reach of an axis the lattice factor of a sharp spot is exactly 0. ``narrow`` are 1/reach^2:
-    within the reach of both, the sum below is less than 2. The reach allows for the errors of binary32.
+    ``cells`` are the binary32 ones. Further away than the reach of an axis the lattice factor of a sharp spot is
+    exactly 0. ``narrow`` are 1/reach^2: within the reach of both, the sum below is less than 2. The reach allows for
+    the errors of binary32.
     """
     magic = np.float32(12582912.0)  # 1.5 * 2**23
-    a = scaled_row(cells, c, 3 * first, per_length)
-    b = scaled_row(cells, c, 3 * first + 3, per_length)
-    a1, a2, a3 = np.float32(a[0]), np.float32(a[1]), np.float32(a[2])
-    b1, b2, b3 = np.float32(b[0]), np.float32(b[1]), np.float32(b[2])
+    a1, a2, a3 = scaled_row(cells, c, 3 * first, np.float32(per_length))
+    b1, b2, b3 = scaled_row(cells, c, 3 * first + 3, np.float32(per_length))
     s1, s2 = np.float32(shift[first]), np.float32(shift[first + 1])
     n1, n2 = np.float32(narrow[first]), np.float32(narrow[first + 1])
     near = np.int32(0)

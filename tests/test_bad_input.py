@@ -166,3 +166,24 @@ def test_termination_leaves_nothing_behind(tmp_path):
         run.terminate()
         assert run.wait(60) in (-15, 128 + 15)
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_stream_that_is_closed_does_not_end_the_run(stream, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    line = f"exec {sys.executable} -m nanobragg {CELL} {stream}>&-"
+    assert subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, timeout=60).returncode == 0
+    assert (tmp_path / "floatimage.bin").exists()
+
+
+def test_a_header_that_gives_an_infinite_number_is_named(tmp_path, capsys):
+    text = "{\nHEADER_BYTES=512;\nBYTE_ORDER=x;\nSIZE1=4;\nSIZE2=4;\nDISTANCE=inf;\n}\f"
+    (tmp_path / "x.img").write_bytes(text.encode().ljust(544))
+    fails(CELL + "-img x.img", tmp_path, capsys, 1, "-img x.img", "distance")
+
+
+def test_a_mask_that_is_cut_short_is_a_remark(tmp_path, capsys):
+    (tmp_path / "m.img").write_bytes((INPUTS / "mask.img").read_bytes()[:700])
+    with working_in(tmp_path):
+        assert main("-cell 50 -default_F 5 -mask m.img -oversample 1 -nonoise -noprogress --backend cref".split()) == 0
+    assert "-mask m.img" in capsys.readouterr().err

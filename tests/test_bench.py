@@ -1,0 +1,43 @@
+"""nb-bench: that it measures what it says, in a form machines can read."""
+
+import json
+
+import pytest
+
+from nanobragg.cli import nb_bench
+from nanobragg.engine.workloads import WORKLOADS, Workload
+from tests.support import working_in
+
+TINY = Workload(
+    "tiny", "nothing to speak of", "-default_F 5 -cell 50 -detpixels 16 -oversample 1 -nonoise -hkl {hkl}", 4
+)
+
+
+@pytest.mark.cref
+def test_figures_as_json(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(nb_bench, "WORKLOADS", (TINY,))
+    monkeypatch.delenv("NB_C_BIN", raising=False)
+    with working_in(tmp_path):
+        assert nb_bench.main(["tiny", "--rounds", "1", "--json", "-"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert result["steps"] == 256 and set(result["backends"]) == {"cref", "strict", "fast"}
+    for name, entry in result["backends"].items():
+        assert entry["ns_per_step"] > 0 and entry["times_reference"] > 0
+        assert entry["worst_of_max"] <= (1e-9 if name == "fast" else 0.0)
+    assert result["backends"]["strict"]["identical"] == 1.0
+
+
+def test_every_workload_has_its_flags_right(tmp_path):
+    hkl = tmp_path / "x.hkl"
+    hkl.write_text("0 0 0 1\n1 2 3 4\n")
+    with working_in(tmp_path):
+        for workload in WORKLOADS:
+            assert nb_bench.steps_of(nb_bench.plan_of(nb_bench.arguments_of(workload, hkl, 1))) > 0
+        sources = nb_bench.plan_of(nb_bench.arguments_of(WORKLOADS[2], hkl))
+    assert len(sources.sources) == 48
+
+
+@pytest.mark.parametrize("line", [["no-such"], ["--rounds", "0"], ["--threads", "-1"]])
+def test_bad_options(line, capsys):
+    assert nb_bench.main(line) == 2
+    assert "nb-bench:" in capsys.readouterr().err
