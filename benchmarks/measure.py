@@ -95,7 +95,7 @@ def hkl_reading(folder: pathlib.Path, program: pathlib.Path, rounds: int) -> dic
     ours, theirs = [], []
     for _ in range(rounds):
         theirs.append(float(subprocess.run([program, "read", path], check=True, capture_output=True).stdout))
-        ours.append(seconds(lambda: from_reflections(read_reflections(read(str(path))), 0.0, "x")))
+        ours.append(seconds(lambda: from_reflections(read_reflections(read(str(path), "-hkl")), 0.0, "x")))
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
     return {
         "lines": HKL_LINES,

@@ -71,7 +71,7 @@ def from_reflections(reflections: Reflections, default_F: float, name: str) -> S
     table = np.zeros(table_shape(bounds))
     if default_F != 0.0:
         table[:-1, :-1, :-1] = default_F
-    h, k, length = (reflections.indices - bounds[:, 0]).T
+    h, k, length = (reflections.indices - bounds[:, 0]).astype(np.intp).T
     table[h, k, length] = reflections.amplitudes
     return StructureFactors(table, bounds, reflections.count, default_F, "hkl")
 

@@ -30,8 +30,8 @@ POWERS_OF_TEN = 10.0 ** np.arange(LONGEST_INTEGER + 1)
 class Reflections:
     """What a file holds: ``bounds`` (3, 2; whole reals) of all quadruples, their ``count``, and the usable ones.
 
-    ``count`` and ``bounds`` come from a first pass that reads reals; ``indices`` (n, 3) and ``amplitudes`` (n,) from a
-    second one that reads integers, and so may end earlier or go astray (Q54).
+    ``count`` and ``bounds`` come from a first pass that reads reals; ``indices`` (n, 3; whole reals) and
+    ``amplitudes`` (n,) from a second one that reads integers, and so may end earlier or go astray (Q54).
     """
 
     count: int
@@ -46,15 +46,9 @@ def read_reflections(data: bytes) -> Reflections:
     quadruples = _plain_table(data)
     if quadruples is None:
         return _scanned(data.decode("latin-1"))
-    return _reflections(quadruples, quadruples)
-
-
-def _reflections(first: np.ndarray, second: np.ndarray) -> Reflections:
-    hkl = np.ascontiguousarray(first[:, :3].T)
-    whole = np.trunc(hkl)
-    bounds = np.stack([whole.min(axis=1), whole.max(axis=1)], axis=1) if len(first) else np.zeros((3, 2))
-    as_whole = bool((hkl == np.ceil(hkl - 0.4)).all())
-    return Reflections(len(first), bounds, second[:, :3].astype(np.int64), second[:, 3].copy(), as_whole)
+    indices = np.ascontiguousarray(quadruples[:, :3].T)
+    bounds = np.stack([indices.min(axis=1), indices.max(axis=1)], axis=1) if len(quadruples) else np.zeros((3, 2))
+    return Reflections(len(quadruples), bounds, indices.T, quadruples[:, 3], True)
 
 
 def _plain_table(data: bytes) -> np.ndarray | None:
@@ -68,34 +62,33 @@ def _plain_table(data: bytes) -> np.ndarray | None:
     begins = ~space
     begins[1:] &= space[:-1]
     starts = np.flatnonzero(begins)
-    of_reals = np.flatnonzero((kinds == POINT) | (kinds == EXPONENT))
+    with_exponents = bool((kinds == EXPONENT).any())
+    points = np.flatnonzero(kinds == POINT)
+    of_reals = np.flatnonzero((kinds == POINT) | (kinds == EXPONENT)) if with_exponents else points
     tokens = np.searchsorted(starts, of_reals, "right") - 1
     if (tokens % 4 != 3).any():
         return None
-    signs = kinds == SIGN
-    inner_signs = np.flatnonzero(signs & ~begins)
-    if (kinds[inner_signs - 1] != EXPONENT).any() or not _digits_beside(kinds, signs, kinds == POINT):
+    signs = np.flatnonzero(kinds == SIGN)
+    inner = signs[~begins[signs]]
+    ends = np.flatnonzero(space[1:] & ~space[:-1]) + 1
+    ends = np.append(ends, len(data)) if len(ends) < len(starts) else ends
+    if (kinds[inner - 1] != EXPONENT).any() or _has_no_digit(kinds, starts, ends):
         return None
-    with_exponents = bool((kinds == EXPONENT).any())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            if with_exponents:
-                values = np.fromstring(data, sep=" ")
-            else:
-                values = _decimals(data, starts, np.flatnonzero(space[1:] & ~space[:-1]) + 1, of_reals, tokens)
+            plain = not with_exponents
+            values = _decimals(data, starts, ends, points, tokens) if plain else np.fromstring(data, sep=" ")
     except (ValueError, DeprecationWarning):
         return None
     return values[: len(values) // 4 * 4].reshape(-1, 4) if len(values) == len(starts) else None
 
 
-def _digits_beside(kinds: np.ndarray, signs: np.ndarray, points: np.ndarray) -> bool:
-    """Whether a digit or a point follows each sign, and a digit stands beside each point."""
-    digits = np.zeros(len(kinds) + 2, bool)
-    digits[1:-1] = kinds == DIGIT
-    following = digits[2:].copy()
-    following[:-1] |= points[1:]
-    return bool((following | ~signs).all() and (digits[2:] | digits[:-2] | ~points).all())
+def _has_no_digit(kinds: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> bool:
+    """Whether some token is a lonely sign or point, or both."""
+    lengths, first = ends - starts, kinds[starts]
+    short = np.flatnonzero((lengths <= 2) & (first != DIGIT))
+    return bool((lengths[short] == 1).any() or (kinds[starts[short] + 1] != DIGIT).any())
 
 
 def _decimals(data: bytes, starts: np.ndarray, ends: np.ndarray, points: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -103,7 +96,6 @@ def _decimals(data: bytes, starts: np.ndarray, ends: np.ndarray, points: np.ndar
 
     Four times as fast as converting reals. ``points`` are the places of decimal points, in these ``tokens``.
     """
-    ends = np.append(ends, len(data)) if len(ends) < len(starts) else ends
     longest = int((ends - starts).max())
     whole = np.fromstring(data.replace(b".", b""), dtype=np.int64, sep=" ") if longest <= LONGEST_INTEGER else None
     if whole is None or len(whole) != len(starts) or np.abs(whole).max() >= EXACT or (np.diff(tokens) == 0).any():
@@ -115,9 +107,13 @@ def _decimals(data: bytes, starts: np.ndarray, ends: np.ndarray, points: np.ndar
 
 
 def _scanned(text: str) -> Reflections:
-    """Both passes, number by number; the second one's indices end where they are not written as integers."""
+    """Both passes, number by number."""
     first, second = (np.array(_quadruples(text, integers), dtype=float).reshape(-1, 4) for integers in (False, True))
-    return _reflections(first, second)
+    hkl = first[:, :3]
+    whole = np.trunc(hkl)
+    bounds = np.stack([whole.min(axis=0), whole.max(axis=0)], axis=1) if len(first) else np.zeros((3, 2))
+    as_whole = bool((hkl == np.ceil(hkl - 0.4)).all())
+    return Reflections(len(first), bounds, second[:, :3], second[:, 3], as_whole)
 
 
 def _quadruples(text: str, integers: bool) -> list[list[float]]:

@@ -1,0 +1,27 @@
+"""The coefficients of the fast kernels, made again by the script that made them."""
+
+import importlib.util
+
+import mpmath as mp
+import pytest
+
+from nanobragg.kernels import polynomials
+from tests.support import ROOT
+
+spec = importlib.util.spec_from_file_location("minimax", ROOT / "benchmarks" / "minimax.py")
+minimax = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(minimax)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "error"),
+    [
+        ("SINE", lambda: minimax.sine(7), 2e-16),
+        ("COSINE", lambda: minimax.cosine(8), 1e-17),
+        ("SPHERE", lambda: minimax.sphere(8, mp.mpf(3) / 4), 1e-16),
+    ],
+)
+def test_coefficients(name, make, error):
+    coefficients, worst = make()
+    assert tuple(float(c) for c in coefficients) == getattr(polynomials, name)
+    assert worst < error
