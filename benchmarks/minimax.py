@@ -28,7 +28,7 @@ def remez(target: Callable, weight: Callable, degree: int, low, high) -> tuple[l
         coefficients = [solution[k] for k in range(degree + 1)]
 
         def error(x, c=coefficients):
-            return weight(x) * (mp.polyval(c[::-1], x) - target(x))
+            return weight(x) * (sum(a * x**k for k, a in enumerate(c)) - target(x))
 
         nodes, worst = _extrema(error, nodes, low, high)
     return coefficients, worst

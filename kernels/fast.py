@@ -168,14 +168,14 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, single, p
                                 tiles.indices(per_length, shift, mh, mk, ml, h, k, x)
                                 tiles.lattices(plan, h, k, x, f_latt)
                                 if interpolate:
-                                    tiles.in_tricubic_range(plan, alive, h, k, x, on)
+                                    tiles.in_tricubic_range(plan, zeros_count, alive, f_latt, h, k, x, on)
                                 if not interpolate or tiles.any_zero(on):
                                     tiles.nearest_amplitudes(amplitudes, h, k, x, squares_at)
                                 if interpolate:
                                     tiles.interpolated_amplitudes(
                                         plan, count, alive, h, k, x, on, cubic_weights, mh, mk, ml, squares_at
                                     )
-                                tiles.accumulate(products, alive, weight, f_latt, squares_at, total)
+                                tiles.accumulate(products, zeros_count, alive, weight, f_latt, squares_at, total)
         tiles.store(plan, pixels, start, count, total, capture, polar, omega, omega_sum, image, omega_image)
         if interpolate:
             for i in range(count):
@@ -197,9 +197,9 @@ def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: An
     plan
         What to render.
     image, omega_sum
-        Photons per pixel, and the solid angles of a pixel's sub-pixels and layers added up (steradians); zero on entry.
+        As for `nanobragg.kernels.strict.render`.
     how
-        ``threads``, ``progress``, ``shuffle`` of `nanobragg.kernels.serial.render`; they do not change the result.
+        Likewise.
     """
     plan = plan._replace(polar_axis=unit(plan.polar_axis))
     amplitudes, narrow, shifts = bordered_squares(plan), narrowness(plan), source_shifts(plan)
