@@ -24,8 +24,7 @@ import time
 
 import numpy as np
 
-from nanobragg.cli.parse import parse
-from nanobragg.engine.experiment import experiment, freeze
+from nanobragg.cli.nb_bench import plan_of
 from nanobragg.engine.files.hkl import read_reflections
 from nanobragg.engine.files.reading import read
 from nanobragg.engine.render import render
@@ -49,7 +48,7 @@ def seconds(function) -> float:
 
 def mosaic_workload(rounds: int) -> dict:
     """Strict against the C reference, per core and on two threads."""
-    plan = freeze(experiment(parse([*CRYSTAL, *MOSAIC.split()], {}).settings, None, lambda line: None))
+    plan = plan_of([*CRYSTAL, *MOSAIC.split()])
     steps = plan.evaluations * plan.n_fast * plan.n_slow
     render(plan, "strict", threads=2)
     taken: dict[str, list[float]] = {name: [] for name in ("cref", "strict", "strict on 2 threads")}

@@ -20,7 +20,7 @@ from nanobragg.cli.parse import Parsed, named_headers, parse
 from nanobragg.cli.usage import OPTIONS, help_text, usage
 from nanobragg.engine import images, quirks
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, experiment, freeze
+from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
 from nanobragg.engine.files.images import write_float, write_pgm
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import header, read_smv, write_smv
@@ -170,7 +170,10 @@ def run(arguments: Sequence[str]) -> int:
     settings = parsed.settings
     check_sufficient(settings)
     check_outputs(settings)
-    set_up = experiment(settings, mask, remark)
+    placed = geometry(settings, mask, remark)
+    for text in report.geometry(placed):
+        say(text)
+    set_up = experiment(placed, remark)
     plan = freeze(set_up)
     for text in report.before(set_up):
         say(text)

@@ -19,7 +19,7 @@ import numpy as np
 from nanobragg.cli.parse import parse
 from nanobragg.engine import original
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import experiment, freeze
+from nanobragg.engine.experiment import experiment, freeze, geometry
 from nanobragg.engine.files.whole import whole_file
 from nanobragg.engine.render import Rendered, default_threads, render
 from nanobragg.engine.workloads import WORKLOADS, Workload, write_amplitudes
@@ -49,7 +49,11 @@ def arguments_of(workload: Workload, hkl: pathlib.Path, rows: int | None = None)
 
 def plan_of(words: Sequence[str]) -> RenderPlan:
     """The plan of a command line, without remarks."""
-    return freeze(experiment(parse(words, {}).settings, None, lambda line: None))
+    return freeze(experiment(geometry(parse(words, {}).settings, None, silent), silent))
+
+
+def silent(line: str) -> None:
+    """Take no notice of a remark."""
 
 
 def steps_of(plan: RenderPlan) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nanobragg.engine.c_numbers import g, in_degrees
 from nanobragg.engine.crystal import estimated_weight
-from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.experiment import Experiment, Geometry
 from nanobragg.engine.images import Statistics
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import dot
@@ -27,7 +27,7 @@ def _columns(vectors, factor: float) -> Iterator[str]:
         yield f"{name}: " + " ".join(f"{v[axis] * factor:11.8f}" for v in vectors)
 
 
-def _crystal(e: Experiment) -> Iterator[str]:
+def _crystal(e: Geometry) -> Iterator[str]:
     c = e.crystal
     if c.random_misset:
         angles = " ".join(f"{in_degrees(angle):f}" for angle in c.misset)
@@ -106,11 +106,15 @@ def _summary(e: Experiment) -> Iterator[str]:
         yield f"water droplet size: {g(e.settings.water)} m"
 
 
-def before(e: Experiment) -> Iterator[str]:
-    """What set-up has found."""
-    d, direction = e.detector, e.beam.direction
-    yield f"XDS incident beam: {_many(dot(direction, axis) for axis in (d.fdet, d.sdet, d.odet))}"
+def geometry(e: Geometry) -> Iterator[str]:
+    """What is known before amplitudes are read."""
+    d = e.detector
+    yield f"XDS incident beam: {_many(dot(e.frame.beam, axis) for axis in (d.fdet, d.sdet, d.odet))}"
     yield from _crystal(e)
+
+
+def before(e: Experiment) -> Iterator[str]:
+    """What else set-up has found."""
     yield from _steps(e)
     yield from _summary(e)
 

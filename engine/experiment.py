@@ -48,20 +48,29 @@ GEOMETRY = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
-    """Beam, crystal, detector, scan and structure factors; the generator's table as set-up has left it."""
+class Geometry:
+    """What is known before amplitudes and sources are read: directions, detector, rotation and crystal.
+
+    ``random_table`` is the generator's table as set-up has left it.
+    """
 
     settings: Settings
     frame: Frame
-    beam: Beam
     crystal: Crystal
     detector: Detector
     scan: Scan
-    factors: StructureFactors
     oversample: int
     oversample_chosen: bool
-    interpolate: bool
     random_table: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment(Geometry):
+    """All that is simulated: the geometry, the beam and the structure factors."""
+
+    beam: Beam
+    factors: StructureFactors
+    interpolate: bool
 
 
 def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None]) -> list[float] | None:
@@ -106,8 +115,8 @@ def read_sources(path: str, direction, lambda0: float) -> np.ndarray:
     return rows
 
 
-def experiment(settings: Settings, mask: np.ndarray | None, warn: Callable[[str], None]) -> Experiment:
-    """Everything computed once, in the original's order.
+def geometry(settings: Settings, mask: np.ndarray | None, warn: Callable[[str], None]) -> Geometry:
+    """Everything that needs no amplitudes, in the original's order.
 
     Parameters
     ----------
@@ -144,16 +153,21 @@ def experiment(settings: Settings, mask: np.ndarray | None, warn: Callable[[str]
     oversample = settings.oversample if settings.oversample > 0 else recommended
     if oversample < recommended:
         warn(f"-oversample {oversample}: {recommended} would resolve the spots")
+    return Geometry(settings, axes, block, placed, rotation, oversample, settings.oversample <= 0, table)
+
+
+def experiment(start: Geometry, warn: Callable[[str], None]) -> Experiment:
+    """Read amplitudes and sources, and add them to the geometry; raises `BadInput` where a file will not do."""
+    settings = start.settings
     factors = structure_factors(settings, warn)
     if settings.stol_file is not None:
         _rows(settings.stol_file, "-stol, -4stol or -Q", 2)
     rows = None
     if settings.source_file is not None:
-        rows = read_sources(settings.source_file, axes.beam, settings.lambda0)
-    return Experiment(
-        settings, axes, beams.beam(settings, axes, rows), block, placed, rotation, factors,
-        oversample, settings.oversample <= 0, block.interpolate and factors.n_hkl != 0, table,
-    )  # fmt: skip
+        rows = read_sources(settings.source_file, start.frame.beam, settings.lambda0)
+    parts = {field.name: getattr(start, field.name) for field in dataclasses.fields(start)}
+    beam = beams.beam(settings, start.frame, rows)
+    return Experiment(**parts, beam=beam, factors=factors, interpolate=start.crystal.interpolate and factors.n_hkl != 0)
 
 
 def steps(experiment: Experiment) -> int:

@@ -168,14 +168,14 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, single, p
                                 tiles.indices(per_length, shift, mh, mk, ml, h, k, x)
                                 tiles.lattices(plan, h, k, x, f_latt)
                                 if interpolate:
-                                    tiles.in_tricubic_range(plan, zeros_count, alive, f_latt, h, k, x, on)
+                                    tiles.in_tricubic_range(plan, alive, h, k, x, on)
                                 if not interpolate or tiles.any_zero(on):
                                     tiles.nearest_amplitudes(amplitudes, h, k, x, squares_at)
                                 if interpolate:
                                     tiles.interpolated_amplitudes(
                                         plan, count, alive, h, k, x, on, cubic_weights, mh, mk, ml, squares_at
                                     )
-                                tiles.accumulate(products, zeros_count, alive, weight, f_latt, squares_at, total)
+                                tiles.accumulate(products, alive, weight, f_latt, squares_at, total)
         tiles.store(plan, pixels, start, count, total, capture, polar, omega, omega_sum, image, omega_image)
         if interpolate:
             for i in range(count):

@@ -238,10 +238,6 @@ def square_lattices(n_cells, h, k, x, f_latt):
         f_latt[i] = square_lattice(n_cells, h0, k0, l0, h[i], k[i], x[i])
 
 
-# Nearer to a node than this, but not on it, sin(x)/x - cos(x) rounds to 0 in the original: the direct beam's pixel.
-LOST = 1.1e-17
-
-
 @scalar
 def round_lattices(n_cells, fudge, h, k, x, f_latt):
     """Lattice factors of an ellipsoidal crystal, up to their sign."""
@@ -256,9 +252,7 @@ def round_lattices(n_cells, fudge, h, k, x, f_latt):
         far = max(rho2, 0.5)
         argument = math.pi * rho
         wave = 3.0 * (t * sinpi_over(t * t) - argument * cospi(t * t)) / (argument * (math.pi * math.pi * far))
-        transform = sphere_near(min(rho2, 0.5625)) if rho2 < 0.5625 else wave
-        on_node = 1.0 if rho2 == 0.0 else 0.0
-        f_latt[i] = cells * (transform if rho2 >= LOST else on_node)
+        f_latt[i] = cells * (sphere_near(min(rho2, 0.5625)) if rho2 < 0.5625 else wave)
 
 
 @scalar
@@ -271,13 +265,12 @@ def nearest_amplitudes(amplitudes, h, k, x, squares_at):
 
 
 @scalar
-def in_tricubic_range(plan, zeros_count, alive, f_latt, h, k, x, on):
-    """Set ``on`` to 0 where an index of an evaluation that counts is out of range: for good (Q02)."""
+def in_tricubic_range(plan, alive, h, k, x, on):
+    """Set ``on`` to 0 where an index of a pixel that counts is out of range: for good (Q02)."""
     hkl_min, hkl_range = plan.hkl_min, plan.hkl_range
     for i in range(TILE):
         inside = physics.within_tricubic_range((h[i], k[i], x[i]), hkl_min, hkl_range)
-        counts = alive[i] != 0.0 and (zeros_count or f_latt[i] != 0.0)
-        on[i] = on[i] if inside or not counts else 0.0
+        on[i] = on[i] if inside or alive[i] == 0.0 else 0.0
 
 
 @scalar
@@ -312,13 +305,12 @@ def interpolated_amplitudes(plan, count, alive, h, k, x, on, weights, h0, k0, l0
 
 
 @scalar
-def accumulate(products, zeros_count, alive, weight, f_latt, squares_at, total):
-    """Add one evaluation to each sum, and apply the running products (Q04); a factor of 0 is no evaluation."""
+def accumulate(products, alive, weight, f_latt, squares_at, total):
+    """Add one evaluation to each sum, and apply the running products (Q04)."""
     if products:
         for i in range(TILE):
             term = total[i] + squares_at[i] * (f_latt[i] * f_latt[i])
-            counts = alive[i] != 0.0 and (zeros_count or f_latt[i] != 0.0)
-            total[i] = term * weight[i] if counts else total[i]
+            total[i] = term * weight[i] if alive[i] != 0.0 else total[i]
     else:
         for i in range(TILE):
             total[i] += alive[i] * (squares_at[i] * (f_latt[i] * f_latt[i]))

@@ -17,7 +17,7 @@ import numpy as np
 
 from nanobragg.cli.nanobragg import read_headers
 from nanobragg.cli.parse import parse
-from nanobragg.engine.experiment import Experiment, experiment, freeze
+from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
 from nanobragg.kernels import cref
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.random import _powf
@@ -121,7 +121,8 @@ def set_up(arguments: Sequence[str], folder: pathlib.Path, remarks: list[str] | 
         start: dict = {"seed": -1, "misset_seed": -1}
         mask = read_headers(arguments, start)
         settings = parse(arguments, start).settings
-        return experiment(settings, mask, lambda line: None if remarks is None else remarks.append(line))
+        remark = [].append if remarks is None else remarks.append
+        return experiment(geometry(settings, mask, remark), remark)
 
 
 def plan_of(line: str | Sequence[str], folder: pathlib.Path) -> RenderPlan:

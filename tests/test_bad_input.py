@@ -187,3 +187,10 @@ def test_a_mask_that_is_cut_short_is_a_remark(tmp_path, capsys):
     with working_in(tmp_path):
         assert main("-cell 50 -default_F 5 -mask m.img -oversample 1 -nonoise -noprogress --backend cref".split()) == 0
     assert "-mask m.img" in capsys.readouterr().err
+
+
+def test_geometry_and_cell_are_reported_before_a_missing_hkl_file(tmp_path, capsys):
+    with working_in(tmp_path):
+        assert main("-cell 50 -hkl nowhere.hkl -detpixels 8".split()) == 9
+    out = capsys.readouterr().out
+    assert "XDS incident beam" in out and "Unit Cell: 50 50 50 90 90 90" in out and "sources" not in out
