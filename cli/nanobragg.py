@@ -7,6 +7,7 @@ import dataclasses
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
@@ -224,8 +225,8 @@ def write_images(
     write_float(settings.float_file, image)
     scale = images.int_scale(settings.int_scale, statistics.max_I)
     say(f"intfile_scale = {report.g(scale)}")
-    geometry = (set_up.detector, settings.lambda0, settings.phi0, set_up.scan.osc)
-    text = header(*geometry, noise=False)
+    place = (set_up.detector, settings.lambda0, settings.phi0, set_up.scan.osc)
+    text = header(*place, noise=False)
     if len(text) > 512:
         remark(f"Q74 smv: the header takes {len(text)} bytes and announces 512: the pixels start after it")
     write_smv(settings.int_file, "-intfile", text, images.to_int(plan, image, scale, settings.adc))
@@ -237,7 +238,7 @@ def write_images(
         table = set_up.random_table
         counts, photons, overloads = add_noise(plan, image, settings.adc, settings.seed, table, backend)
         say(f"{photons:.0f} photons on noise image ({overloads} overloads)")
-        write_smv(settings.noise_file, "-noisefile", header(*geometry, noise=True), counts)
+        write_smv(settings.noise_file, "-noisefile", header(*place, noise=True), counts)
 
 
 @contextlib.contextmanager
@@ -246,15 +247,20 @@ def ended_by_signals() -> Iterator[None]:
 
     Only while no file is being written: elsewhere they raise, so that what is half written is removed.
     """
-    try:
-        before = [(number, signal.signal(number, signal.SIG_DFL)) for number in (signal.SIGINT, signal.SIGTERM)]
-    except ValueError:  # called from another thread
-        before = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        _handle(number, signal.SIG_DFL)
     try:
         yield
     finally:
-        for number, handler in before:
-            signal.signal(number, handler)
+        for number, handler in before.items():
+            _handle(number, handler)
+
+
+def _handle(number: int, handler: Any) -> None:
+    """Set a handler, but leave alone what whoever started us has told to be ignored (a job in the background)."""
+    if signal.getsignal(number) != signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(number, handler)
 
 
 def _terminated(signum: int, frame: Any) -> NoReturn:
@@ -263,11 +269,8 @@ def _terminated(signum: int, frame: Any) -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    try:
-        signal.signal(signal.SIGTERM, _terminated)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    except ValueError:  # called from another thread
-        pass
+    _handle(signal.SIGTERM, _terminated)
+    _handle(signal.SIGINT, signal.default_int_handler)
     try:
         return run(sys.argv[1:] if arguments is None else arguments)
     except BadInput as error:

@@ -6,7 +6,8 @@ import sys
 
 def main() -> int:
     """Import and run the command."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from nanobragg.cli.nanobragg import main as command
 
     return command()

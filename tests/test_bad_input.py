@@ -1,6 +1,7 @@
 """What a user gets wrong: one clear line on stderr that names the file or flag, the right exit status, no half output."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -194,3 +195,17 @@ def test_geometry_and_cell_are_reported_before_a_missing_hkl_file(tmp_path, caps
         assert main("-cell 50 -hkl nowhere.hkl -detpixels 8".split()) == 9
     out = capsys.readouterr().out
     assert "XDS incident beam" in out and "Unit Cell: 50 50 50 90 90 90" in out and "sources" not in out
+
+
+def test_a_job_in_the_background_goes_on_ignoring_interrupts(tmp_path):
+    code = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        f"os.execv(sys.executable, [sys.executable, '-m', 'nanobragg', *{CELL.split()!r}, '-phisteps', '200000'])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, env=environment) as run:
+        run.stdout.readline()
+        run.send_signal(signal.SIGINT)
+        run.stdout.read()
+        assert run.wait(120) == 0
+    assert (tmp_path / "floatimage.bin").exists()
