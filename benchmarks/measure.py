@@ -20,11 +20,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
 
-from nanobragg.cli.nb_bench import plan_of
+from nanobragg.cli.nb_bench import plan_of, timed
 from nanobragg.engine.files.hkl import read_reflections
 from nanobragg.engine.files.reading import read
 from nanobragg.engine.render import render
@@ -41,9 +40,7 @@ HKL_LINES = 227_000
 
 def seconds(function) -> float:
     """Wall time of one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    return timed(function)[0]
 
 
 def mosaic_workload(rounds: int) -> dict:

@@ -31,7 +31,7 @@ NB_C = "original"
 
 
 @contextlib.contextmanager
-def working_in(folder: str) -> Iterator[None]:
+def working_in(folder: str | os.PathLike) -> Iterator[None]:
     """Dumps of amplitudes are written to the working directory."""
     before = os.getcwd()
     os.chdir(folder)

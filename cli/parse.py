@@ -91,7 +91,7 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
                     raise BadInput(f"{reading.text}: a value must follow (the original crashes here)")
                 reading.starved.append(rule)
                 continue
-            changes = rule.effect(values, settings)
+            changes = rule.effect(values)
             reading.fired.append((rule, changes))
             settings.update(changes)
             origin.update(dict.fromkeys(changes, _quote(reading, rule, arguments)))

@@ -26,15 +26,8 @@ class Pattern:
         return argument == self.text if self.exact else self.text in argument
 
 
-@dataclasses.dataclass(frozen=True)
-class Reader:
-    """How the text of a value becomes a setting."""
-
-    read: Callable[[str], Any]
-    unit: str = ""
-
-
-Effect = Callable[[Sequence[str], dict[str, Any]], dict[str, Any]]
+Reader = Callable[[str], Any]  # how the text of a value becomes a setting
+Effect = Callable[[Sequence[str]], dict[str, Any]]  # from the arguments that follow to the settings they change
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,21 +58,68 @@ class Rule:
         return any(pattern.matches(argument) for pattern in self.patterns)
 
 
-plain = Reader(real)
-whole = Reader(integer)
-count = Reader(lambda text: float(integer(text)))
-negated = Reader(lambda text: -integer(text))
-text = Reader(str)
-mm = Reader(lambda t: real(t) / 1000.0, "mm")
-mrad = Reader(lambda t: real(t) / 1000.0, "mrad")
-um = Reader(lambda t: real(t) * 1e-6, "um")
-um_divided = Reader(lambda t: real(t) / 1e6, "um")
-degrees = Reader(lambda t: real(t) / DEGREES, "degrees")
-percent = Reader(lambda t: real(t) / 100.0, "%")
-angstrom = Reader(lambda t: real(t) / 1.0e10, "A")
-resolution = Reader(lambda t: real(t) * 1e-10, "A")
-electronvolt = Reader(lambda t: divide(12398.42, real(t)) / 1.0e10, "eV")
-density = Reader(lambda t: real(t) * 1e6, "g/cm^3")
+plain: Reader = real
+whole: Reader = integer
+text: Reader = str
+
+
+def count(value: str) -> float:
+    """A whole number that the original keeps as a real."""
+    return float(integer(value))
+
+
+def negated(value: str) -> int:
+    """Seeds are stored with the opposite sign."""
+    return -integer(value)
+
+
+def mm(value: str) -> float:
+    """Millimetres, or milliradians."""
+    return real(value) / 1000.0
+
+
+mrad = mm
+
+
+def um(value: str) -> float:
+    """Micrometres."""
+    return real(value) * 1e-6
+
+
+def um_divided(value: str) -> float:
+    """Micrometres too; the last bit differs."""
+    return real(value) / 1e6
+
+
+def degrees(value: str) -> float:
+    """Degrees."""
+    return real(value) / DEGREES
+
+
+def percent(value: str) -> float:
+    """Per cent."""
+    return real(value) / 100.0
+
+
+def angstrom(value: str) -> float:
+    """Angstrom."""
+    return real(value) / 1.0e10
+
+
+def resolution(value: str) -> float:
+    """Angstrom too; the last bit differs."""
+    return real(value) * 1e-10
+
+
+def electronvolt(value: str) -> float:
+    """Photon energy to wavelength."""
+    return divide(12398.42, real(value)) / 1.0e10
+
+
+def density(value: str) -> float:
+    """g/cm^3."""
+    return real(value) * 1e6
+
 
 CELL_SLOTS = (
     ("cell_a", plain), ("cell_b", plain), ("cell_c", plain),
@@ -90,8 +130,8 @@ CELL_SLOTS = (
 def sets(*names: str, reader: Reader, **fixed: Any) -> Effect:
     """All ``names`` take the first value; ``fixed`` settings take what is written here."""
 
-    def effect(values: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-        value = reader.read(values[0])
+    def effect(values: Sequence[str]) -> dict[str, Any]:
+        value = reader(values[0])
         return {**dict.fromkeys(names, value), **fixed}
 
     return effect
@@ -100,8 +140,8 @@ def sets(*names: str, reader: Reader, **fixed: Any) -> Effect:
 def each(reader: Reader, *names: str, **fixed: Any) -> Effect:
     """The names take one value each, in order."""
 
-    def effect(values: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-        return {**{name: reader.read(value) for name, value in zip(names, values, strict=False)}, **fixed}
+    def effect(values: Sequence[str]) -> dict[str, Any]:
+        return {**{name: reader(value) for name, value in zip(names, values, strict=False)}, **fixed}
 
     return effect
 
@@ -109,7 +149,7 @@ def each(reader: Reader, *names: str, **fixed: Any) -> Effect:
 def vector(name: str) -> Effect:
     """Three components, and the custom convention."""
 
-    def effect(values: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
+    def effect(values: Sequence[str]) -> dict[str, Any]:
         return {name: tuple(real(value) for value in values[:3]), "convention": "CUSTOM"}
 
     return effect
@@ -117,32 +157,32 @@ def vector(name: str) -> Effect:
 
 def fixed(**settings: Any) -> Effect:
     """No value is read."""
-    return lambda values, before: dict(settings)
+    return lambda values: dict(settings)
 
 
-def cell(values: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
+def cell(values: Sequence[str]) -> dict[str, Any]:
     """Up to six numbers; the first that is absent or begins with a dash ends the list."""
     changes: dict[str, Any] = {"user_cell": True}
     for (name, reader), value in zip(CELL_SLOTS, values, strict=False):
         if value.startswith("-"):
             break
-        changes[name] = reader.read(value)
+        changes[name] = reader(value)
     return changes
 
 
-def random_misset(values: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
+def random_misset(values: Sequence[str]) -> dict[str, Any]:
     """Fires only for the word random."""
     return {"misset_mode": -1} if "rand" in values[0] else {}
 
 
-def pivot(values: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
+def pivot(values: Sequence[str]) -> dict[str, Any]:
     """The last of the two words that occurs."""
     if "beam" in values[0]:
         return {"pivot": "BEAM"}
     return {"pivot": "SAMPLE"} if "sample" in values[0] else {}
 
 
-def attenuation(values: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
+def attenuation(values: Sequence[str]) -> dict[str, Any]:
     """1/mu in micrometres; infinite or 0 means no sensor."""
     depth = real(values[0])
     if "inf" in values[0] or depth == 0.0:
@@ -236,7 +276,7 @@ _rule("=-detpixels", 1, "n", "pixels, both axes", sets("n_f", "n_s", reader=whol
 _rule("-detpixels_f -detpixels_x", 1, "n", "pixels along the fast axis", sets("n_f", reader=whole))
 _rule("-detpixels_s -detpixels_y", 1, "n", "pixels along the slow axis", sets("n_s", reader=whole))
 _rule("-curved_det", 1, "", "all pixels at the same distance (one more argument must follow)",
-      lambda values, before: {"curved": True})  # fmt: skip
+      lambda values: {"curved": True})  # fmt: skip
 _rule("-pixel", 1, "mm", "pixel size", sets("pixel", reader=mm))
 _rule("-point_pixel", 0, "", "solid angle without pixel size and obliquity", fixed(point_pixel=True))
 _section("beam")

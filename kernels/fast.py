@@ -74,8 +74,8 @@ def source_shifts(plan: RenderPlan) -> np.ndarray:
 def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, single, pixels, interpolate, image, omega_image):
     """Render the listed pixels; returns the lowest raster index at which interpolation went off, or `NEVER`.
 
-    ``first_cells`` are those of the first visit, ``cells`` those of all later ones; where they are not the same
-    array, only one of the pixels may be visited at all. ``single`` are both in binary32.
+    ``cells`` are those of all visits but the first of the run. ``first_cells`` are that one's, and empty where it is
+    not among these pixels; where it is, only one of them may be visited at all. ``single`` are both in binary32.
     """
     prefer_wide_registers()
     fast, slow = stack_tile(), stack_tile()
@@ -114,10 +114,10 @@ def render_tiles(plan, amplitudes, narrow, shifts, first_cells, cells, single, p
                 capture[i] = 1.0 if plan.thickness == 0.0 else 0.0
             for sub in range(plan.oversample * plan.oversample):
                 sub_s, sub_f = sub // plan.oversample, sub % plan.oversample
+                tiles.flat_positions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz)
                 if plan.curved:
-                    tiles.curved_directions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz, air)
-                else:
-                    tiles.flat_directions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz, air)
+                    tiles.bend(plan, dx, dy, dz)
+                tiles.normalise(dx, dy, dz, air)
                 tiles.solid_angles(plan, air, omega, omega_sum)
                 if plan.thickness != 0.0 or plan.oversample_thick:
                     tiles.captures(plan, layer, dx, dy, dz, capture)
@@ -190,16 +190,7 @@ NO_CELLS = np.empty((0, 9))
 def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: Any) -> bool:
     """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast), with fast numerics.
 
-    Returns whether interpolation went off on the way.
-
-    Parameters
-    ----------
-    plan
-        What to render.
-    image, omega_sum
-        As for `nanobragg.kernels.strict.render`.
-    how
-        Likewise.
+    Parameters, and what is returned, are those of `nanobragg.kernels.strict.render`.
     """
     plan = plan._replace(polar_axis=unit(plan.polar_axis))
     amplitudes, narrow, shifts = bordered_squares(plan), narrowness(plan), source_shifts(plan)

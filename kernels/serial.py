@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from nanobragg.kernels.geometry import first_visited
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.threads import in_chunks
 
@@ -57,8 +58,6 @@ def render(
     done = _Counter(progress)
     switches = [NEVER]  # appended to by all threads
     if carries_over and len(pixels):
-        from nanobragg.kernels.geometry import first_visited
-
         head = min(first_visited(plan, pixels) + 1, len(pixels))
         switches.append(draw(pixels[:head], calls_before[:head], plan.interpolate, True))
         pixels, calls_before = pixels[head:], calls_before[head:]

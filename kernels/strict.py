@@ -73,9 +73,8 @@ def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
     """Everything a pixel adds up.
 
     Returns the sum over all evaluations; the capture fraction, polarization and solid angle that its end is scaled
-    with; the solid angles added up; the number of polarization calls of the run so far; whether interpolation is
-    still on; and whether any source passed the resolution cut. The first visit uses ``first_cells``, all later ones
-    ``cells``.
+    with; the solid angles added up; the number of polarization calls of the run so far; and whether interpolation is
+    still on. The first visit uses ``first_cells``, all later ones ``cells``.
     """
     total = plan.background
     polar = 1.0 if plan.nopolar else 0.0
@@ -113,7 +112,7 @@ def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
                     turned = cells if visited else first_cells
                     visited = True
                     total, interpolate = visit(plan, turned, q, capture, polar, omega, total, interpolate)
-    return total, capture, polar, omega, omega_sum, calls, interpolate, visited
+    return total, capture, polar, omega, omega_sum, calls, interpolate
 
 
 @scalar
@@ -140,7 +139,7 @@ def render_pixels(plan, first_cells, cells, axes, pixels, calls_before, interpol
     for i in range(len(pixels)):
         index = pixels[i]
         before = calls_before[i] if len(calls_before) else 0
-        total, capture, polar, omega, omegas, after, still_on, _ = pixel_sum(
+        total, capture, polar, omega, omegas, after, still_on = pixel_sum(
             plan, first_cells, cells, axes, index % plan.n_fast, index // plan.n_fast, before, interpolate
         )
         image[index] = 0.0 + photons(plan, total, capture, polar, omega)

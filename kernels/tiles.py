@@ -28,40 +28,39 @@ def raster_places(pixels, start, count, n_fast, fast, slow):
 
 
 @scalar
-def flat_directions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz, air):
-    """Unit vectors from the sample to this sub-pixel of each pixel, and the distances."""
+def flat_positions(plan, fast, slow, sub_f, sub_s, depth, x, y, z):
+    """Where this sub-pixel of each pixel is on a flat detector, metres from the sample."""
     sub = plan.pixel_size / plan.oversample
     half = sub / 2.0
     fdet, sdet, odet, pix0 = plan.fdet, plan.sdet, plan.odet, plan.pix0
     for i in range(TILE):
         f_pos = sub * (fast[i] * plan.oversample + sub_f) + half
         s_pos = sub * (slow[i] * plan.oversample + sub_s) + half
-        x, y, z = physics.flat_position(f_pos, s_pos, depth, fdet, sdet, odet, pix0)
-        m = math.sqrt(x * x + y * y + z * z)
-        dx[i], dy[i], dz[i], air[i] = x / m, y / m, z / m, m
+        x[i], y[i], z[i] = physics.flat_position(f_pos, s_pos, depth, fdet, sdet, odet, pix0)
 
 
 @scalar
-def curved_directions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz, air):
-    """The same on a curved detector."""
-    sub = plan.pixel_size / plan.oversample
-    half = sub / 2.0
+def bend(plan, x, y, z):
+    """Move flat positions onto the curved detector: in a loop of its own, since its calls are no vector code."""
     for i in range(TILE):
-        f_pos = sub * (fast[i] * plan.oversample + sub_f) + half
-        s_pos = sub * (slow[i] * plan.oversample + sub_s) + half
-        x, y, z = geometry.position(plan, f_pos, s_pos, depth)
-        m = math.sqrt(x * x + y * y + z * z)
-        dx[i], dy[i], dz[i], air[i] = x / m, y / m, z / m, m
+        flat = (x[i], y[i], z[i])
+        x[i], y[i], z[i] = physics.curved_position(flat, plan.distance, plan.beam, plan.fdet, plan.sdet)
+
+
+@scalar
+def normalise(x, y, z, air):
+    """Make positions unit vectors, and keep the distances."""
+    for i in range(TILE):
+        m = math.sqrt(x[i] * x[i] + y[i] * y[i] + z[i] * z[i])
+        x[i], y[i], z[i], air[i] = x[i] / m, y[i] / m, z[i] / m, m
 
 
 @scalar
 def solid_angles(plan, air, omega, omega_sum):
     """The solid angle of each pixel, kept from its first sub-pixel unless each has its own."""
-    size, close, point, again = plan.pixel_size, plan.close_distance, plan.point_pixel, plan.oversample_omega
     for i in range(TILE):
-        inverse = 1.0 / air[i]
-        now = inverse * inverse if point else size * size * inverse * inverse * close * inverse
-        omega[i] = now if again or omega[i] == 0.0 else omega[i]
+        now = geometry.pixel_solid_angle(plan, air[i])
+        omega[i] = now if plan.oversample_omega or omega[i] == 0.0 else omega[i]
         omega_sum[i] += omega[i]
 
 

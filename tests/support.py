@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from nanobragg.cli.nanobragg import read_headers
+from nanobragg.cli.nb_bench import working_in as working_in
 from nanobragg.cli.parse import parse
 from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
 from nanobragg.kernels import cref
@@ -102,17 +102,6 @@ def libm_is_the_recorded_one() -> bool:
     functions = {name: getattr(math, name) for name in ("sin", "cos", "exp", "atan2", "tan", "log")}
     functions["powf"] = _powf()
     return all(bits(functions[name](*args)) == expected for name, args, expected in probe)
-
-
-@contextlib.contextmanager
-def working_in(folder: pathlib.Path) -> Iterator[None]:
-    """Dumps are written to the working directory."""
-    before = pathlib.Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def set_up(arguments: Sequence[str], folder: pathlib.Path, remarks: list[str] | None = None) -> Experiment:

@@ -56,7 +56,7 @@ def test_there_are_all_rules_and_each_sets_a_setting():
     assert [rule.number for rule in RULES] == list(range(1, 124))
     known = set(Settings.__dataclass_fields__)
     for rule in RULES:
-        changes = rule.effect(["1", "2", "3", "4", "5", "6"], {})
+        changes = rule.effect(["1", "2", "3", "4", "5", "6"])
         assert set(changes) <= known, rule.name
 
 
