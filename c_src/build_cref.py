@@ -21,7 +21,7 @@ ffibuilder.cdef(declarations())
 ffibuilder.set_source(
     "nanobragg._cref",
     '#include "cref.h"\n',
-    sources=["c_src/render.c", "c_src/noise.c"],
+    sources=["c_src/render.c", "c_src/noise.c", "c_src/figures.c"],
     include_dirs=["c_src"],
     depends=["c_src/cref.h"],
     libraries=["m"],

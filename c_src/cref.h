@@ -63,8 +63,13 @@ typedef struct {
 } nb_random;
 
 void nb_start(const nb_plan *plan, nb_state *state);
-void nb_render(const nb_plan *plan, nb_state *state, int64_t first, int64_t count,
-               float *image, double *omega_sum);
+void nb_render(const nb_plan *plan, nb_state *state, int64_t first, int64_t count, float *image);
+
+int64_t nb_sums(const nb_plan *plan, const float *image, double *sums);
+void nb_deviations(const nb_plan *plan, const float *image, double mean, double *sums);
+double nb_solid_angle(const nb_plan *plan);
+void nb_to_int(const nb_plan *plan, const float *image, double scale, double adc, uint16_t *counts);
+void nb_to_grey(const nb_plan *plan, const float *image, double scale, uint8_t *grey);
 
 void nb_random_start(nb_random *random, int64_t seed, int64_t iy, const int64_t *iv);
 float nb_uniform(nb_random *random);

@@ -209,11 +209,10 @@ static void visit(const nb_plan *p, nb_state *state, const double *q, pixel_sums
     }
 }
 
-static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_pos, int64_t layer,
-                      pixel_sums *sums, double *omega_sum)
+/* Where a sub-pixel is, metres from the sample. */
+static void position(const nb_plan *p, double f_pos, double s_pos, int64_t layer, double *d)
 {
     double o_pos = (double)layer * p->layer_step;
-    double d[3];
     for (int k = 0; k < 3; k++)
         d[k] = f_pos * p->fdet[k] + s_pos * p->sdet[k] + o_pos * p->odet[k] + p->pix0[k];
     if (p->curved) {
@@ -223,14 +222,23 @@ static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_
         rotate_axis(v, p->sdet, d[1] / p->distance, w);
         rotate_axis(w, p->fdet, d[2] / p->distance, d);
     }
+}
+
+static double pixel_solid_angle(const nb_plan *p, double airpath)
+{
+    if (p->point_pixel)
+        return 1.0 / airpath / airpath;
+    return p->pixel_size * p->pixel_size / airpath / airpath * p->close_distance / airpath;
+}
+
+static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_pos, int64_t layer,
+                      pixel_sums *sums)
+{
+    double d[3];
+    position(p, f_pos, s_pos, layer, d);
     double airpath = unitize(d);
-    if (sums->omega == 0.0 || p->oversample_omega) {
-        if (p->point_pixel)
-            sums->omega = 1.0 / airpath / airpath;
-        else
-            sums->omega = p->pixel_size * p->pixel_size / airpath / airpath * p->close_distance / airpath;
-    }
-    *omega_sum += sums->omega;
+    if (sums->omega == 0.0 || p->oversample_omega)
+        sums->omega = pixel_solid_angle(p, airpath);
     if (sums->capture == 0.0 || p->oversample_thick) {
         double parallax = dot(d, p->odet);
         sums->capture = exp(-(double)layer * p->layer_step * p->mu / parallax)
@@ -252,16 +260,20 @@ static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_
     }
 }
 
-static double pixel(const nb_plan *p, nb_state *state, int64_t fast, int64_t slow, double *omega_sum)
+static double middle(const nb_plan *p, int64_t pixel, int64_t sub_pixel)
+{
+    double sub = p->pixel_size / (double)p->oversample;
+    return sub * (double)(pixel * p->oversample + sub_pixel) + sub / 2.0;
+}
+
+static double pixel(const nb_plan *p, nb_state *state, int64_t fast, int64_t slow)
 {
     pixel_sums sums = {p->background, p->nopolar ? 1.0 : 0.0, 0.0, 0.0};
-    double sub = p->pixel_size / (double)p->oversample;
     for (int64_t layer = 0; layer < p->layers; layer++) {
         sums.capture = p->thickness == 0.0 ? 1.0 : 0.0;
         for (int64_t sub_s = 0; sub_s < p->oversample; sub_s++)
             for (int64_t sub_f = 0; sub_f < p->oversample; sub_f++)
-                sub_pixel(p, state, sub * (double)(fast * p->oversample + sub_f) + sub / 2.0,
-                          sub * (double)(slow * p->oversample + sub_s) + sub / 2.0, layer, &sums, omega_sum);
+                sub_pixel(p, state, middle(p, fast, sub_f), middle(p, slow, sub_s), layer, &sums);
     }
     double photons = p->r_e_sqr * p->fluence * sums.intensity / p->steps;
     if (!p->oversample_thick)
@@ -283,18 +295,41 @@ void nb_start(const nb_plan *p, nb_state *state)
     state->rendered = 0;
 }
 
-void nb_render(const nb_plan *p, nb_state *state, int64_t first, int64_t count,
-               float *image, double *omega_sum)
+static int is_rendered(const nb_plan *p, int64_t index)
 {
-    for (int64_t index = first; index < first + count; index++) {
-        int64_t fast = index % p->n_fast, slow = index / p->n_fast;
-        if (fast < p->roi[0] || fast > p->roi[1] || slow < p->roi[2] || slow > p->roi[3])
+    int64_t fast = index % p->n_fast, slow = index / p->n_fast;
+    if (fast < p->roi[0] || fast > p->roi[1] || slow < p->roi[2] || slow > p->roi[3])
+        return 0;
+    return p->mask == NULL || p->mask[index];
+}
+
+void nb_render(const nb_plan *p, nb_state *state, int64_t first, int64_t count, float *image)
+{
+    for (int64_t index = first; index < first + count; index++)
+        if (is_rendered(p, index)) {
+            image[index] = (float)((double)image[index] + pixel(p, state, index % p->n_fast, index / p->n_fast));
+            state->rendered++;
+        }
+}
+
+/* Of all sub-pixels and layers of the rendered pixels; one that is kept for the whole pixel counts as often. */
+double nb_solid_angle(const nb_plan *p)
+{
+    double total = 0.0;
+    for (int64_t index = 0; index < p->n_fast * p->n_slow; index++) {
+        if (!is_rendered(p, index))
             continue;
-        if (p->mask != NULL && !p->mask[index])
-            continue;
-        double omega = 0.0;
-        image[index] = (float)((double)image[index] + pixel(p, state, fast, slow, &omega));
-        omega_sum[index] = omega;
-        state->rendered++;
+        double of_pixel = 0.0, omega = 0.0;
+        for (int64_t layer = 0; layer < p->layers; layer++)
+            for (int64_t sub = 0; sub < p->oversample * p->oversample; sub++) {
+                double d[3];
+                position(p, middle(p, index % p->n_fast, sub % p->oversample),
+                         middle(p, index / p->n_fast, sub / p->oversample), layer, d);
+                if (omega == 0.0 || p->oversample_omega)
+                    omega = pixel_solid_angle(p, sqrt(dot(d, d)));
+                of_pixel += omega;
+            }
+        total += of_pixel;
     }
+    return total;
 }

@@ -27,7 +27,7 @@ from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import header, read_smv, write_smv
 from nanobragg.engine.files.whole import check_writable
 from nanobragg.engine.headers import header_settings
-from nanobragg.engine.render import BACKENDS, add_noise, choose, is_ready, render
+from nanobragg.engine.render import BACKENDS, add_noise, choose, default_threads, is_ready, render
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.kernels.plan import RenderPlan
@@ -190,13 +190,13 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     """Render, report and write all images."""
     settings = set_up.settings
     backend = choose(options.backend, plan)
+    threads = options.threads or default_threads()
     progress = report.Progress(plan, say) if settings.progress else None
     if not is_ready(backend):
         remark(f"the {backend} kernel is compiled first: about 10 s, this once")
     with ended_by_signals():
-        image, omega_sum, interpolation_ended = render(plan, backend, threads=options.threads, progress=progress)
-    statistics = images.statistics(plan, image, omega_sum)
-    del omega_sum
+        image, interpolation_ended = render(plan, backend, threads=threads, progress=progress)
+    statistics = images.statistics(plan, image, backend, threads)
     if interpolation_ended:
         remark(quirks.INTERPOLATION_ENDED)
     for text in report.after(statistics):
@@ -221,7 +221,7 @@ def write_images(
     set_up: Experiment, plan: RenderPlan, image: np.ndarray, statistics: images.Statistics, backend: str
 ) -> None:
     """Float image, integer image, picture and noise image, in the original's order."""
-    settings = set_up.settings
+    settings, loops = set_up.settings, images.loops(backend)
     write_float(settings.float_file, image)
     scale = images.int_scale(settings.int_scale, statistics.max_I)
     say(f"intfile_scale = {report.g(scale)}")
@@ -229,11 +229,11 @@ def write_images(
     text = header(*place, noise=False)
     if len(text) > 512:
         remark(f"Q74 smv: the header takes {len(text)} bytes and announces 512: the pixels start after it")
-    write_smv(settings.int_file, "-intfile", text, images.to_int(plan, image, scale, settings.adc))
+    write_smv(settings.int_file, "-intfile", text, loops.to_int(plan, image, scale, settings.adc))
     if settings.write_pgm:
         grey = images.pgm_scale(settings.pgm_scale, statistics.rmsd, scale)
         say(f"pgm_scale = {report.g(grey)}")
-        write_pgm(settings.pgm_file, grey, images.to_grey(plan, image, grey))
+        write_pgm(settings.pgm_file, grey, loops.to_grey(plan, image, grey))
     if settings.do_noise:
         table = set_up.random_table
         counts, photons, overloads = add_noise(plan, image, settings.adc, settings.seed, table, backend)

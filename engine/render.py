@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.kernels import cref
+from nanobragg.kernels import cref, noise
+from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.plan import RenderPlan
 
 BACKENDS = ("auto", "fast", "strict", "cref")
@@ -27,12 +28,11 @@ def default_threads() -> int:
 class Rendered(NamedTuple):
     """A rendered image.
 
-    ``image`` holds photons per pixel, float32 (slow, fast); ``omega_sum`` the solid angles of each pixel's sub-pixels
-    and layers added up, steradians, float64; ``interpolation_ended`` says whether interpolation went off (Q02).
+    ``image`` holds photons per pixel, float32 (slow, fast); ``interpolation_ended`` says whether interpolation went off
+    (Q02).
     """
 
     image: np.ndarray
-    omega_sum: np.ndarray
     interpolation_ended: bool
 
 
@@ -64,9 +64,9 @@ def is_ready(name: str) -> bool:
     """Whether a backend can start at once, or must be compiled first (about 10 s, once)."""
     if name == "cref":
         return True
-    from nanobragg.kernels.compile import is_kept
-
-    return is_kept(name)
+    module = importlib.import_module(f"nanobragg.kernels.{name}")
+    kernels = (member for member in vars(module).values() if isinstance(member, Kernel))
+    return all(kernel.is_kept() for kernel in kernels)
 
 
 def render(
@@ -91,10 +91,9 @@ def render(
         Called with the number of pixels rendered so far.
     """
     image = np.zeros((plan.n_slow, plan.n_fast), np.float32)
-    omega_sum = np.zeros((plan.n_slow, plan.n_fast))
     threads = default_threads() if threads is None else threads
     run = importlib.import_module(f"nanobragg.kernels.{choose(backend, plan)}").render
-    return Rendered(image, omega_sum, run(plan, image, omega_sum, threads=threads, progress=progress, **options))
+    return Rendered(image, run(plan, image, threads=threads, progress=progress, **options))
 
 
 def add_noise(
@@ -106,6 +105,4 @@ def add_noise(
     """
     if backend == "cref":
         return cref.noise(image, plan.roi, adc, seed, table)
-    from nanobragg.kernels import noise
-
     return noise.noise(image, plan.roi, adc, seed, table)

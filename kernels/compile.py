@@ -1,57 +1,20 @@
-"""How kernels are compiled: the one place that decorates functions, and where their machine code is kept."""
+"""How kernels are compiled: the one place that decorates functions. Importing it loads Numba."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import pathlib
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import numba
 
-HERE = pathlib.Path(__file__).resolve().parent
-# No fastmath: nothing is contracted or reordered. Division by zero gives infinity. No reference counts: kernels
+# No fastmath, said outright: nothing is contracted or reordered, and a function that a fast kernel calls would take on
+# that kernel's arithmetic and keep it for all others. Division by zero gives infinity. No reference counts: kernels
 # allocate nothing, and counting references to the plan's arrays in every step doubles the time.
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False}
-
-
-def _sources_digest() -> str:
-    """Identifies the code of all kernels: Numba itself looks only at the file of the outermost function."""
-    digest = hashlib.sha256()
-    for path in sorted(HERE.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _own_folder(path: pathlib.Path) -> bool:
-    """Make a folder that nobody else can write to; False where that cannot be had."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.stat()
-    except (OSError, RuntimeError):
-        return False
-    return status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(path, os.W_OK)
-
-
-def cache_folder() -> str:
-    """Where compiled kernels are kept: NUMBA_CACHE_DIR, the user's cache, or the temporary folder; else nowhere."""
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    roots = [pathlib.Path(named) / "nanobragg"] if named else []
-    roots.append(pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "nanobragg")
-    roots.append(pathlib.Path(tempfile.gettempdir()) / f"nanobragg-{os.getuid()}")
-    digest = _sources_digest()
-    usable = (root for root in roots if root.is_absolute() and _own_folder(root) and _own_folder(root / digest))
-    return next((str(root / digest) for root in usable), "")
-
-
-FOLDER = cache_folder()
-
-
-def is_kept(name: str) -> bool:
-    """Whether compiled code of this kernel file is on disk."""
-    return bool(FOLDER) and any(pathlib.Path(FOLDER).rglob(f"{name}.*.nbi"))
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False, "fastmath": False}
+CALLED_NATIVELY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# What lets loops over pixels become vector code: fused multiply-adds, no signed zeros, reciprocals. Never
+# reassociation, which would undo the rounding by magic numbers.
+CONTRACT = {"contract", "nsz", "arcp"}
 
 
 def scalar(function: Callable[..., Any]) -> Any:
@@ -68,25 +31,18 @@ def separate(function: Callable[..., Any]) -> Any:
     return numba.njit(function, **OPTIONS)
 
 
-def _kept(function: Callable[..., Any], **options: Any) -> Any:
-    config: Any = numba.config
-    elsewhere, config.CACHE_DIR = config.CACHE_DIR, FOLDER
-    try:
-        return numba.njit(function, cache=bool(FOLDER), **OPTIONS, **options)
-    finally:
-        config.CACHE_DIR = elsewhere
-
-
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a loop over pixels; its machine code is kept on disk."""
-    return _kept(function)
-
-
-# What lets loops over pixels become vector code: fused multiply-adds, no signed zeros, reciprocals. Never
-# reassociation, which would undo the rounding by magic numbers.
-CONTRACT = {"contract", "nsz", "arcp"}
+    """Prepare a loop over pixels for `nanobragg.kernels.machine_code.Kernel`; it returns a whole number."""
+    return numba.njit(function, **OPTIONS, **CALLED_NATIVELY)
 
 
 def fast_kernel(function: Callable[..., Any]) -> Any:
-    """Compile a loop over tiles; its machine code is kept on disk."""
-    return _kept(function, fastmath=CONTRACT)
+    """Prepare a loop over tiles for `nanobragg.kernels.machine_code.Kernel`; it returns a whole number."""
+    return numba.njit(function, **{**OPTIONS, "fastmath": CONTRACT}, **CALLED_NATIVELY)
+
+
+def native_code(prepared: Any, arguments: tuple) -> tuple[str, str]:
+    """Name and optimised LLVM assembly of a prepared kernel for arguments of these types."""
+    types = tuple(numba.typeof(argument) for argument in arguments)
+    prepared.compile(types)
+    return prepared.overloads[types].fndesc.llvm_func_name, prepared.inspect_llvm(types)

@@ -48,12 +48,11 @@ def c_plan(plan: RenderPlan) -> tuple[Any, list[Any]]:
 def render(
     plan: RenderPlan,
     image: np.ndarray,
-    omega_sum: np.ndarray,
     *,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> bool:
-    """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast), on one thread.
+    """Fill ``image``, float32 (slow, fast), on one thread.
 
     Returns whether interpolation went off on the way.
     """
@@ -61,10 +60,9 @@ def render(
     state = _cref.ffi.new("nb_state *")
     _cref.lib.nb_start(struct, state)
     pixels = _cref.ffi.from_buffer("float *", image, require_writable=True)
-    omegas = _cref.ffi.from_buffer("double *", omega_sum, require_writable=True)
 
     def sweep(part: slice) -> None:
-        _cref.lib.nb_render(struct, state, part.start, part.stop - part.start, pixels, omegas)
+        _cref.lib.nb_render(struct, state, part.start, part.stop - part.start, pixels)
 
     def done(count: int) -> None:
         if progress is not None:
@@ -72,6 +70,46 @@ def render(
 
     in_chunks(plan.n_fast * plan.n_slow, sweep, 1, done, per_pixel=plan.evaluations)
     return bool(plan.interpolate and not state.interpolate)
+
+
+def sums(plan: RenderPlan, image: np.ndarray) -> tuple[int, float, float, float, int]:
+    """See `nanobragg.kernels.figures.sums`."""
+    struct, _alive = c_plan(plan)
+    found = _cref.ffi.new("double[4]")
+    where = _cref.lib.nb_sums(struct, _cref.ffi.from_buffer("float *", image), found)
+    return int(found[0]), found[1], found[2], found[3], where
+
+
+def deviations(plan: RenderPlan, image: np.ndarray, mean: float) -> tuple[int, float]:
+    """See `nanobragg.kernels.figures.deviations`."""
+    struct, _alive = c_plan(plan)
+    found = _cref.ffi.new("double[2]")
+    _cref.lib.nb_deviations(struct, _cref.ffi.from_buffer("float *", image), mean, found)
+    return int(found[0]), found[1]
+
+
+def solid_angle(plan: RenderPlan, threads: int) -> float:
+    """See `nanobragg.kernels.figures.solid_angle`; on one thread."""
+    struct, _alive = c_plan(plan)
+    return _cref.lib.nb_solid_angle(struct)
+
+
+def to_int(plan: RenderPlan, image: np.ndarray, scale: float, adc: float) -> np.ndarray:
+    """See `nanobragg.kernels.figures.to_int`."""
+    struct, _alive = c_plan(plan)
+    counts = np.zeros(image.shape, np.uint16)
+    target = _cref.ffi.from_buffer("uint16_t *", counts, require_writable=True)
+    _cref.lib.nb_to_int(struct, _cref.ffi.from_buffer("float *", image), scale, adc, target)
+    return counts
+
+
+def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
+    """See `nanobragg.kernels.figures.to_grey`."""
+    struct, _alive = c_plan(plan)
+    grey = np.zeros(image.shape, np.uint8)
+    target = _cref.ffi.from_buffer("uint8_t *", grey, require_writable=True)
+    _cref.lib.nb_to_grey(struct, _cref.ffi.from_buffer("float *", image), scale, target)
+    return grey
 
 
 def noise(

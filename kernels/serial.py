@@ -11,10 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
-from nanobragg.kernels.geometry import first_visited
+from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.threads import in_chunks
 
+first_visited = Kernel("geometry", "first_visited")
 NEVER = np.iinfo(np.int64).max
 
 

@@ -1,4 +1,4 @@
-"""The exact loops on the CPU: bit for bit the original, any number of threads, any order of pixels."""
+"""Exact numerics on the CPU: bit for bit the original, any number of threads, any order of pixels."""
 
 from __future__ import annotations
 
@@ -6,157 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.kernels import geometry, physics, serial
-from nanobragg.kernels.compile import kernel, scalar
-from nanobragg.kernels.interpolation import tricubic
+from nanobragg.kernels import serial
+from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.orientation import cells_per_phi, polar_axes, with_domains
-from nanobragg.kernels.plan import SQUARE, RenderPlan
-from nanobragg.kernels.serial import NEVER
+from nanobragg.kernels.plan import RenderPlan
 
-FINITE = 1e100  # indices whose lattice factor is a number; in no experiment are they larger
-
-
-@scalar
-def structure_factor(plan, hkl, node, interpolate):
-    """F_cell, and whether interpolation is still on afterwards: one index out of range ends it (Q02)."""
-    if interpolate and physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range):
-        return tricubic(plan.table, hkl, plan.hkl_min), True
-    return physics.table_factor(node, plan.hkl_min, plan.hkl_max, plan.n_hkl, plan.table, plan.default_F), False
-
-
-@scalar
-def visit(plan, cells, q, capture, polar, omega, total, interpolate):
-    """All phi steps and domains of one scattering vector, added to ``total``."""
-    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
-    # A square lattice factor is never 0, so F_cell can be looked at first: where it is 0, nothing is added. Where
-    # running products change the sum with every evaluation, that matters too.
-    amplitude_first = plan.shape == SQUARE and not products
-    f_latt = 0.0
-    for i in range(cells.shape[0]):
-        for m in range(cells.shape[1]):
-            hkl = (
-                cells[i, m, 0] * q[0] + cells[i, m, 1] * q[1] + cells[i, m, 2] * q[2],
-                cells[i, m, 3] * q[0] + cells[i, m, 4] * q[1] + cells[i, m, 5] * q[2],
-                cells[i, m, 6] * q[0] + cells[i, m, 7] * q[1] + cells[i, m, 8] * q[2],
-            )
-            node = (physics.nearest(hkl[0]), physics.nearest(hkl[1]), physics.nearest(hkl[2]))
-            if not amplitude_first:
-                f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
-                if f_latt == 0.0 and not plan.water:
-                    continue
-            f_cell, interpolate = structure_factor(plan, hkl, node, interpolate)
-            if amplitude_first:
-                if f_cell == 0.0 and abs(hkl[0]) + abs(hkl[1]) + abs(hkl[2]) < FINITE:
-                    continue
-                f_latt = physics.square_lattice(hkl, plan.n_cells)
-            total += f_cell * f_cell * f_latt * f_latt
-            if plan.oversample_thick:
-                total *= capture
-            if plan.oversample_polar:
-                total *= polar
-            if plan.oversample_omega:
-                total *= omega
-    return total, interpolate
-
-
-@scalar
-def axis_of_call(axes, call):
-    """Polarization axis that call number ``call`` of the run works with."""
-    table, start, period = axes
-    if call >= len(table):
-        call = start + (call - start) % period
-    return (table[call, 0], table[call, 1], table[call, 2])
-
-
-@scalar
-def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
-    """Everything a pixel adds up.
-
-    Returns the sum over all evaluations; the capture fraction, polarization and solid angle that its end is scaled
-    with; the solid angles added up; the number of polarization calls of the run so far; and whether interpolation is
-    still on. The first visit uses ``first_cells``, all later ones ``cells``.
-    """
-    total = plan.background
-    polar = 1.0 if plan.nopolar else 0.0
-    omega = 0.0
-    omega_sum = 0.0
-    capture = 0.0
-    visited = False
-    sub = plan.pixel_size / plan.oversample
-    for layer in range(plan.layers):
-        capture = 1.0 if plan.thickness == 0.0 else 0.0
-        for sub_s in range(plan.oversample):
-            for sub_f in range(plan.oversample):
-                f_pos = sub * (fast * plan.oversample + sub_f) + sub / 2.0
-                s_pos = sub * (slow * plan.oversample + sub_s) + sub / 2.0
-                point = geometry.position(plan, f_pos, s_pos, layer * plan.layer_step)
-                airpath = physics.magnitude(point)
-                d = physics.unit(point)
-                if omega == 0.0 or plan.oversample_omega:
-                    omega = geometry.pixel_solid_angle(plan, airpath)
-                omega_sum += omega
-                if capture == 0.0 or plan.oversample_thick:
-                    parallax = physics.dot(d, plan.odet)
-                    capture = physics.capture_fraction(float(layer), plan.layer_step, plan.mu, parallax)
-                for j in range(len(plan.sources)):
-                    incident = (-plan.sources[j, 0], -plan.sources[j, 1], -plan.sources[j, 2])
-                    q = physics.scattering_vector(d, incident, plan.sources[j, 3])
-                    if geometry.cut_by_resolution(plan, q):
-                        continue
-                    if polar == 0.0 or plan.oversample_polar:
-                        calls += 1
-                        # the original normalises d in place, so that later sources see it changed (Q17)
-                        d = physics.unit(d)
-                        axis = axis_of_call(axes, calls)
-                        polar = physics.polarization_factor(plan.kahn, physics.unit(incident), d, axis)
-                    turned = cells if visited else first_cells
-                    visited = True
-                    total, interpolate = visit(plan, turned, q, capture, polar, omega, total, interpolate)
-    return total, capture, polar, omega, omega_sum, calls, interpolate
-
-
-@scalar
-def photons(plan, total, capture, polar, omega):
-    """Photons of a pixel from its sum: what the loops have not multiplied yet comes last."""
-    scaled = plan.r_e_sqr * plan.fluence * total / plan.steps
-    if not plan.oversample_thick:
-        scaled *= capture
-    if not plan.oversample_polar:
-        scaled *= polar
-    if not plan.oversample_omega:
-        scaled *= omega
-    return scaled
-
-
-@kernel
-def render_pixels(plan, first_cells, cells, axes, pixels, calls_before, interpolate, image, omega_sum, calls):
-    """Render the listed pixels; returns the lowest raster index at which interpolation went off, or `NEVER`.
-
-    ``calls_before`` holds the polarization calls made before each pixel, or is empty; ``calls``, if not empty,
-    takes the calls of each.
-    """
-    switched_at = NEVER
-    for i in range(len(pixels)):
-        index = pixels[i]
-        before = calls_before[i] if len(calls_before) else 0
-        total, capture, polar, omega, omegas, after, still_on = pixel_sum(
-            plan, first_cells, cells, axes, index % plan.n_fast, index // plan.n_fast, before, interpolate
-        )
-        image[index] = 0.0 + photons(plan, total, capture, polar, omega)
-        omega_sum[index] = omegas
-        if len(calls):
-            calls[i] = after - before
-        if interpolate and not still_on:
-            switched_at = min(switched_at, index)
-    return switched_at
+render_pixels = Kernel("strict_pixels", "render_pixels")
 
 
 class _Run:
-    """One image under way: its tables and its outputs."""
+    """One image under way: its tables and its pixels."""
 
-    def __init__(self, plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray):
-        self.plan = plan
-        self.image, self.omega_sum = image.reshape(-1), omega_sum.reshape(-1)
+    def __init__(self, plan: RenderPlan, image: np.ndarray):
+        self.plan, self.image = plan, image.reshape(-1)
         first, later = cells_per_phi(plan)
         self.carries_over = first != later
         self.cells = with_domains(plan, later)
@@ -168,8 +30,8 @@ class _Run:
         """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
         first_cells = self.first_cells if first_visit else self.cells
         return render_pixels(
-            self.plan, first_cells, self.cells, self.axes, pixels, calls_before, interpolate,
-            self.image, self.omega_sum, np.empty(0, np.int64),
+            self.plan, first_cells, self.cells, self.axes, pixels, calls_before, interpolate, self.image,
+            np.empty(0, np.int64),
         )  # fmt: skip
 
     def calls_before(self, pixels: np.ndarray) -> np.ndarray:
@@ -182,9 +44,7 @@ class _Run:
         counting = self.plan._replace(phi_steps=0)
         nothing = np.empty((0, 1, 9))
         while len(before):  # a factor of exactly 0 is asked for again, so the count itself can depend on the axis
-            render_pixels(
-                counting, nothing, nothing, self.axes, pixels, before, False, self.image, self.omega_sum, calls
-            )
+            render_pixels(counting, nothing, nothing, self.axes, pixels, before, False, self.image, calls)
             counted = np.concatenate(([0], np.cumsum(calls)[:-1]))
             if np.array_equal(counted, before):
                 break
@@ -192,8 +52,8 @@ class _Run:
         return before
 
 
-def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: Any) -> bool:
-    """Fill ``image`` (float32) and ``omega_sum`` (float64), both (slow, fast), with strict numerics.
+def render(plan: RenderPlan, image: np.ndarray, **how: Any) -> bool:
+    """Fill ``image``, float32 (slow, fast), with strict numerics.
 
     Returns whether interpolation went off on the way.
 
@@ -201,11 +61,11 @@ def render(plan: RenderPlan, image: np.ndarray, omega_sum: np.ndarray, **how: An
     ----------
     plan
         What to render.
-    image, omega_sum
-        Photons per pixel, and the solid angles of a pixel's sub-pixels and layers added up (steradians); zero on entry.
+    image
+        Photons per pixel; zero on entry.
     how
         ``threads``, ``progress``, ``shuffle`` of `nanobragg.kernels.serial.render`; they do not change the result.
     """
-    run = _Run(plan, image, omega_sum)
+    run = _Run(plan, image)
     pixels = plan.rendered_pixels()
     return serial.render(plan, run.draw, pixels, run.calls_before(pixels), carries_over=run.carries_over, **how)

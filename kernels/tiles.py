@@ -14,6 +14,7 @@ from nanobragg.kernels.compile import scalar
 from nanobragg.kernels.interpolation import cubic_weights, tricubic
 from nanobragg.kernels.plan import SQUARE
 from nanobragg.kernels.polynomials import cospi, grating, nearest_whole, sinpi_over, sphere_near
+from nanobragg.kernels.sharp import FRACTION_BITS
 from nanobragg.kernels.vector import TILE, sum_rows
 
 
@@ -48,20 +49,25 @@ def bend(plan, x, y, z):
 
 
 @scalar
-def normalise(x, y, z, air):
-    """Make positions unit vectors, and keep the distances."""
+def airpaths(x, y, z, air):
+    """Distances from the sample."""
     for i in range(TILE):
-        m = math.sqrt(x[i] * x[i] + y[i] * y[i] + z[i] * z[i])
-        x[i], y[i], z[i], air[i] = x[i] / m, y[i] / m, z[i] / m, m
+        air[i] = math.sqrt(x[i] * x[i] + y[i] * y[i] + z[i] * z[i])
 
 
 @scalar
-def solid_angles(plan, air, omega, omega_sum):
+def normalise(x, y, z, air):
+    """Make positions unit vectors."""
+    for i in range(TILE):
+        x[i], y[i], z[i] = x[i] / air[i], y[i] / air[i], z[i] / air[i]
+
+
+@scalar
+def solid_angles(plan, air, omega):
     """The solid angle of each pixel, kept from its first sub-pixel unless each has its own."""
     for i in range(TILE):
         now = geometry.pixel_solid_angle(plan, air[i])
         omega[i] = now if plan.oversample_omega or omega[i] == 0.0 else omega[i]
-        omega_sum[i] += omega[i]
 
 
 @scalar
@@ -316,34 +322,50 @@ def accumulate(products, alive, weight, f_latt, squares_at, total):
 
 
 @scalar
-def to_single(qx, qy, qz, sx, sy, sz):
-    """The differences of directions in binary32, for the test that most sharp spots fail."""
+def to_single(per_length, qx, qy, qz, sx, sy, sz):
+    """Scattering vectors in binary32, for the test that most sharp spots fail."""
     for i in range(TILE):
-        sx[i], sy[i], sz[i] = np.float32(qx[i]), np.float32(qy[i]), np.float32(qz[i])
+        sx[i], sy[i], sz[i] = (
+            np.float32(qx[i] * per_length),
+            np.float32(qy[i] * per_length),
+            np.float32(qz[i] * per_length),
+        )
 
 
 @scalar
-def any_near_planes(cells, c, first, per_length, shift, narrow, sx, sy, sz):
+def fraction(value):
+    """What a number between 2^(22 - b) and 2^(23 - b) has behind its point, b = `FRACTION_BITS`, in units of 2^-32."""
+    return np.uint32(np.float32(value).view(np.uint32) << np.uint32(32 - FRACTION_BITS))
+
+
+@scalar
+def any_near_planes(cells, c, first, offset, limit, sx, sy, sz):
     """Whether any pixel of the tile may be near enough to the lattice planes of two axes, from ``first`` on.
 
     ``cells`` are the binary32 ones. Further away than the reach of an axis the lattice factor of a sharp spot is
-    exactly 0. ``narrow`` are 1/reach^2: within the reach of both, the sum below is less than 2. The reach allows for
-    the errors of binary32.
+    exactly 0. The reach is in ``offset``, so that what is within it has a fraction below ``limit``.
     """
-    magic = np.float32(12582912.0)  # 1.5 * 2**23
-    a1, a2, a3 = scaled_row(cells, c, 3 * first, np.float32(per_length))
-    b1, b2, b3 = scaled_row(cells, c, 3 * first + 3, np.float32(per_length))
-    s1, s2 = np.float32(shift[first]), np.float32(shift[first + 1])
-    n1, n2 = np.float32(narrow[first]), np.float32(narrow[first + 1])
-    near = np.int32(0)
+    offset, limit = np.float32(offset), np.uint32(limit)
+    a1, a2, a3 = cells[c, 3 * first], cells[c, 3 * first + 1], cells[c, 3 * first + 2]
+    b1, b2, b3 = cells[c, 3 * first + 3], cells[c, 3 * first + 4], cells[c, 3 * first + 5]
+    nearest = np.uint32(0xFFFFFFFF)
     for i in range(TILE):
-        h = s1 + a1 * sx[i] + a2 * sy[i] + a3 * sz[i]
-        k = s2 + b1 * sx[i] + b2 * sy[i] + b3 * sz[i]
-        dh = h - ((h + magic) - magic)
-        dk = k - ((k + magic) - magic)
-        inside = n1 * (dh * dh) + n2 * (dk * dk) < np.float32(2.0)
-        near = np.int32(near | np.int32(inside))  # stays 32 bits wide, for as many lanes as binary32 has
-    return near != 0
+        h = fraction(offset + a1 * sx[i] + a2 * sy[i] + a3 * sz[i])
+        k = fraction(offset + b1 * sx[i] + b2 * sy[i] + b3 * sz[i])
+        nearest = min(nearest, max(h, k))
+    return nearest <= limit
+
+
+@scalar
+def next_near(cells, first, offsets, limits, sx, sy, sz, every):
+    """The next cell, from ``first`` on, of which a node may be near a pixel of the tile, or ``every`` one."""
+    for c in range(first, len(cells)):
+        if every or (
+            any_near_planes(cells, c, 0, offsets[0], limits[0], sx, sy, sz)
+            and any_near_planes(cells, c, 1, offsets[1], limits[1], sx, sy, sz)
+        ):
+            return c
+    return len(cells)
 
 
 @scalar
@@ -363,7 +385,7 @@ def is_near(hkl, node, narrow):
 
 @scalar
 def add_sharp(
-    plan, count, alive, products, interpolating, zeros_count, narrow, weight, per_length, shift, mh, mk, ml, on, total
+    plan, count, alive, products, interpolating, zeros_count, narrow, weight, per_length, mh, mk, ml, on, total
 ):
     """One source and one cell of a crystal with Gaussian or sharp-edged spots, pixel by pixel.
 
@@ -373,7 +395,7 @@ def add_sharp(
     for i in range(count):
         if alive[i] == 0.0:
             continue
-        hkl = (mh[i] * per_length + shift[0], mk[i] * per_length + shift[1], ml[i] * per_length + shift[2])
+        hkl = (mh[i] * per_length, mk[i] * per_length, ml[i] * per_length)
         node = (np.ceil(hkl[0] - 0.5), np.ceil(hkl[1] - 0.5), np.ceil(hkl[2] - 0.5))
         if not zeros_count and not is_near(hkl, node, narrow):
             continue
@@ -412,7 +434,7 @@ def weights(plan, capture, polar, omega, weight):
 
 
 @scalar
-def store(plan, pixels, start, count, total, capture, polar, omega, omega_sum, image, omega_image):
+def store(plan, pixels, start, count, total, capture, polar, omega, image):
     """Photons of each pixel: what the loops have not multiplied yet comes last."""
     scale = plan.r_e_sqr * plan.fluence / plan.steps
     for i in range(count):
@@ -424,4 +446,3 @@ def store(plan, pixels, start, count, total, capture, polar, omega, omega_sum, i
         if not plan.oversample_omega:
             photons *= omega[i]
         image[pixels[start + i]] = 0.0 + photons
-        omega_image[pixels[start + i]] = omega_sum[i]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nanobragg.engine.c_numbers import in_degrees
-from nanobragg.kernels import cref, noise, random
+from nanobragg.kernels import cref, deviates, random
 from nanobragg.kernels.random import cap_rotation, mosaic_rotations, new_table, random_misset, uniform
 from tests.support import libm_is_the_recorded_one
 
@@ -29,7 +29,7 @@ POISSON = {
 
 
 @pytest.mark.parametrize("seed", UNIFORM)
-@pytest.mark.parametrize("generator", [uniform, noise.uniform], ids=["plain", "compiled"])
+@pytest.mark.parametrize("generator", [uniform, deviates.uniform], ids=["plain", "compiled"])
 def test_uniform_deviates(seed, generator):
     table, state, drawn = new_table(), seed, []
     for _ in range(5):
@@ -56,14 +56,14 @@ def test_seeds_that_do_not_reseed():
 def test_poisson_deviates(mean):
     stream, table = np.array([-31415, 0], np.int64), new_table()
     cache = np.array([0, -1, 0, 0, 0], np.float32)
-    drawn = [noise.poisson(np.float32(mean), stream, table, cache) for _ in range(5)]
+    drawn = [deviates.poisson(np.float32(mean), stream, table, cache) for _ in range(5)]
     assert drawn == [np.float32(x) for x in POISSON[mean]]
 
 
 def test_gaussian_deviates():
     stream, table = np.array([-31415, 0], np.int64), new_table()
     cache = np.array([0, -1, 0, 0, 0], np.float32)
-    drawn = [noise.gauss(stream, table, cache) for _ in range(4)]
+    drawn = [deviates.gauss(stream, table, cache) for _ in range(4)]
     assert drawn == [np.float32(x) for x in (0.705700278, -0.279440016, -2.09694982, -2.24035692)]
 
 

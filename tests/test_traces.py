@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nanobragg.kernels import geometry, physics, strict
+from nanobragg.kernels import geometry, physics, strict_pixels
 from nanobragg.kernels.interpolation import tricubic
 from nanobragg.kernels.orientation import cells_per_phi, polar_axes, with_domains
 from tests.support import BY_NAME, GOLDEN, plan_of
@@ -44,10 +44,10 @@ def traced(plan, slow, fast):
         f_cell = tricubic(plan.table, hkl, plan.hkl_min)
     else:
         f_cell = physics.table_factor(node, plan.hkl_min, plan.hkl_max, plan.n_hkl, plan.table, plan.default_F)
-    total, capture, polar, omega, *_ = strict.pixel_sum(
+    total, capture, polar, omega, *_ = strict_pixels.pixel_sum(
         plan, first_cells if first_visit else cells, cells, axes, fast, slow, 0, plan.interpolate
     )
-    photons = strict.photons(plan, total, capture, polar, omega)
+    photons = strict_pixels.photons(plan, total, capture, polar, omega)
     recip = np.array(plan.recip).reshape(3, 3)
     return {
         "pix0_vector_meters": plan.pix0,

@@ -1,0 +1,127 @@
+"""The fast loop on the CPU: the physics of the strict loop on tiles of pixels, in vector registers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanobragg.kernels import tiles
+from nanobragg.kernels.compile import fast_kernel
+from nanobragg.kernels.plan import ROUND, SQUARE
+from nanobragg.kernels.serial import NEVER
+from nanobragg.kernels.vector import TILE, prefer_wide_registers, stack_tile, stack_tile_single, stack_weights
+
+
+@fast_kernel
+def render_tiles(plan, amplitudes, reach, shifts, image, cells, single, first_cells, pixels, interpolate):
+    """Render the listed pixels; returns the lowest raster index at which interpolation went off, or `NEVER`.
+
+    ``cells`` are those of all visits but the first of the run. ``first_cells`` are that one's, and empty where it is
+    not among these pixels; where it is, only one of them may be visited at all. ``single`` are both in binary32.
+    """
+    prefer_wide_registers()
+    fast, slow = stack_tile(), stack_tile()
+    dx, dy, dz = stack_tile(), stack_tile(), stack_tile()
+    qx, qy, qz = stack_tile(), stack_tile(), stack_tile()
+    mh, mk, ml = stack_tile(), stack_tile(), stack_tile()
+    h, k, x = stack_tile(), stack_tile(), stack_tile()
+    air, alive, on = stack_tile(), stack_tile(), stack_tile()
+    capture, polar, omega = stack_tile(), stack_tile(), stack_tile()
+    weight, total = stack_tile(), stack_tile()
+    f_latt, squares_at, cubic_weights = stack_tile(), stack_tile(), stack_weights()
+    sx, sy, sz = stack_tile_single(), stack_tile_single(), stack_tile_single()
+
+    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+    sharp = plan.shape > ROUND
+    # Where the order of evaluations matters, each source is a group of its own; else all share M.d, unless next to
+    # no evaluation needs it.
+    ordered = sharp or products or interpolate or plan.dmin > 0.0 or len(first_cells) > 0
+    n_sources = len(plan.sources)
+    groups = n_sources if ordered else 1
+    simple = plan.shape == SQUARE and not products and not interpolate
+    zeros_count = plan.water and (products or interpolate)
+    narrow, offsets, limits = reach
+    switched_at = NEVER
+    for start in range(0, len(pixels), TILE):
+        count = min(TILE, len(pixels) - start)
+        tiles.raster_places(pixels, start, count, plan.n_fast, fast, slow)
+        for i in range(TILE):
+            total[i] = plan.background
+            polar[i] = 1.0 if plan.nopolar else 0.0
+            omega[i] = 0.0
+            on[i] = 1.0
+            squares_at[i] = 0.0
+        visited = False
+        for layer in range(plan.layers):
+            depth = layer * plan.layer_step
+            for i in range(TILE):
+                capture[i] = 1.0 if plan.thickness == 0.0 else 0.0
+            for sub in range(plan.oversample * plan.oversample):
+                sub_s, sub_f = sub // plan.oversample, sub % plan.oversample
+                tiles.flat_positions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz)
+                if plan.curved:
+                    tiles.bend(plan, dx, dy, dz)
+                tiles.airpaths(dx, dy, dz, air)
+                tiles.normalise(dx, dy, dz, air)
+                tiles.solid_angles(plan, air, omega)
+                if plan.thickness != 0.0 or plan.oversample_thick:
+                    tiles.captures(plan, layer, dx, dy, dz, capture)
+                for group in range(groups):
+                    base = (-plan.sources[group, 0], -plan.sources[group, 1], -plan.sources[group, 2])
+                    reached = tiles.cut_by_resolution(plan, base, plan.sources[group, 3], dx, dy, dz, alive)
+                    if reached == 0:
+                        continue
+                    if plan.oversample_polar or tiles.any_zero(polar):
+                        tiles.polarizations(plan, base, dx, dy, dz, alive, polar)
+                    if products:
+                        tiles.weights(plan, capture, polar, omega, weight)
+                    tiles.differences(base, dx, dy, dz, qx, qy, qz)
+                    if sharp:
+                        tiles.to_single(shifts[group, 0], qx, qy, qz, sx, sy, sz)
+                    plain = simple and reached == TILE
+                    begins = len(first_cells) > 0 and not visited
+                    turned, turned_single = first_cells if begins else cells, single[0] if begins else single[1]
+                    visited = True
+                    last = group + 1 if ordered else n_sources
+                    if sharp:
+                        c = -1
+                        while True:
+                            c = tiles.next_near(turned_single, c + 1, offsets, limits, sx, sy, sz, zeros_count)
+                            if c == len(turned):
+                                break
+                            tiles.times_cell(turned, c, qx, qy, qz, mh, mk, ml)
+                            tiles.add_sharp(
+                                plan, count, alive, products, interpolate, zeros_count, narrow, weight,
+                                shifts[group, 0], mh, mk, ml, on, total,
+                            )  # fmt: skip
+                        continue
+                    for c in range(len(turned)):
+                        if plain and last == group + 1:
+                            per_length = shifts[group, 0]
+                            tiles.add_square_alone(plan, amplitudes, per_length, turned, c, qx, qy, qz, total)
+                            continue
+                        tiles.times_cell(turned, c, qx, qy, qz, mh, mk, ml)
+                        for j in range(group, last):
+                            per_length = shifts[j, 0]
+                            shift = (0.0, 0.0, 0.0)
+                            if last > group + 1:
+                                shift = tiles.shifted(turned, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
+                            if plain:
+                                tiles.add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total)
+                                continue
+                            tiles.indices(per_length, shift, mh, mk, ml, h, k, x)
+                            tiles.lattices(plan, h, k, x, f_latt)
+                            if interpolate:
+                                tiles.in_tricubic_range(plan, alive, h, k, x, on)
+                            if not interpolate or tiles.any_zero(on):
+                                tiles.nearest_amplitudes(amplitudes, h, k, x, squares_at)
+                            if interpolate:
+                                tiles.interpolated_amplitudes(
+                                    plan, count, alive, h, k, x, on, cubic_weights, mh, mk, ml, squares_at
+                                )
+                            tiles.accumulate(products, alive, weight, f_latt, squares_at, total)
+        tiles.store(plan, pixels, start, count, total, capture, polar, omega, image)
+        if interpolate:
+            for i in range(count):
+                if on[i] == 0.0:
+                    switched_at = min(switched_at, np.int64(pixels[start + i]))
+    return switched_at

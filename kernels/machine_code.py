@@ -1,0 +1,212 @@
+"""Compiled kernels called by name: their machine code is kept on disk and runs without Numba being loaded.
+
+Numba takes 0.3 s to load, as long as six million pixels take to render, and its own cache needs it. Here it compiles a
+kernel once; the object code is kept, loaded by LLVM, and called with arguments laid out as Numba lays them out: tuples
+member by member, arrays as (owner, parent, size, item size, data, shape, strides).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def _own_folder(path: pathlib.Path) -> bool:
+    """Make a folder that nobody else can write to; False where that cannot be had."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+    except (OSError, RuntimeError):
+        return False
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(path, os.W_OK)
+
+
+def sources_digest(folder: pathlib.Path = HERE) -> str:
+    """Identifies the code of all kernels, and what compiles it."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.read_bytes())
+    for package in ("numba", "llvmlite"):
+        digest.update(importlib.metadata.version(package).encode())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> str:
+    """Where machine code is kept: NUMBA_CACHE_DIR, the user's cache, or the temporary folder; else nowhere."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    roots = [pathlib.Path(named) / "nanobragg"] if named else []
+    roots.append(pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "nanobragg")
+    roots.append(pathlib.Path(tempfile.gettempdir()) / f"nanobragg-{os.getuid()}")
+    digest = sources_digest()
+    usable = (root for root in roots if root.is_absolute() and _own_folder(root) and _own_folder(root / digest))
+    return next((str(root / digest) for root in usable), "")
+
+
+@functools.lru_cache(maxsize=1)
+def folder() -> str:
+    """`cache_folder`, looked for once."""
+    return cache_folder()
+
+
+def flattened(value: Any) -> Iterator[tuple[str, Any]]:
+    """The native arguments that a Python argument becomes, each with a letter for its type."""
+    if isinstance(value, bool | np.bool_):
+        yield "?", ctypes.c_int8(bool(value))
+    elif isinstance(value, int | np.int64):
+        yield "q", ctypes.c_int64(int(value))
+    elif isinstance(value, float):  # np.float64 as well
+        yield "d", ctypes.c_double(value)
+    elif isinstance(value, tuple):
+        yield "(", None
+        for member in value:
+            yield from flattened(member)
+        yield ")", None
+    else:
+        yield from _flattened_array(value)
+
+
+def _flattened_array(array: np.ndarray) -> Iterator[tuple[str, Any]]:
+    if not array.flags.c_contiguous:
+        raise ValueError("kernels take C-contiguous arrays")
+    yield f"{array.dtype.str}{array.ndim}", ctypes.c_void_p(None)
+    yield "", ctypes.c_void_p(None)
+    for number in (array.size, array.itemsize):
+        yield "", ctypes.c_int64(number)
+    yield "", ctypes.c_void_p(array.ctypes.data)
+    for number in (*array.shape, *array.strides):
+        yield "", ctypes.c_int64(number)
+
+
+@functools.lru_cache(maxsize=1)
+def llvm() -> Any:
+    """LLVM, ready for this processor."""
+    import llvmlite.binding as binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding
+
+
+def target_machine() -> Any:
+    """What code is made for: this processor."""
+    target = llvm().Target.from_default_triple()
+    relocation = "static" if target.name.startswith("x86") else "default"
+    return target.create_target_machine(
+        cpu=llvm().get_host_cpu_name(), features=llvm().get_host_cpu_features().flatten(), opt=3, reloc=relocation,
+        codemodel="jitdefault", jit=True,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1)
+def processor() -> str:
+    """Identifies what code is made for."""
+    features = llvm().get_host_cpu_features().flatten()
+    return f"{platform.machine()} {llvm().get_host_cpu_name()} {features}"
+
+
+def _keep(path: pathlib.Path, data: bytes) -> None:
+    """Write a file whole, or not at all: a full disk only means that the next process compiles again."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+class Kernel:
+    """A compiled loop over pixels, in a module that is imported only to compile it.
+
+    It is called like a function that returns a whole number. Numbers, tuples and C-contiguous arrays are what it takes;
+    each combination of their types is compiled once.
+    """
+
+    def __init__(self, module: str, name: str):
+        self.module, self.name = module, name
+        self._loaded: dict[str, Any] = {}
+        self._engines: list[Any] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments: Any) -> int:
+        """Run with these arguments, without holding the interpreter lock."""
+        return self.beginning_with()(*arguments)
+
+    def beginning_with(self, *first: Any) -> Callable[..., int]:
+        """The same with its first arguments given, which are laid out only once."""
+        first_native = [pair for argument in first for pair in flattened(argument)]
+
+        def call(*rest: Any) -> int:
+            native = first_native + [pair for argument in rest for pair in flattened(argument)]
+            signature = "".join([letter for letter, _ in native])
+            function = self._loaded.get(signature) or self._load(signature, (*first, *rest))
+            result, exception = ctypes.c_int64(0), ctypes.c_void_p(None)
+            numbers = [number for _, number in native if number is not None]
+            if function(ctypes.byref(result), ctypes.byref(exception), *numbers):
+                raise RuntimeError(f"the kernel {self.name} failed")
+            return result.value
+
+        return call
+
+    def is_kept(self) -> bool:
+        """Whether machine code is on disk, whatever the types of the arguments."""
+        return bool(folder()) and any(pathlib.Path(folder()).glob(f"{self.module}.{self.name}-*"))
+
+    def _load(self, signature: str, arguments: tuple) -> Any:
+        with self._lock:
+            if signature not in self._loaded:
+                symbol, code = self._read(signature) or self._compile(signature, arguments)
+                self._loaded[signature] = self._linked(symbol, code)
+            return self._loaded[signature]
+
+    def _path(self, signature: str) -> pathlib.Path | None:
+        identity = hashlib.sha256(f"{signature} {processor()}".encode()).hexdigest()[:16]
+        return pathlib.Path(folder()) / f"{self.module}.{self.name}-{identity}" if folder() else None
+
+    def _read(self, signature: str) -> tuple[str, bytes] | None:
+        """Symbol and object code as kept, if they are there and whole."""
+        path = self._path(signature)
+        try:
+            check, _, rest = path.read_bytes().partition(b"\n") if path else (b"", b"", b"")
+        except OSError:
+            return None
+        if not rest or hashlib.sha256(rest).hexdigest().encode() != check:
+            return None
+        symbol, _, code = rest.partition(b"\n")
+        return symbol.decode(), code
+
+    def _compile(self, signature: str, arguments: tuple) -> tuple[str, bytes]:
+        from nanobragg.kernels.compile import native_code
+
+        function = getattr(importlib.import_module(f"nanobragg.kernels.{self.module}"), self.name)
+        symbol, text = native_code(function, arguments)
+        module = llvm().parse_assembly(text)
+        code = target_machine().emit_object(module)
+        path = self._path(signature)
+        if path is not None:
+            rest = symbol.encode() + b"\n" + code
+            _keep(path, hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
+        return symbol, code
+
+    def _linked(self, symbol: str, code: bytes) -> Any:
+        empty = llvm().parse_assembly(f'target triple = "{llvm().get_process_triple()}"')
+        engine = llvm().create_mcjit_compiler(empty, target_machine())
+        engine.add_object_file(llvm().ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        self._engines.append(engine)  # owns the code
+        return ctypes.CFUNCTYPE(ctypes.c_int32)(engine.get_function_address(symbol))
