@@ -86,28 +86,26 @@ static void image(nb_plan *plan, int64_t pixels, double n)
     size_t count = (size_t)(pixels * pixels);
     char header[512];
     float *photons = calloc(count, sizeof *photons);
-    double *omega = calloc(count, sizeof *omega), sum = 0.0;
+    double sums[4], deviations[2], photons_drawn = 0.0;
     uint16_t *counts = calloc(count, sizeof *counts);
     unsigned char *grey = calloc(count, 1);
     int64_t zeros[32] = {0}, overloads = 0;
-    float max = 0.0f;
     nb_state state;
     nb_random random;
     cube(plan, pixels, n);
     nb_start(plan, &state);
-    nb_render(plan, &state, 0, pixels * pixels, photons, omega);
-    for (size_t i = 0; i < count; i++)
-        max = photons[i] > max ? photons[i] : max;
-    for (size_t i = 0; i < count; i++) {
-        counts[i] = (uint16_t)(photons[i] * (55000.0 / max) + 40.5);
-        grey[i] = (unsigned char)(photons[i] * (250.0 / max));
-    }
+    nb_render(plan, &state, 0, pixels * pixels, photons);
+    nb_sums(plan, photons, sums);
+    nb_deviations(plan, photons, sums[1] / sums[0], deviations);
+    nb_solid_angle(plan);
+    nb_to_int(plan, photons, 55000.0 / sums[3], 40.0, counts);
+    nb_to_grey(plan, photons, 250.0 / sums[3], grey);
     memset(header, ' ', sizeof header);
     write_file("floatimage.bin", "", 0, photons, count * sizeof *photons);
     write_file("intimage.img", header, sizeof header, counts, count * sizeof *counts);
     write_file("image.pgm", "P5\n", 3, grey, count);
     nb_random_start(&random, -1, 0, zeros);
-    nb_noise(&random, photons, pixels, pixels, plan->roi, 40.0, counts, &sum, &overloads);
+    nb_noise(&random, photons, pixels, pixels, plan->roi, 40.0, counts, &photons_drawn, &overloads);
     write_file("noiseimage.img", header, sizeof header, counts, count * sizeof *counts);
 }
 

@@ -70,6 +70,8 @@ def _write(stream: Any, line: str) -> None:
 def own_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     """Take our own options out of the line; they are exact words that no rule of the original matches."""
     options, rest, i = Options(), [], 0
+    if preferred := os.environ.get("NANOBRAGG_BACKEND"):
+        options.backend = _known_backend(preferred, "NANOBRAGG_BACKEND")
     known = {option.name: option for option in OPTIONS}
     while i < len(arguments):
         option = known.get(arguments[i])
@@ -89,13 +91,17 @@ def own_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
 
 def _set_option(options: Options, name: str, value: str) -> None:
     if name == "--backend":
-        if value not in BACKENDS:
-            raise BadInput(f"--backend {value}: not one of {', '.join(BACKENDS)}")
-        options.backend = value
+        options.backend = _known_backend(value, name)
         return
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST_THREADS):
         raise BadInput(f"--threads {value}: not a whole number from 1 to {MOST_THREADS}")
     options.threads = int(value)
+
+
+def _known_backend(value: str, what: str) -> str:
+    if value not in BACKENDS:
+        raise BadInput(f"{what} {value}: not one of {', '.join(BACKENDS)}")
+    return value
 
 
 def read_headers(

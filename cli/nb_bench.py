@@ -58,7 +58,7 @@ def silent(line: str) -> None:
 
 def steps_of(plan: RenderPlan) -> int:
     """Evaluations in the whole image."""
-    return plan.evaluations * len(plan.rendered_pixels())
+    return plan.evaluations * plan.n_rendered
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -18,7 +18,7 @@ class Option(NamedTuple):
 
 
 OPTIONS = (
-    Option("--backend", "auto|fast|strict|cref", "which kernel renders (default auto)"),
+    Option("--backend", "auto|fast|strict|cref", "which kernel renders (default: NANOBRAGG_BACKEND, else auto)"),
     Option("--threads", "n", "threads for the strict kernel (default: all processors); never changes the image"),
     Option("--explain", "", "say on stderr what each argument did"),
     Option("--version", "", "print the version"),

@@ -15,8 +15,8 @@ from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.plan import RenderPlan
 
 BACKENDS = ("auto", "fast", "strict", "cref")
-# Loading Numba and compiled kernels from the cache takes about 0.7 s, the C reference about 0.1 us a step.
-STEPS_WORTH_NUMBA = 5_000_000
+# Loading LLVM and kept kernels takes about 0.1 s, the C reference about 0.1 us a step.
+STEPS_WORTH_KERNELS = 2_000_000
 LARGEST_FAST_INDEX = 2.0**31
 
 
@@ -46,12 +46,13 @@ def choose(backend: str, plan: RenderPlan) -> str:
     """
     if backend == "cref" and not cref.available():
         raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
-    if backend == "fast" and _largest_index(plan) > LARGEST_FAST_INDEX:
+    too_large = backend in ("auto", "fast") and _largest_index(plan) > LARGEST_FAST_INDEX
+    if backend == "fast" and too_large:
         raise BadInput("--backend fast: indices beyond 32 bits; --backend strict computes what the original would")
     if backend != "auto":
         return backend
-    small = plan.evaluations * len(plan.rendered_pixels()) < STEPS_WORTH_NUMBA
-    return "cref" if small and cref.available() else "strict"
+    small = plan.evaluations * plan.n_rendered < STEPS_WORTH_KERNELS
+    return "cref" if small and cref.available() else "strict" if too_large else "fast"
 
 
 def _largest_index(plan: RenderPlan) -> float:

@@ -12,9 +12,8 @@ import ctypes
 import functools
 import hashlib
 import importlib
-import importlib.metadata
+import importlib.util
 import os
-import pathlib
 import platform
 import tempfile
 import threading
@@ -23,38 +22,43 @@ from typing import Any
 
 import numpy as np
 
-HERE = pathlib.Path(__file__).resolve().parent
+HERE = os.path.dirname(os.path.realpath(__file__))
 
 
-def _own_folder(path: pathlib.Path) -> bool:
+def _own_folder(path: str) -> bool:
     """Make a folder that nobody else can write to; False where that cannot be had."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.stat()
-    except (OSError, RuntimeError):
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        status = os.stat(path)
+    except (OSError, ValueError):
         return False
     return status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(path, os.W_OK)
 
 
-def sources_digest(folder: pathlib.Path = HERE) -> str:
+def sources_digest(folder: str = HERE) -> str:
     """Identifies the code of all kernels, and what compiles it."""
+    paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".py")]
+    for package in ("numba", "llvmlite"):  # their versions, without importing them
+        spec = importlib.util.find_spec(package)
+        paths += [os.path.join(place, "_version.py") for place in spec.submodule_search_locations or ()] if spec else []
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        digest.update(path.read_bytes())
-    for package in ("numba", "llvmlite"):
-        digest.update(importlib.metadata.version(package).encode())
+    for path in paths:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            digest.update(file.read())
     return digest.hexdigest()[:16]
 
 
 def cache_folder() -> str:
     """Where machine code is kept: NUMBA_CACHE_DIR, the user's cache, or the temporary folder; else nowhere."""
     named = os.environ.get("NUMBA_CACHE_DIR")
-    roots = [pathlib.Path(named) / "nanobragg"] if named else []
-    roots.append(pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "nanobragg")
-    roots.append(pathlib.Path(tempfile.gettempdir()) / f"nanobragg-{os.getuid()}")
+    roots = [os.path.join(named, "nanobragg")] if named else []
+    roots.append(os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "nanobragg"))
+    roots.append(os.path.join(tempfile.gettempdir(), f"nanobragg-{os.getuid()}"))
     digest = sources_digest()
-    usable = (root for root in roots if root.is_absolute() and _own_folder(root) and _own_folder(root / digest))
-    return next((str(root / digest) for root in usable), "")
+    for root in roots:
+        if os.path.isabs(root) and _own_folder(root) and _own_folder(os.path.join(root, digest)):
+            return os.path.join(root, digest)
+    return ""
 
 
 @functools.lru_cache(maxsize=1)
@@ -119,15 +123,16 @@ def processor() -> str:
     return f"{platform.machine()} {llvm().get_host_cpu_name()} {features}"
 
 
-def _keep(path: pathlib.Path, data: bytes) -> None:
+def _keep(path: str, data: bytes) -> None:
     """Write a file whole, or not at all: a full disk only means that the next process compiles again."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = f"{path}.{os.getpid()}.part"
     try:
-        part.write_bytes(data)
+        with open(part, "wb") as file:
+            file.write(data)
         os.replace(part, path)
     except OSError:
         with contextlib.suppress(OSError):
-            part.unlink()
+            os.unlink(part)
 
 
 class Kernel:
@@ -165,7 +170,7 @@ class Kernel:
 
     def is_kept(self) -> bool:
         """Whether machine code is on disk, whatever the types of the arguments."""
-        return bool(folder()) and any(pathlib.Path(folder()).glob(f"{self.module}.{self.name}-*"))
+        return bool(folder()) and any(name.startswith(f"{self.module}.{self.name}-") for name in os.listdir(folder()))
 
     def _load(self, signature: str, arguments: tuple) -> Any:
         with self._lock:
@@ -174,15 +179,17 @@ class Kernel:
                 self._loaded[signature] = self._linked(symbol, code)
             return self._loaded[signature]
 
-    def _path(self, signature: str) -> pathlib.Path | None:
+    def _path(self, signature: str) -> str:
+        if not folder():
+            return ""
         identity = hashlib.sha256(f"{signature} {processor()}".encode()).hexdigest()[:16]
-        return pathlib.Path(folder()) / f"{self.module}.{self.name}-{identity}" if folder() else None
+        return os.path.join(folder(), f"{self.module}.{self.name}-{identity}")
 
     def _read(self, signature: str) -> tuple[str, bytes] | None:
         """Symbol and object code as kept, if they are there and whole."""
-        path = self._path(signature)
         try:
-            check, _, rest = path.read_bytes().partition(b"\n") if path else (b"", b"", b"")
+            with open(self._path(signature), "rb") as file:
+                check, _, rest = file.read().partition(b"\n")
         except OSError:
             return None
         if not rest or hashlib.sha256(rest).hexdigest().encode() != check:
@@ -198,7 +205,7 @@ class Kernel:
         module = llvm().parse_assembly(text)
         code = target_machine().emit_object(module)
         path = self._path(signature)
-        if path is not None:
+        if path:
             rest = symbol.encode() + b"\n" + code
             _keep(path, hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
         return symbol, code

@@ -83,6 +83,18 @@ class RenderPlan(NamedTuple):
         """Evaluations per rendered pixel: layers, sub-pixels, sources, phi steps and domains."""
         return self.layers * self.oversample**2 * len(self.sources) * self.phi_steps * self.domains
 
+    @property
+    def n_rendered(self) -> int:
+        """Number of pixels inside the roi that are not masked."""
+        fast_first, fast_last, slow_first, slow_last = self.roi
+        rows, columns = (
+            slice(max(slow_first, 0), max(slow_last + 1, 0)),
+            slice(max(fast_first, 0), max(fast_last + 1, 0)),
+        )
+        if self.mask.size:
+            return int(np.count_nonzero(self.mask.reshape(self.n_slow, self.n_fast)[rows, columns]))
+        return len(range(self.n_slow)[rows]) * len(range(self.n_fast)[columns])
+
     def rendered_pixels(self) -> np.ndarray:
         """Raster indices of the pixels inside the roi that are not masked, ascending, (n,) int32."""
         fast_first, fast_last, slow_first, slow_last = self.roi

@@ -6,7 +6,6 @@ All streams share one table (iy and 32 entries), each owns a seed; `kernels.nois
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import functools
 import math
 from collections.abc import Callable
@@ -55,7 +54,7 @@ def uniform(seed, table):
 @functools.lru_cache(maxsize=1)
 def _powf() -> Callable[[float, float], float]:
     """The C library's binary32 power: array libraries have their own, which differs in the last place."""
-    for name in ("libm.so.6", ctypes.util.find_library("m")):
+    for name in ("libm.so.6", "libm.dylib", "msvcrt"):
         try:
             powf = ctypes.CDLL(name).powf
         except (OSError, AttributeError):

@@ -126,3 +126,11 @@ def test_overflow_is_reproduced_and_reported(tmp_path, capsys):
 def test_devices_are_written_directly(tmp_path, capsys):
     run(TINY + "-floatfile /dev/null -nonoise -nopgm", tmp_path, capsys)
     assert os.listdir(tmp_path) == ["intimage.img"]
+
+
+def test_the_environment_names_a_backend_for_scripts(tmp_path):
+    line = "-cell 50 -default_F 5 -detpixels 8 -nonoise".split()
+    refused = command(line, tmp_path, env={"NANOBRAGG_BACKEND": "best"})
+    assert refused.returncode == 1 and "NANOBRAGG_BACKEND best: not one of" in refused.stderr
+    assert command(line, tmp_path, env={"NANOBRAGG_BACKEND": "strict"}).returncode == 0
+    assert command([*line, "--backend", "best"], tmp_path, env={"NANOBRAGG_BACKEND": "strict"}).returncode == 1

@@ -8,9 +8,10 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from benchmarks.measure import peak_of
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.render import render
-from nanobragg.kernels import fast, fast_tiles, geometry, machine_code, physics, tiles
+from nanobragg.engine.render import choose, render
+from nanobragg.kernels import cref, fast, fast_tiles, geometry, machine_code, physics, tiles
 from nanobragg.kernels.compile import native_code
 from nanobragg.kernels.polynomials import nearest_whole
 from nanobragg.kernels.serial import NEVER
@@ -66,7 +67,7 @@ assert vector.TILE != 64
 source = open(vector.__file__).read().replace(f"TILE = {vector.TILE} ", "TILE = 64 ", 1)
 exec(compile(source, vector.__file__, "exec"), vector.__dict__)
 assert vector.TILE == 64
-from nanobragg.engine.render import render
+from nanobragg.engine.render import choose, render
 import pathlib
 from tests.support import BY_NAME, plan_of
 from tests.test_backends import CURVED
@@ -221,3 +222,26 @@ def test_the_loops_are_vector_code(tmp_path, monkeypatch):
     packed = [line for line in lines if "vfm" in line and "pd" in line]
     assert len(gathers) >= 3, "the loops of one source, of several sources, and of nearest amplitudes"
     assert len(packed) > 300, f"only {len(packed)} packed multiply-adds"
+
+
+def test_auto_takes_what_finishes_first(tmp_path, monkeypatch):
+    small = plan_of("-cell 50 -default_F 7 -detpixels 40 -oversample 1", tmp_path)
+    large = plan_of("-cell 50 -default_F 7 -detpixels 2000 -oversample 1", tmp_path)
+    monkeypatch.setattr(cref, "available", lambda: True)
+    assert choose("auto", small) == "cref" and choose("auto", large) == "fast"
+    assert choose("auto", large._replace(sources=large.sources * [1, 1, 1, 1e-9])) == "strict"
+    assert choose("auto", large._replace(roi=(0, 40, 0, 40))) == "cref"
+    monkeypatch.setattr(cref, "available", lambda: False)
+    assert choose("auto", small) == "fast" and choose("strict", small) == "strict"
+
+
+def test_memory_beyond_the_image_is_bounded(tmp_path):
+    """Peak of the whole command on 6 megapixels, less that on 8 x 8 pixels and the image itself, under 50 MB."""
+    line = "-cell 50 -default_F 7 -oversample 1 -nopgm -nonoise --backend fast --threads 2".split()
+
+    def peak(*size):
+        return peak_of([*line, *size], tmp_path)
+
+    peak("-detpixels", "8")  # compiles what is not kept yet
+    beyond = peak("-detpixels_x", "2463", "-detpixels_y", "2527") - peak("-detpixels", "8") - 4e-6 * 2463 * 2527
+    assert 10.0 < beyond < 50.0, f"{beyond} MB"

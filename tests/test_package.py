@@ -136,9 +136,9 @@ def test_kernels_are_kept_by_the_digest_of_all_sources(tmp_path, monkeypatch):
     copy.mkdir()
     for path in modules("kernels"):
         (copy / path.name).write_bytes(path.read_bytes())
-    assert machine_code.sources_digest(copy) == before
+    assert machine_code.sources_digest(str(copy)) == before
     (copy / "physics.py").write_text((copy / "physics.py").read_text() + "\n")
-    assert machine_code.sources_digest(copy) != before
+    assert machine_code.sources_digest(str(copy)) != before
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     assert pathlib.Path(machine_code.cache_folder()).is_relative_to(tmp_path / "cache")
 
