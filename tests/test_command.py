@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nanobragg.cli.nanobragg import main
-from tests.support import BY_NAME, INPUT_FOLDERS, read_smv, working_in
+from tests.support import BY_NAME, INPUT_FOLDERS, command, read_smv, working_in
 
 TINY = "-cell 50 50 50 90 90 90 -default_F 10 -detpixels 20 -oversample 1 --backend cref "
 INPUTS = INPUT_FOLDERS[0]
