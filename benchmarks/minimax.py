@@ -80,6 +80,7 @@ def sphere(degree: int, largest: object) -> tuple[list, object]:
 def main() -> None:
     for name, (coefficients, worst) in {
         "SINE": sine(7),
+        "SINE_SINGLE": sine(4),
         "COSINE": cosine(8),
         "SPHERE": sphere(8, mp.mpf(3) / 4),
     }.items():

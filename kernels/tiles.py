@@ -11,9 +11,19 @@ import numpy as np
 
 from nanobragg.kernels import geometry, physics
 from nanobragg.kernels.compile import scalar
+from nanobragg.kernels.fast_step import capture as capture_of
+from nanobragg.kernels.fast_step import (
+    is_near,
+    nearest_node,
+    polar_frame,
+    polarization,
+    round_lattice,
+    square_lattice,
+    table_place,
+)
 from nanobragg.kernels.interpolation import cubic_weights, tricubic
 from nanobragg.kernels.plan import SQUARE
-from nanobragg.kernels.polynomials import cospi, grating, nearest_whole, sinpi_over, sphere_near
+from nanobragg.kernels.polynomials import nearest_whole
 from nanobragg.kernels.sharp import FRACTION_BITS
 from nanobragg.kernels.vector import TILE, sum_rows
 
@@ -73,19 +83,9 @@ def solid_angles(plan, air, omega):
 @scalar
 def captures(plan, layer, dx, dy, dz, capture):
     """The capture fraction of this layer, kept from its first sub-pixel unless each has its own."""
-    ox, oy, oz = plan.odet
     for i in range(TILE):
         if plan.oversample_thick or capture[i] == 0.0:
-            parallax = dx[i] * ox + dy[i] * oy + dz[i] * oz
-            capture[i] = physics.capture_fraction(float(layer), plan.layer_step, plan.mu, parallax)
-
-
-@scalar
-def kahn_cosine(d, b, e):
-    """cos 2 psi of the polarization, from the components of ``d`` instead of trigonometric functions."""
-    x, y = physics.dot(d, e), physics.dot(d, b)
-    r2 = x * x + y * y
-    return (x * x - y * y) / r2 if r2 > 0.0 else 1.0
+            capture[i] = capture_of(plan, layer, (dx[i], dy[i], dz[i]))
 
 
 @scalar
@@ -101,18 +101,9 @@ def any_zero(values):
 def polarizations(plan, incident, dx, dy, dz, alive, polar):
     """The polarization factor, kept from the first source that reaches the pixel unless each has its own."""
     kahn, again = plan.kahn, plan.oversample_polar
-    if kahn == 0.0:
-        for i in range(TILE):
-            c = incident[0] * dx[i] + incident[1] * dy[i] + incident[2] * dz[i]
-            now = 0.5 * (1.0 + c * c)
-            polar[i] = now if alive[i] != 0.0 and (again or polar[i] == 0.0) else polar[i]
-        return
-    b = physics.unit(physics.cross(plan.polar_axis, incident))
-    e = physics.unit(physics.cross(incident, b))
+    frame = polar_frame(plan.polar_axis, incident)
     for i in range(TILE):
-        c = incident[0] * dx[i] + incident[1] * dy[i] + incident[2] * dz[i]
-        twice = kahn_cosine((dx[i], dy[i], dz[i]), b, e)
-        now = 0.5 * (1.0 + c * c - kahn * twice * (1.0 - c * c))
+        now = polarization(kahn, incident, frame, (dx[i], dy[i], dz[i]))
         polar[i] = now if alive[i] != 0.0 and (again or polar[i] == 0.0) else polar[i]
 
 
@@ -150,29 +141,6 @@ def times_cell(cells, c, qx, qy, qz, mh, mk, ml):
         mh[i] = a1 * qx[i] + a2 * qy[i] + a3 * qz[i]
         mk[i] = b1 * qx[i] + b2 * qy[i] + b3 * qz[i]
         ml[i] = c1 * qx[i] + c2 * qy[i] + c3 * qz[i]
-
-
-@scalar
-def within(x, low, high):
-    """``x`` moved between two bounds; ``low`` for what is no number, so that no address comes from it."""
-    x = x if x > low else low
-    return x if x < high else high
-
-
-@scalar
-def table_place(low, high, stride, origin, h0, k0, l0):
-    """Where a node stands in the flat table; on its border for nodes outside."""
-    place = within(h0, low[0], high[0]) * stride[0] + within(k0, low[1], high[1]) * stride[1]
-    return np.uint32(np.int32(place + (within(l0, low[2], high[2]) + origin)))
-
-
-@scalar
-def square_lattice(n, h0, k0, l0, h, k, x):
-    """F_latt of a block-shaped crystal, up to its sign: one division for all three axes."""
-    nh, dh = grating(n[0], h0, h)
-    nk, dk = grating(n[1], k0, k)
-    nl, dl = grating(n[2], l0, x)
-    return (nh * nk * nl) / (dh * dk * dl)
 
 
 @scalar
@@ -246,18 +214,9 @@ def square_lattices(n_cells, h, k, x, f_latt):
 @scalar
 def round_lattices(n_cells, fudge, h, k, x, f_latt):
     """Lattice factors of an ellipsoidal crystal, up to their sign."""
-    cells = n_cells[0] * n_cells[1] * n_cells[2] * 0.723601254558268
     for i in range(TILE):
-        u = (h[i] - nearest_whole(h[i])) * n_cells[0]
-        v = (k[i] - nearest_whole(k[i])) * n_cells[1]
-        w = (x[i] - nearest_whole(x[i])) * n_cells[2]
-        rho2 = (u * u + v * v + w * w) * fudge
-        rho = math.sqrt(rho2)
-        t = rho - nearest_whole(rho)
-        far = max(rho2, 0.5)
-        argument = math.pi * rho
-        wave = 3.0 * (t * sinpi_over(t * t) - argument * cospi(t * t)) / (argument * (math.pi * math.pi * far))
-        f_latt[i] = cells * (sphere_near(min(rho2, 0.5625)) if rho2 < 0.5625 else wave)
+        hkl = (h[i], k[i], x[i])
+        f_latt[i] = round_lattice(n_cells, fudge, nearest_node(hkl), hkl)
 
 
 @scalar
@@ -374,13 +333,6 @@ def sharp_amplitude(plan, hkl, node, on):
     if on:
         return tricubic(plan.table, hkl, plan.hkl_min)
     return physics.table_factor(node, plan.hkl_min, plan.hkl_max, plan.n_hkl, plan.table, plan.default_F)
-
-
-@scalar
-def is_near(hkl, node, narrow):
-    """Whether a node is within the reach of all three axes."""
-    h, k, x = hkl[0] - node[0], hkl[1] - node[1], hkl[2] - node[2]
-    return h * h * narrow[0] < 1.0 and k * k * narrow[1] < 1.0 and x * x * narrow[2] < 1.0
 
 
 @scalar

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.measure import peak_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.render import choose, render
-from nanobragg.kernels import cref, fast, fast_tiles, geometry, machine_code, physics, tiles
+from nanobragg.kernels import cref, fast, fast_step, fast_tiles, geometry, machine_code, physics
 from nanobragg.kernels.compile import native_code
 from nanobragg.kernels.polynomials import nearest_whole
 from nanobragg.kernels.serial import NEVER
@@ -127,7 +127,7 @@ def test_more_accurate_than_strict(n, tmp_path):
                 exact *= mp.sin(mp.pi * mp.mpf(h) * n) / mp.sin(mp.pi * mp.mpf(h))
             nodes = tuple(nearest_whole(h) for h in hkl)
             found = {
-                "fast": tiles.square_lattice(counts, *nodes, *hkl),
+                "fast": fast_step.square_lattice(counts, *nodes, *hkl),
                 "strict": physics.square_lattice(hkl, counts),
             }
             for name, value in found.items():
