@@ -27,13 +27,24 @@ from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import header, read_smv, write_smv
 from nanobragg.engine.files.whole import check_writable
 from nanobragg.engine.headers import header_settings
-from nanobragg.engine.render import BACKENDS, add_noise, choose, default_threads, is_ready, render
+from nanobragg.engine.render import (
+    BACKENDS,
+    NOISES,
+    PRECISIONS,
+    add_noise,
+    choose,
+    default_threads,
+    is_ready,
+    render,
+)
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.kernels.plan import RenderPlan
 
 INSUFFICIENT = 9
 MOST_THREADS = 4096
+MOST_DEVICES = 1024
+CHOICES = {"--precision": PRECISIONS, "--noise": NOISES}
 
 
 @dataclasses.dataclass
@@ -42,6 +53,9 @@ class Options:
 
     backend: str = "auto"
     threads: int | None = None
+    device: int = 0
+    precision: str = "double"
+    noise: str = "original"
     explain: bool = False
     version: bool = False
     help: bool = False
@@ -93,9 +107,15 @@ def _set_option(options: Options, name: str, value: str) -> None:
     if name == "--backend":
         options.backend = _known_backend(value, name)
         return
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST_THREADS):
-        raise BadInput(f"--threads {value}: not a whole number from 1 to {MOST_THREADS}")
-    options.threads = int(value)
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise BadInput(f"{name} {value}: not one of {', '.join(CHOICES[name])}")
+        setattr(options, name.removeprefix("--"), value)
+        return
+    lowest, highest = (1, MOST_THREADS) if name == "--threads" else (0, MOST_DEVICES)
+    if not (value.isascii() and value.isdigit() and lowest <= int(value[:9]) <= highest):
+        raise BadInput(f"{name} {value}: not a whole number from {lowest} to {highest}")
+    setattr(options, name.removeprefix("--"), int(value))
 
 
 def _known_backend(value: str, what: str) -> str:
@@ -195,13 +215,16 @@ def run(arguments: Sequence[str]) -> int:
 def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     """Render, report and write all images."""
     settings = set_up.settings
-    backend = choose(options.backend, plan)
+    backend = choose(options.backend, plan, device=options.device, remark=remark)
+    of_gpu = {"device": options.device, "precision": options.precision} if backend == "cuda" else {}
+    if options.precision != "double" and backend != "cuda":
+        remark(f"--precision {options.precision} means nothing to --backend {backend}")
     threads = options.threads or default_threads()
     progress = report.Progress(plan, say) if settings.progress else None
     if not is_ready(backend):
         remark(f"the {backend} kernel is compiled first: about 10 s, this once")
     with ended_by_signals():
-        image, interpolation_ended = render(plan, backend, threads=threads, progress=progress)
+        image, interpolation_ended = render(plan, backend, threads=threads, progress=progress, **of_gpu)
     statistics = images.statistics(plan, image, backend, threads)
     if interpolation_ended:
         remark(quirks.INTERPOLATION_ENDED)
@@ -211,6 +234,8 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
         remark("Q79 smv: the image overflows, as the original's does: its infinite or undefined pixels are kept")
     print_pixels(settings, plan, image)
     write_images(set_up, plan, image, statistics, backend)
+    if settings.do_noise:
+        write_noise(set_up, plan, image, backend, philox=options.noise == "philox", threads=threads)
 
 
 def print_pixels(settings: Settings, plan: RenderPlan, image: np.ndarray) -> None:
@@ -226,13 +251,12 @@ def print_pixels(settings: Settings, plan: RenderPlan, image: np.ndarray) -> Non
 def write_images(
     set_up: Experiment, plan: RenderPlan, image: np.ndarray, statistics: images.Statistics, backend: str
 ) -> None:
-    """Float image, integer image, picture and noise image, in the original's order."""
+    """Float image, integer image and picture, in the original's order."""
     settings, loops = set_up.settings, images.loops(backend)
     write_float(settings.float_file, image)
     scale = images.int_scale(settings.int_scale, statistics.max_I)
     say(f"intfile_scale = {report.g(scale)}")
-    place = (set_up.detector, settings.lambda0, settings.phi0, set_up.scan.osc)
-    text = header(*place, noise=False)
+    text = smv_header(set_up, noise=False)
     if len(text) > 512:
         remark(f"Q74 smv: the header takes {len(text)} bytes and announces 512: the pixels start after it")
     write_smv(settings.int_file, "-intfile", text, loops.to_int(plan, image, scale, settings.adc))
@@ -240,11 +264,26 @@ def write_images(
         grey = images.pgm_scale(settings.pgm_scale, statistics.rmsd, scale)
         say(f"pgm_scale = {report.g(grey)}")
         write_pgm(settings.pgm_file, grey, loops.to_grey(plan, image, grey))
-    if settings.do_noise:
+
+
+def smv_header(set_up: Experiment, *, noise: bool) -> bytes:
+    """The header of the integer image or of the noise image."""
+    settings = set_up.settings
+    return header(set_up.detector, settings.lambda0, settings.phi0, set_up.scan.osc, noise=noise)
+
+
+def write_noise(
+    set_up: Experiment, plan: RenderPlan, image: np.ndarray, backend: str, *, philox: bool, threads: int
+) -> None:
+    """The image with photon noise, of the original's serial generator or of the counter-based one."""
+    settings = set_up.settings
+    if philox:
+        counts, photons, overloads = images.philox_noise(plan, image, settings.adc, settings.seed, backend, threads)
+    else:
         table = set_up.random_table
         counts, photons, overloads = add_noise(plan, image, settings.adc, settings.seed, table, backend)
-        say(f"{photons:.0f} photons on noise image ({overloads} overloads)")
-        write_smv(settings.noise_file, "-noisefile", header(*place, noise=True), counts)
+    say(f"{photons:.0f} photons on noise image ({overloads} overloads)")
+    write_smv(settings.noise_file, "-noisefile", smv_header(set_up, noise=True), counts)
 
 
 @contextlib.contextmanager

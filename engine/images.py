@@ -29,8 +29,11 @@ class Statistics(NamedTuple):
 
 
 def loops(backend: str) -> ModuleType:
-    """Who makes figures and integers of what this backend rendered: an image of the C reference needs no Numba."""
-    return importlib.import_module("nanobragg.kernels." + ("cref" if backend == "cref" else "figures"))
+    """Who makes figures and integers of what this backend rendered.
+
+    An image of the C reference needs no compiled kernels, and one on a GPU is still there.
+    """
+    return importlib.import_module("nanobragg.kernels." + (backend if backend in ("cref", "cuda") else "figures"))
 
 
 def statistics(plan: RenderPlan, image: np.ndarray, backend: str, threads: int) -> Statistics:
@@ -72,3 +75,11 @@ def pgm_scale(given: float, rmsd: float, scale_of_int: float) -> float:
     if given > 0.0:
         return given
     return 250.0 / (5.0 * rmsd) if rmsd > 0.0 else scale_of_int
+
+
+def philox_noise(
+    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, backend: str, threads: int
+) -> tuple[np.ndarray, float, int]:
+    """Counts, photons and overloads of `nanobragg.kernels.figures.philox_noise`, made where the image is."""
+    by = loops("cuda" if backend == "cuda" else "figures")
+    return by.philox_noise(plan, image, adc, seed, threads)

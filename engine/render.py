@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.kernels import cref, noise
+from nanobragg.kernels import cref, cuda, noise
 from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.plan import RenderPlan
 
-BACKENDS = ("auto", "fast", "strict", "cref")
+BACKENDS = ("auto", "fast", "strict", "cref", "cuda")
+PRECISIONS = ("double", "mixed")
+NOISES = ("original", "philox")
 # Loading LLVM and kept kernels takes about 0.1 s, the C reference about 0.1 us a step.
 STEPS_WORTH_KERNELS = 2_000_000
+# Loading numba.cuda and compiling for the card takes some 5 s, the fast kernel 3 ns a step.
+STEPS_WORTH_GPU = 5_000_000_000
 LARGEST_FAST_INDEX = 2.0**31
 
 
@@ -36,23 +40,58 @@ class Rendered(NamedTuple):
     interpolation_ended: bool
 
 
-def choose(backend: str, plan: RenderPlan) -> str:
+def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[[str], None] | None = None) -> str:
     """The backend for a plan: as asked, or for ``auto`` the one that finishes first.
+
+    Parameters
+    ----------
+    backend
+        One of `BACKENDS`.
+    plan
+        What is to be rendered.
+    device
+        Number of the GPU.
+    remark
+        Told why a GPU that is there is not used.
 
     Raises
     ------
     BadInput
-        If the C reference is asked for and was not built, or the fast kernel for what only strict numerics can do.
+        If the C reference is asked for and was not built, a GPU that cannot be used, or fast numerics for indices that
+        only strict numerics can do.
     """
     if backend == "cref" and not cref.available():
         raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
-    too_large = backend in ("auto", "fast") and _largest_index(plan) > LARGEST_FAST_INDEX
-    if backend == "fast" and too_large:
-        raise BadInput("--backend fast: indices beyond 32 bits; --backend strict computes what the original would")
+    too_large = backend not in ("strict", "cref") and _largest_index(plan) > LARGEST_FAST_INDEX
     if backend != "auto":
+        if too_large:
+            raise BadInput(
+                f"--backend {backend}: indices beyond 32 bits; --backend strict computes what the original would"
+            )
+        if backend == "cuda":
+            _open(device)
         return backend
-    small = plan.evaluations * plan.n_rendered < STEPS_WORTH_KERNELS
-    return "cref" if small and cref.available() else "strict" if too_large else "fast"
+    steps = plan.evaluations * plan.n_rendered
+    if steps < STEPS_WORTH_KERNELS and cref.available():
+        return "cref"
+    if too_large:
+        return "strict"
+    if steps >= STEPS_WORTH_GPU and os.path.exists("/dev/nvidiactl"):
+        try:
+            _open(device)
+            return "cuda"
+        except BadInput as error:
+            if remark is not None:
+                remark(f"the GPU of this machine is not used ({error}): rendering on the CPU")
+    return "fast"
+
+
+def _open(device: int) -> None:
+    """Raise `BadInput` unless this GPU can be used."""
+    try:
+        cuda.open_device(device)
+    except cuda.Unavailable as error:
+        raise BadInput(f"--backend cuda: {error}") from None
 
 
 def _largest_index(plan: RenderPlan) -> float:
@@ -63,7 +102,7 @@ def _largest_index(plan: RenderPlan) -> float:
 
 def is_ready(name: str) -> bool:
     """Whether a backend can start at once, or must be compiled first (about 10 s, once)."""
-    if name == "cref":
+    if name in ("cref", "cuda"):
         return True
     module = importlib.import_module(f"nanobragg.kernels.{name}")
     kernels = (member for member in vars(module).values() if isinstance(member, Kernel))
@@ -78,7 +117,7 @@ def render(
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Rendered:
-    """Render one image.
+    """Render one image; ``options`` are the backend's own (``device`` and ``precision`` of ``cuda``).
 
     Parameters
     ----------
@@ -93,8 +132,12 @@ def render(
     """
     image = np.zeros((plan.n_slow, plan.n_fast), np.float32)
     threads = default_threads() if threads is None else threads
-    run = importlib.import_module(f"nanobragg.kernels.{choose(backend, plan)}").render
-    return Rendered(image, run(plan, image, threads=threads, progress=progress, **options))
+    chosen = choose(backend, plan, device=options.get("device", 0))
+    run = importlib.import_module(f"nanobragg.kernels.{chosen}").render
+    try:
+        return Rendered(image, run(plan, image, threads=threads, progress=progress, **options))
+    except cuda.Unavailable as error:
+        raise BadInput(f"--backend cuda: {error}") from None
 
 
 def add_noise(

@@ -17,6 +17,7 @@ from nanobragg.kernels.polynomials import (
     nearest_whole,
     sinpi_over,
     sphere_near,
+    whole_below,
 )
 
 
@@ -24,6 +25,12 @@ from nanobragg.kernels.polynomials import (
 def nearest_node(hkl):
     """The node nearest to fractional indices, whole numbers in binary64."""
     return nearest_whole(hkl[0]), nearest_whole(hkl[1]), nearest_whole(hkl[2])
+
+
+@scalar
+def nearest_node_down(hkl):
+    """`nearest_node`, with ties downwards, as the original has it."""
+    return -whole_below(0.5 - hkl[0]), -whole_below(0.5 - hkl[1]), -whole_below(0.5 - hkl[2])
 
 
 @scalar
@@ -96,7 +103,7 @@ def is_near(hkl, node, narrow):
 @scalar
 def weighted_tricubic(table, hkl, hkl_min):
     """F_cell between the 4 x 4 x 4 nodes around ``hkl``: twelve weights and 64 multiply-adds."""
-    h, k, x = np.floor(hkl[0]), np.floor(hkl[1]), np.floor(hkl[2])
+    h, k, x = whole_below(hkl[0]), whole_below(hkl[1]), whole_below(hkl[2])
     of_h, of_k, of_l = cubic_weights(hkl[0] - h), cubic_weights(hkl[1] - k), cubic_weights(hkl[2] - x)
     i, j, m = int(h) - 1 - hkl_min[0], int(k) - 1 - hkl_min[1], int(x) - 1 - hkl_min[2]
     total = 0.0

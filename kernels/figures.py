@@ -10,6 +10,7 @@ from nanobragg.kernels.threads import in_chunks
 
 add_up, add_deviations = Kernel("image_loops", "add_up"), Kernel("image_loops", "add_deviations")
 of_pixels, add_in_order = Kernel("image_loops", "solid_angles"), Kernel("image_loops", "add_in_order")
+draw_counts = Kernel("image_loops", "draw_counts")
 scaled_int, scaled_grey = Kernel("image_loops", "to_int"), Kernel("image_loops", "to_grey")
 PIXELS_AT_A_TIME = 1_000_000
 
@@ -56,3 +57,24 @@ def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
     grey = np.zeros(image.shape, np.uint8)
     scaled_grey(image, plan.roi, scale, grey)
     return grey
+
+
+def philox_noise(
+    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int
+) -> tuple[np.ndarray, float, int]:
+    """Counts (uint16), photons before offset and clipping, and overloads; counter-based, the same on every machine.
+
+    ``seed`` is any 64-bit number. A pixel's count depends on the seed, its place and its mean alone.
+    """
+    counts, photons = np.zeros(image.shape, np.uint16), np.zeros(plan.n_slow)
+    fast_first, fast_last, slow_first, slow_last = plan.roi
+    columns = (max(fast_first, 0), min(fast_last + 1, plan.n_fast))
+    first, end = max(slow_first, 0), min(slow_last + 1, plan.n_slow)
+    overloads: list[int] = []
+
+    def work(part: slice) -> None:
+        rows = (first + part.start, first + part.stop)
+        overloads.append(draw_counts(image, rows, columns, adc, seed, counts, photons))
+
+    in_chunks(max(end - first, 0), work, threads, lambda count: None, per_pixel=20 * plan.n_fast)
+    return counts, float(photons.sum()), sum(overloads)

@@ -6,6 +6,7 @@ import numpy as np
 
 from nanobragg.kernels import tiles
 from nanobragg.kernels.compile import kernel, scalar
+from nanobragg.kernels.philox import poisson
 from nanobragg.kernels.vector import TILE, stack_tile
 
 F32 = np.float32
@@ -96,27 +97,59 @@ def add_in_order(values, sums):
     return 0
 
 
+@scalar
+def count_of(value, scale, adc):
+    """A scaled 16-bit count with the ADC offset; the rounding to binary32 comes before the floor (Q77)."""
+    t = np.float64(value) * scale + adc
+    t = t if t > 0.0 else 0.0  # also what is no number
+    t = t if t < 65535.0 else 65535.0
+    return np.uint16(np.int32(F32(t + 0.5)))
+
+
+@scalar
+def grey_of(value, scale):
+    """A scaled 8-bit grey level: clipped above, truncated, the low byte of negative values (Q78)."""
+    t = np.float64(value) * scale
+    t = t if not t > 255.0 else 255.0
+    t = t if t > -2147483649.0 else 0.0
+    return np.uint8(np.int32(t) & 0xFF)
+
+
+@scalar
+def noisy_count_of(value, adc, seed, pixel):
+    """Photons drawn for a pixel, and the 16-bit count with the ADC offset, clipped."""
+    photons = poisson(np.float64(value), seed, pixel)
+    return photons, np.uint16(np.int32(min(max(photons + adc, 0.0), 65535.0)))
+
+
 @kernel
 def to_int(image, roi, scale, adc, counts):
-    """Scaled 16-bit counts with the ADC offset; the rounding to binary32 comes before the floor (Q77)."""
+    """Scaled 16-bit counts of the roi."""
     n_slow, n_fast = image.shape
     for slow in rows_of(roi, n_slow):
         for fast in columns_of(roi, n_fast):
-            t = np.float64(image[slow, fast]) * scale + adc
-            t = t if t > 0.0 else 0.0  # also what is no number
-            t = t if t < 65535.0 else 65535.0
-            counts[slow, fast] = np.uint16(np.int32(F32(t + 0.5)))
+            counts[slow, fast] = count_of(image[slow, fast], scale, adc)
     return 0
 
 
 @kernel
 def to_grey(image, roi, scale, grey):
-    """Scaled 8-bit grey levels: clipped above, truncated, the low byte of negative values (Q78)."""
+    """Scaled 8-bit grey levels of the roi."""
     n_slow, n_fast = image.shape
     for slow in rows_of(roi, n_slow):
         for fast in columns_of(roi, n_fast):
-            t = np.float64(image[slow, fast]) * scale
-            t = t if not t > 255.0 else 255.0
-            t = t if t > -2147483649.0 else 0.0
-            grey[slow, fast] = np.uint8(np.int32(t) & 0xFF)
+            grey[slow, fast] = grey_of(image[slow, fast], scale)
     return 0
+
+
+@kernel
+def draw_counts(image, rows, columns, adc, seed, counts, photons):
+    """Noisy counts of some rows; adds up the photons of each row, returns the overloads."""
+    overloads = 0
+    for slow in range(rows[0], rows[1]):
+        for fast in range(columns[0], columns[1]):
+            drawn, counts[slow, fast] = noisy_count_of(image[slow, fast], adc, seed, slow * image.shape[1] + fast)
+            photons[slow] += drawn
+            if drawn + adc > 65535.0:
+                overloads += 1
+    return overloads

@@ -68,6 +68,13 @@ def nearest_whole(x):
 
 
 @scalar
+def whole_below(x):
+    """The largest whole number that is not above ``x``, for |x| < 2**51."""
+    nearest = nearest_whole(x)
+    return nearest - 1.0 if nearest > x else nearest
+
+
+@scalar
 def sinpi_over(z):
     """sin(pi t)/t at t^2 = z."""
     return ((((((S7 * z + S6) * z + S5) * z + S4) * z + S3) * z + S2) * z + S1) * z + S0

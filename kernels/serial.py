@@ -13,7 +13,7 @@ import numpy as np
 
 from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.plan import RenderPlan
-from nanobragg.kernels.threads import in_chunks
+from nanobragg.kernels.threads import CPU_GRAIN, Grain, in_chunks
 
 first_visited = Kernel("geometry", "first_visited")
 NEVER = np.iinfo(np.int64).max
@@ -36,6 +36,7 @@ def render(
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
     shuffle: np.random.Generator | None = None,
+    grain: Grain = CPU_GRAIN,
 ) -> bool:
     """Render ``pixels`` (raster indices, ascending) as if serially; whether interpolation went off on the way.
 
@@ -55,6 +56,8 @@ def render(
         Called with the number of pixels rendered so far; an exception from it ends the run.
     shuffle
         Takes the pixels in a random order instead of raster order.
+    grain
+        The largest slice of pixels that the kernel is called with.
     """
     done = _Counter(progress)
     switches = [NEVER]  # appended to by all threads
@@ -73,7 +76,7 @@ def render(
             if pixels[part].min() <= min(switches):
                 switches.append(draw(pixels[part], calls_before[part], True, False))
 
-        in_chunks(len(pixels), hopeful, threads, done, per_pixel=plan.evaluations)
+        in_chunks(len(pixels), hopeful, threads, done, per_pixel=plan.evaluations, grain=grain)
         left = pixels > min(switches)
         pixels, calls_before = pixels[left], calls_before[left] if len(calls_before) else calls_before
         done = _Counter(None)
@@ -83,6 +86,7 @@ def render(
         threads,
         done,
         per_pixel=plan.evaluations,
+        grain=grain,
     )
     return bool(min(switches) != NEVER)
 

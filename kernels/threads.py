@@ -5,9 +5,17 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
-STEPS_PER_CHUNK = 2_000_000  # about 0.2 s of strict work
-MOST_PIXELS = 65536
+
+class Grain(NamedTuple):
+    """The largest slice: evaluations and pixels."""
+
+    steps: int = 2_000_000  # about 0.2 s of strict work
+    pixels: int = 65536
+
+
+CPU_GRAIN = Grain()
 
 
 def in_chunks(
@@ -17,6 +25,7 @@ def in_chunks(
     done: Callable[[int], None],
     *,
     per_pixel: int,
+    grain: Grain = CPU_GRAIN,
 ) -> None:
     """Call ``work`` on consecutive slices of ``range(pixels)`` from ``threads`` threads.
 
@@ -24,7 +33,7 @@ def in_chunks(
     ``done`` is called with the size of each finished slice, one call at a time. ``per_pixel`` is the number of
     steps in one pixel, for balance. The first exception stops the rest.
     """
-    size = min(max(STEPS_PER_CHUNK // max(per_pixel, 1), 1), MOST_PIXELS, max(-(-pixels // threads), 1))
+    size = min(max(grain.steps // max(per_pixel, 1), 1), grain.pixels, max(-(-pixels // threads), 1))
     starts = iter(range(0, pixels, size))
     lock = threading.Lock()
     failed = threading.Event()

@@ -15,6 +15,7 @@ from nanobragg.kernels.fast_step import capture as capture_of
 from nanobragg.kernels.fast_step import (
     is_near,
     nearest_node,
+    nearest_node_down,
     polar_frame,
     polarization,
     round_lattice,
@@ -348,7 +349,7 @@ def add_sharp(
         if alive[i] == 0.0:
             continue
         hkl = (mh[i] * per_length, mk[i] * per_length, ml[i] * per_length)
-        node = (np.ceil(hkl[0] - 0.5), np.ceil(hkl[1] - 0.5), np.ceil(hkl[2] - 0.5))
+        node = nearest_node_down(hkl)
         if not zeros_count and not is_near(hkl, node, narrow):
             continue
         f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)

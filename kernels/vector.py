@@ -42,6 +42,16 @@ def fma(typingctx, a, b, c):
     return types.float64(types.float64, types.float64, types.float64), codegen
 
 
+@intrinsic
+def rounded_once(typingctx, a, b, c):
+    """a b + c, rounded once on every processor, by a call of the C library where there is no instruction for it."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return types.float64(types.float64, types.float64, types.float64), codegen
+
+
 def _stack_array(context, builder, array_type, length):
     """An array on the stack of the function that is being built."""
     element = context.get_value_type(array_type.dtype)

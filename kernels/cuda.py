@@ -1,0 +1,375 @@
+"""The GPU as a backend: what stays on the device, what travels, and how a render is cut into launches.
+
+Needs the packages of ``pip install nanobragg[cuda]`` and a driver; `Unavailable` says what is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from nanobragg.kernels import serial
+from nanobragg.kernels.fast import bordered_squares
+from nanobragg.kernels.orientation import cells_per_phi, with_domains
+from nanobragg.kernels.plan import ROUND, RenderPlan
+from nanobragg.kernels.serial import NEVER
+from nanobragg.kernels.sharp import reach
+from nanobragg.kernels.threads import Grain
+from nanobragg.kernels.vectors import unit
+
+THREADS = int(os.environ.get("NANOBRAGG_CUDA_THREADS", "128"))  # of a block; tests in the simulator take fewer
+ENOUGH_THREADS = 1 << 18  # steps are split over blocks until there are so many; the same for every card
+FEWEST_STEPS = 64  # of a thread, in one launch
+OLDEST = (6, 0)
+NOTHING = np.empty(0)
+
+
+class Unavailable(Exception):
+    """Why no GPU can be used, in words for the user."""
+
+
+class Device:
+    """One GPU: its context, and what stays on it between renders."""
+
+    def __init__(self, number: int):
+        self.cuda = _cuda()
+        if number >= len(self.cuda.gpus):
+            raise Unavailable(f"--device {number}: this machine has {len(self.cuda.gpus)}, numbered from 0")
+        self.number = number
+        self.simulated = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+        self._kept: dict[str, tuple[Any, Any]] = {}
+        if not self.simulated:
+            with self.active():
+                device = self.cuda.get_current_device()
+                self.name = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
+                if tuple(device.compute_capability) < OLDEST:
+                    raise Unavailable(f"{self.name} is too old: compute capability below {OLDEST[0]}.{OLDEST[1]}")
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Make this the GPU that launches and allocations go to."""
+        with self.cuda.gpus[self.number], _memory_errors():
+            yield
+
+    def put(self, array: np.ndarray) -> Any:
+        """A read-only array on the device, for use inside a named tuple."""
+        return np.ascontiguousarray(array) if self.simulated else self.cuda.to_device(np.ascontiguousarray(array))
+
+    def kept(self, name: str, source: Any, make: Callable[[], Any]) -> Any:
+        """What ``make`` returned for this very source; the last one of each name stays on the device."""
+        held = self._kept.get(name)
+        if held is None or not _same(held[0], source):
+            self._kept.pop(name, None)
+            self._kept[name] = (source, make())
+        return self._kept[name][1]
+
+    def free_memory(self) -> int:
+        """Bytes that can be allocated."""
+        return 1 << 33 if self.simulated else int(self.cuda.current_context().get_memory_info()[0])
+
+
+def _same(a: tuple, b: tuple) -> bool:
+    """Whether two keys are the same arrays and equal numbers."""
+    pairs = zip(a, b, strict=True)
+    return all(x is y or (not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray) and x == y) for x, y in pairs)
+
+
+def _cuda() -> Any:
+    """`numba.cuda`, if there is a driver and a device."""
+    try:
+        from numba import cuda
+    except Exception as error:
+        raise Unavailable(f"numba.cuda cannot be imported ({error}); pip install nanobragg[cuda]") from None
+    try:
+        available = cuda.is_available()
+        reason = "" if available else str(cuda.cuda_error() or "no CUDA driver or no device").strip()
+    except Exception as error:
+        available, reason = False, str(error)
+    if not available:
+        first = next((line for line in reason.splitlines() if line and not line.startswith("Error at")), "no device")
+        raise Unavailable(first.rstrip(". :"))
+    return cuda
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Out of memory on the device, as a `MemoryError` that says so."""
+    try:
+        yield
+    except Exception as error:
+        if "OUT_OF_MEMORY" in str(error):
+            raise Unavailable("the GPU has not enough free memory for this image") from None
+        raise
+
+
+_devices: dict[int, Device] = {}
+_lock = threading.Lock()
+
+
+def open_device(number: int = 0) -> Device:
+    """The GPU of that number, opened once in a process.
+
+    Raises
+    ------
+    Unavailable
+        If there are no packages, no driver, no such device, or it is too old.
+    """
+    with _lock:
+        if number not in _devices:
+            _devices[number] = Device(number)
+        return _devices[number]
+
+
+def split(n_pixels: int, n_sources: int, n_cells: int) -> tuple[int, int]:
+    """Into how many parts sources and cells are cut, so that few pixels keep a GPU busy.
+
+    It depends on the numbers alone, not on the card: the parts are added in order, so the image does too.
+    """
+    wanted = max(min(ENOUGH_THREADS // max(n_pixels, 1), n_sources * n_cells // FEWEST_STEPS), 1)
+    cells = min(wanted, n_cells)
+    return min(max(wanted // cells, 1), n_sources), cells
+
+
+class _Run:
+    """One image under way on a device."""
+
+    def __init__(self, plan: RenderPlan, image: np.ndarray, device: Device, precision: str):
+        from nanobragg.kernels import cuda_loops
+
+        self.loops, self.device, self.host, self.plan = cuda_loops, device, image, plan
+        self.single = precision == "mixed"
+        first, later = cells_per_phi(plan)
+        self.carries_over = first != later
+        self.cells = with_domains(plan, later).reshape(-1)
+        self.first_cells = with_domains(plan, first).reshape(-1) if self.carries_over else NOTHING
+        self.products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+        zeros_count = (plan.water and (self.products or plan.interpolate)) or plan.shape <= ROUND
+        self.reach = (reach(plan).narrow, bool(zeros_count))
+        self.on_device = resident_plan(device, plan)
+        squares = bordered_squares(plan)
+        self.amplitudes = device.kept(
+            "squares", (plan.table, plan.default_F, plan.n_hkl, plan.hkl_min, plan.hkl_max),
+            lambda: squares._replace(squares=device.put(squares.squares)),
+        )  # fmt: skip
+        self.pixels = pixel_list(device, plan)
+        self.image: Any = None
+        if 4 * image.size <= device.free_memory() // 4:
+            self.image = device.cuda.to_device(np.zeros(image.size, np.float32))
+
+    def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
+        """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
+        if not first_visit:
+            return self.launch(pixels, NOTHING, interpolate)
+        before = self.launch(pixels[:-1], NOTHING, interpolate)  # no source reaches any of these
+        return min(before, self.launch(pixels[-1:], self.first_cells, interpolate))
+
+    def launch(self, pixels: np.ndarray, first_cells: np.ndarray, interpolate: bool) -> int:
+        """Render pixels, all with the same tables."""
+        n, plan, cuda, loops = len(pixels), self.on_device, self.device.cuda, self.loops
+        if n == 0:
+            return NEVER
+        listed = self.pixels if n == len(self.pixels) else cuda.to_device(pixels)
+        parts = (1, 1)
+        if not (self.products or interpolate or len(first_cells)):
+            parts = split(n, len(plan.sources), len(self.cells) // 9)
+        rows, blocks = parts[0] * parts[1], -(-n // THREADS)
+        sums, states = cuda.device_array((rows, n), np.float64), cuda.device_array(n, np.uint8)
+        directions, factors = cuda.device_array((3, n), np.float64), cuda.device_array(n, np.float64)
+        cells, first = cuda.to_device(self.cells), cuda.to_device(first_cells)
+        add_up = loops.sum_kernel(plan.shape, bool(interpolate), self.products, self.single)
+        loops.begin[blocks, THREADS](plan.background, states, sums)
+        for layer in range(plan.layers):
+            for sub in range(plan.oversample**2):
+                loops.aim[blocks, THREADS](plan, listed, layer, sub, directions, factors)
+                add_up[(blocks, rows), THREADS](
+                    plan, self.amplitudes, self.reach, cells, first, directions, factors, parts, states, sums
+                )
+        lowest, highest = int(pixels[0]), int(pixels[-1])
+        whole = self.image is not None
+        image = self.image if whole else cuda.to_device(np.zeros(highest + 1 - lowest, np.float32))
+        loops.finish[blocks, THREADS](plan, listed, sums, 0 if whole else lowest, image)
+        if not whole:
+            self.host.reshape(-1)[lowest : highest + 1] = image.copy_to_host()
+        if not interpolate:
+            return NEVER
+        off = pixels[states.copy_to_host() & loops.OFF != 0]
+        return int(off.min()) if len(off) else NEVER
+
+    def bytes_per_pixel(self) -> int:
+        """What a pixel of a launch takes on the device, at most."""
+        return 64 + 8 * max(split(ENOUGH_THREADS // 4, len(self.plan.sources), len(self.cells) // 9))
+
+
+def resident_plan(device: Device, plan: RenderPlan) -> RenderPlan:
+    """The plan with its arrays on the device, those that a kernel reads."""
+    table = plan.table if plan.interpolate else np.empty((0, 0, 0))
+    held = device.kept("table", (plan.table, plan.interpolate), lambda: device.put(table))
+    mask = device.kept("mask", (plan.mask,), lambda: device.put(plan.mask))
+    return plan._replace(
+        polar_axis=unit(plan.polar_axis), sources=device.put(plan.sources), table=held, mask=mask,
+        mosaic_rotations=device.put(np.empty((0, 9))),
+    )  # fmt: skip
+
+
+def pixel_list(device: Device, plan: RenderPlan) -> Any:
+    """The rendered pixels of a detector, on the device."""
+    key = (plan.mask, plan.roi, plan.n_fast, plan.n_slow)
+    return device.kept("pixels", key, lambda: device.cuda.to_device(plan.rendered_pixels()))
+
+
+_last = threading.local()  # the image that this thread rendered last, and where it still is on a device
+
+
+def render(
+    plan: RenderPlan,
+    image: np.ndarray,
+    *,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+    shuffle: np.random.Generator | None = None,
+    device: int = 0,
+    precision: str = "double",
+) -> bool:
+    """Fill ``image``, float32 (slow, fast), on a GPU with fast numerics.
+
+    Returns whether interpolation went off on the way.
+
+    Parameters
+    ----------
+    plan, image, progress
+        As those of `nanobragg.kernels.strict.render`; ``threads`` and ``shuffle`` mean nothing here.
+    device
+        Number of the GPU.
+    precision
+        ``double``, or ``mixed``: phases in binary64, polynomials and divisions of block-shaped crystals in binary32.
+
+    Raises
+    ------
+    Unavailable
+        If the GPU cannot be used, or has not enough memory.
+    """
+    gpu = open_device(device)
+    with gpu.active():
+        run = _Run(plan, image, gpu, precision)
+        most = max(gpu.free_memory() // 2 // run.bytes_per_pixel(), THREADS)
+        ended = serial.render(
+            plan, run.draw, plan.rendered_pixels(), np.empty(0, np.int64), carries_over=run.carries_over,
+            threads=1, progress=progress, grain=Grain(steps=1 << 62, pixels=most),
+        )  # fmt: skip
+        if run.image is not None:
+            run.image.copy_to_host(image.reshape(-1))
+            _last.image, _last.there, _last.device = image, run.image, gpu
+    return ended
+
+
+def render_many(plans: Sequence[RenderPlan], devices: Sequence[int], **options: Any) -> list[np.ndarray]:
+    """Images of many plans, spread over several GPUs: each takes the next plan when it has finished one."""
+    images = [np.zeros((plan.n_slow, plan.n_fast), np.float32) for plan in plans]
+    numbers = iter(range(len(plans)))
+    lock, failures = threading.Lock(), []  # type: ignore[var-annotated]
+
+    def worker(device: int) -> None:
+        while not failures:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            try:
+                render(plans[number], images[number], device=device, **options)
+            except Exception as error:
+                failures.append(error)
+
+    workers = [threading.Thread(target=worker, args=(device,)) for device in devices]
+    for thread in workers:
+        thread.start()
+    for thread in workers:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return images
+
+
+@contextlib.contextmanager
+def _image_on_device(plan: RenderPlan, image: np.ndarray) -> Iterator[tuple[Device, RenderPlan, Any]]:
+    """The device, the plan and the flat image there: where it was rendered if it was the last one, else sent anew."""
+    is_there = getattr(_last, "image", None) is image
+    gpu = _last.device if is_there else open_device()
+    with gpu.active():
+        there = _last.there if is_there else gpu.cuda.to_device(np.ascontiguousarray(image).reshape(-1))
+        yield gpu, resident_plan(gpu, plan), there
+
+
+def _figures(plan: RenderPlan, image: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    from nanobragg.kernels import cuda_figures
+
+    segments = -(-image.size // cuda_figures.SEGMENT)
+    with _image_on_device(plan, image) as (gpu, on_device, there):
+        sums, maxima = gpu.cuda.device_array((segments, 5)), gpu.cuda.device_array(segments, np.int64)
+        cuda_figures.add_up[segments, cuda_figures.THREADS](on_device, mean, there, sums, maxima)
+        return sums.copy_to_host(), maxima.copy_to_host()
+
+
+def sums(plan: RenderPlan, image: np.ndarray) -> tuple[int, float, float, float, int]:
+    """See `nanobragg.kernels.figures.sums`."""
+    found, maxima = _figures(plan, image, 0.0)
+    values = image.reshape(-1)
+    where = max((int(i) for i in maxima if i >= 0), key=lambda i: (values[i], -i), default=-1)
+    count, total, squares = (float(sum(column)) for column in found.T[:3])
+    return int(count), total, squares, float(values[where]) if where >= 0 else 0.0, where
+
+
+def deviations(plan: RenderPlan, image: np.ndarray, mean: float) -> tuple[int, float]:
+    """See `nanobragg.kernels.figures.deviations`."""
+    found, _ = _figures(plan, image, mean)
+    return int(sum(found[:, 3])), float(sum(found[:, 4]))
+
+
+def solid_angle(plan: RenderPlan, threads: int) -> float:
+    """See `nanobragg.kernels.figures.solid_angle`."""
+    from nanobragg.kernels import cuda_figures
+
+    gpu = getattr(_last, "device", None) or open_device()
+    with gpu.active():
+        pixels = pixel_list(gpu, plan)
+        segments = max(-(-len(pixels) // cuda_figures.SEGMENT), 1)
+        sums = gpu.cuda.device_array(segments)
+        cuda_figures.solid_angles[segments, cuda_figures.THREADS](resident_plan(gpu, plan), pixels, sums)
+        return float(sum(sums.copy_to_host()))
+
+
+def _per_pixel(plan: RenderPlan, image: np.ndarray, kernel: str, dtype: Any, *numbers: float) -> np.ndarray:
+    from nanobragg.kernels import cuda_figures
+
+    with _image_on_device(plan, image) as (gpu, on_device, there):
+        made = gpu.cuda.device_array(image.size, dtype)
+        getattr(cuda_figures, kernel)[-(-image.size // THREADS), THREADS](on_device, there, *numbers, made)
+        return made.copy_to_host().reshape(image.shape)
+
+
+def to_int(plan: RenderPlan, image: np.ndarray, scale: float, adc: float) -> np.ndarray:
+    """See `nanobragg.kernels.figures.to_int`."""
+    return _per_pixel(plan, image, "to_int", np.uint16, scale, adc)
+
+
+def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
+    """See `nanobragg.kernels.figures.to_grey`."""
+    return _per_pixel(plan, image, "to_grey", np.uint8, scale)
+
+
+def philox_noise(
+    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int
+) -> tuple[np.ndarray, float, int]:
+    """See `nanobragg.kernels.figures.philox_noise`."""
+    from nanobragg.kernels import cuda_figures
+
+    with _image_on_device(plan, image) as (gpu, on_device, there):
+        counts, photons = gpu.cuda.device_array(image.size, np.uint16), gpu.cuda.device_array(image.size, np.float64)
+        cuda_figures.draw_counts[-(-image.size // THREADS), THREADS](on_device, there, adc, seed, counts, photons)
+        drawn = photons.copy_to_host().reshape(image.shape)
+        by_row = np.add.accumulate(drawn, axis=1)[:, -1]
+        return counts.copy_to_host().reshape(image.shape), float(by_row.sum()), int((drawn + adc > 65535.0).sum())
