@@ -51,7 +51,7 @@ CHOICES = {"--precision": PRECISIONS, "--noise": NOISES}
 class Options:
     """Our own options."""
 
-    backend: str = "auto"
+    backend: str | None = None
     threads: int | None = None
     device: int = 0
     precision: str = "double"
@@ -84,8 +84,6 @@ def _write(stream: Any, line: str) -> None:
 def own_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     """Take our own options out of the line; they are exact words that no rule of the original matches."""
     options, rest, i = Options(), [], 0
-    if preferred := os.environ.get("NANOBRAGG_BACKEND"):
-        options.backend = _known_backend(preferred, "NANOBRAGG_BACKEND")
     known = {option.name: option for option in OPTIONS}
     while i < len(arguments):
         option = known.get(arguments[i])
@@ -100,6 +98,8 @@ def own_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         else:
             setattr(options, option.name.removeprefix("--"), True)
             i += 1
+    if options.backend is None and not (options.help or options.version):
+        options.backend = _known_backend(os.environ.get("NANOBRAGG_BACKEND") or "auto", "NANOBRAGG_BACKEND")
     return options, rest
 
 
@@ -215,14 +215,14 @@ def run(arguments: Sequence[str]) -> int:
 def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     """Render, report and write all images."""
     settings = set_up.settings
-    backend = choose(options.backend, plan, device=options.device, remark=remark)
+    backend = choose(options.backend or "auto", plan, device=options.device, remark=remark)
     of_gpu = {"device": options.device, "precision": options.precision} if backend == "cuda" else {}
     if options.precision != "double" and backend != "cuda":
         remark(f"--precision {options.precision} means nothing to --backend {backend}")
     threads = options.threads or default_threads()
     progress = report.Progress(plan, say) if settings.progress else None
     if not is_ready(backend):
-        remark(f"the {backend} kernel is compiled first: about 10 s, this once")
+        remark(f"the {backend} kernel is compiled first: 5 to 20 s, this once")
     with ended_by_signals():
         image, interpolation_ended = render(plan, backend, threads=threads, progress=progress, **of_gpu)
     statistics = images.statistics(plan, image, backend, threads)
@@ -242,7 +242,7 @@ def print_pixels(settings: Settings, plan: RenderPlan, image: np.ndarray) -> Non
     """``-printout``: fast, slow and photons of the rendered pixels, or of the one asked for."""
     if not settings.printout:
         return
-    for index in plan.rendered_pixels():
+    for index in plan.rendered_pixels()[:]:
         slow, fast = divmod(int(index), plan.n_fast)
         if settings.print_f in (-1, fast) and settings.print_s in (-1, slow):
             say(f"pixel {fast} {slow} : {image[slow, fast]:.9g}")

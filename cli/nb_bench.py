@@ -28,6 +28,7 @@ from nanobragg.kernels.plan import RenderPlan
 
 REFERENCE = "cref"
 NB_C = "original"
+MOST_THREADS = 4096
 
 
 @contextlib.contextmanager
@@ -70,7 +71,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def agreement(plan: RenderPlan, ours: Rendered, reference: Rendered) -> dict[str, float]:
     """Share of identical pixels, and the worst difference as a share of the maximum."""
-    pixels = plan.rendered_pixels()
+    pixels = plan.rendered_pixels()[:]
     a, b = (image.reshape(-1)[pixels].astype(float) for image in (ours.image, reference.image))
     return {"identical": float((a == b).mean()), "worst_of_max": float(np.abs(a - b).max() / (b.max() or 1.0))}
 
@@ -152,8 +153,8 @@ def arguments() -> argparse.ArgumentParser:
 def main(line: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     options = arguments().parse_args(line)
-    if options.rounds < 1 or options.threads < 0:
-        print("nb-bench: --rounds must be 1 or more, --threads 0 or more", file=sys.stderr)
+    if options.rounds < 1 or not 0 <= options.threads <= MOST_THREADS:
+        print(f"nb-bench: --rounds must be 1 or more, --threads 0 to {MOST_THREADS}", file=sys.stderr)
         return 2
     if unknown := set(options.workload) - {w.name for w in WORKLOADS}:
         print(f"nb-bench: no workload is called {', '.join(sorted(unknown))}; see nb-bench --help", file=sys.stderr)

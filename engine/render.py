@@ -75,6 +75,8 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
     if steps < STEPS_WORTH_KERNELS and cref.available():
         return "cref"
     if too_large:
+        if remark is not None:
+            remark("indices beyond 32 bits: rendered with --backend strict")
         return "strict"
     if steps >= STEPS_WORTH_GPU and os.path.exists("/dev/nvidiactl"):
         try:

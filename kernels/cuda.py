@@ -219,7 +219,7 @@ def resident_plan(device: Device, plan: RenderPlan) -> RenderPlan:
 def pixel_list(device: Device, plan: RenderPlan) -> Any:
     """The rendered pixels of a detector, on the device."""
     key = (plan.mask, plan.roi, plan.n_fast, plan.n_slow)
-    return device.kept("pixels", key, lambda: device.cuda.to_device(plan.rendered_pixels()))
+    return device.kept("pixels", key, lambda: device.cuda.to_device(plan.rendered_pixels()[:]))
 
 
 _last = threading.local()  # the image that this thread rendered last, and where it still is on a device

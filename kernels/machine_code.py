@@ -195,7 +195,7 @@ class Kernel:
         if not rest or hashlib.sha256(rest).hexdigest().encode() != check:
             return None
         symbol, _, code = rest.partition(b"\n")
-        return symbol.decode(), code
+        return symbol.decode("latin-1"), code
 
     def _compile(self, signature: str, arguments: tuple) -> tuple[str, bytes]:
         from nanobragg.kernels.compile import native_code

@@ -95,10 +95,41 @@ class RenderPlan(NamedTuple):
             return int(np.count_nonzero(self.mask.reshape(self.n_slow, self.n_fast)[rows, columns]))
         return len(range(self.n_slow)[rows]) * len(range(self.n_fast)[columns])
 
-    def rendered_pixels(self) -> np.ndarray:
-        """Raster indices of the pixels inside the roi that are not masked, ascending, (n,) int32."""
-        fast_first, fast_last, slow_first, slow_last = self.roi
-        fast = np.arange(max(fast_first, 0), min(fast_last, self.n_fast - 1) + 1, dtype=np.int32)
-        slow = np.arange(max(slow_first, 0), min(slow_last, self.n_slow - 1) + 1, dtype=np.int32)
-        pixels = (slow[:, None] * np.int32(self.n_fast) + fast).ravel()
-        return pixels[self.mask[pixels] != 0] if self.mask.size else pixels
+    def rendered_pixels(self) -> Pixels:
+        """The pixels inside the roi that are not masked, in raster order."""
+        return Pixels(self)
+
+
+class Pixels:
+    """Raster indices of the rendered pixels, ascending: made slice by slice, so that none need be kept."""
+
+    def __init__(self, plan: RenderPlan):
+        self._n_fast, self._length = plan.n_fast, plan.n_rendered
+        self._first_fast, self._first_slow = max(plan.roi[0], 0), max(plan.roi[2], 0)
+        self._width = max(min(plan.roi[1] + 1, plan.n_fast) - self._first_fast, 1)
+        self._listed = self._of_mask(plan) if plan.mask.size else None
+
+    def _of_mask(self, plan: RenderPlan) -> np.ndarray:
+        pixels = np.flatnonzero(plan.mask).astype(np.int32)
+        slow, fast = np.divmod(pixels, np.int32(plan.n_fast))
+        inside = (fast >= plan.roi[0]) & (fast <= plan.roi[1]) & (slow >= plan.roi[2]) & (slow <= plan.roi[3])
+        return pixels[inside]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """Consecutive indices, (n,) int32."""
+        if self._listed is not None:
+            return self._listed[part]
+        numbers = np.arange(*part.indices(self._length), dtype=np.int32)
+        slow, fast = np.divmod(numbers, np.int32(self._width))
+        return (slow + np.int32(self._first_slow)) * np.int32(self._n_fast) + fast + np.int32(self._first_fast)
+
+    def number_up_to(self, raster: int) -> int:
+        """How many of them are not beyond a raster index."""
+        if self._listed is not None:
+            return int(np.searchsorted(self._listed, raster, side="right"))
+        slow, fast = divmod(raster, self._n_fast)
+        rows, columns = slow - self._first_slow, min(max(fast - self._first_fast + 1, 0), self._width)
+        return min(max(rows * self._width + columns, 0), self._length)

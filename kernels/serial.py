@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from nanobragg.kernels.machine_code import Kernel
-from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.plan import Pixels, RenderPlan
 from nanobragg.kernels.threads import CPU_GRAIN, Grain, in_chunks
 
 first_visited = Kernel("geometry", "first_visited")
@@ -29,7 +29,7 @@ class Draw(Protocol):
 def render(
     plan: RenderPlan,
     draw: Draw,
-    pixels: np.ndarray,
+    pixels: Pixels,
     calls_before: np.ndarray,
     *,
     carries_over: bool,
@@ -38,7 +38,7 @@ def render(
     shuffle: np.random.Generator | None = None,
     grain: Grain = CPU_GRAIN,
 ) -> bool:
-    """Render ``pixels`` (raster indices, ascending) as if serially; whether interpolation went off on the way.
+    """Render ``pixels`` as if serially; whether interpolation went off on the way.
 
     Parameters
     ----------
@@ -61,34 +61,51 @@ def render(
     """
     done = _Counter(progress)
     switches = [NEVER]  # appended to by all threads
+
+    def part_of(first: int, part: slice) -> tuple[np.ndarray, np.ndarray]:
+        here = slice(first + part.start, first + part.stop)
+        return pixels[here], calls_before[here]
+
+    def share(first: int, work: Callable[[np.ndarray, np.ndarray], object], done: Callable[[int], None]) -> None:
+        order = None if shuffle is None else shuffle.permutation(len(pixels) - first)
+
+        def chunk(part: slice) -> None:
+            if order is None:
+                work(*part_of(first, part))
+                return
+            everything = part_of(first, slice(0, len(pixels) - first))
+            work(*(array[order[part]] if len(array) else array for array in everything))
+
+        in_chunks(len(pixels) - first, chunk, threads, done, per_pixel=plan.evaluations, grain=grain)
+
+    first = 0
     if carries_over and len(pixels):
-        head = min(first_visited(plan, pixels) + 1, len(pixels))
-        switches.append(draw(pixels[:head], calls_before[:head], plan.interpolate, True))
-        pixels, calls_before = pixels[head:], calls_before[head:]
-        done(head)
-    if shuffle is not None:
-        order = shuffle.permutation(len(pixels))
-        pixels, calls_before = pixels[order], calls_before[order] if len(calls_before) else calls_before
+        first = min(_first_visited(plan, pixels) + 1, len(pixels))
+        switches.append(draw(*part_of(0, slice(0, first)), plan.interpolate, True))
+        done(first)
     if plan.interpolate:
         # Render as if interpolation never went off, until a pixel says that it did; what comes after that pixel is
         # rendered without, again where it was begun.
-        def hopeful(part: slice) -> None:
-            if pixels[part].min() <= min(switches):
-                switches.append(draw(pixels[part], calls_before[part], True, False))
+        def hopeful(some: np.ndarray, calls: np.ndarray) -> None:
+            if some.min() <= min(switches):
+                switches.append(draw(some, calls, True, False))
 
-        in_chunks(len(pixels), hopeful, threads, done, per_pixel=plan.evaluations, grain=grain)
-        left = pixels > min(switches)
-        pixels, calls_before = pixels[left], calls_before[left] if len(calls_before) else calls_before
-        done = _Counter(None)
-    in_chunks(
-        len(pixels),
-        lambda part: draw(pixels[part], calls_before[part], False, False),
-        threads,
-        done,
-        per_pixel=plan.evaluations,
-        grain=grain,
-    )
+        share(first, hopeful, done)
+        if min(switches) == NEVER:
+            return False
+        first, done = max(first, pixels.number_up_to(min(switches))), _Counter(None)
+    share(first, lambda some, calls: draw(some, calls, False, False), done)
     return bool(min(switches) != NEVER)
+
+
+def _first_visited(plan: RenderPlan, pixels: Pixels) -> int:
+    """Number of pixels before the first one that a source reaches."""
+    for start in range(0, len(pixels), CPU_GRAIN.pixels):
+        some = pixels[start : start + CPU_GRAIN.pixels]
+        found = first_visited(plan, some)
+        if found < len(some):
+            return start + found
+    return len(pixels)
 
 
 class _Counter:

@@ -34,12 +34,15 @@ class _Run:
             np.empty(0, np.int64),
         )  # fmt: skip
 
-    def calls_before(self, pixels: np.ndarray) -> np.ndarray:
+    def calls_before(self) -> np.ndarray:
         """Polarization calls before each pixel in raster order; empty where their number does not matter.
 
         The calls of a pixel do not depend on phi steps and domains, so a plan without phi steps counts them.
         """
-        before = np.zeros(0 if self.axes.settled or self.plan.kahn == 0.0 else len(pixels), np.int64)
+        if self.axes.settled or self.plan.kahn == 0.0:
+            return np.empty(0, np.int64)
+        pixels = self.plan.rendered_pixels()[:]
+        before = np.zeros(len(pixels), np.int64)
         calls = np.empty_like(before)
         counting = self.plan._replace(phi_steps=0)
         nothing = np.empty((0, 1, 9))
@@ -68,4 +71,4 @@ def render(plan: RenderPlan, image: np.ndarray, **how: Any) -> bool:
     """
     run = _Run(plan, image)
     pixels = plan.rendered_pixels()
-    return serial.render(plan, run.draw, pixels, run.calls_before(pixels), carries_over=run.carries_over, **how)
+    return serial.render(plan, run.draw, pixels, run.calls_before(), carries_over=run.carries_over, **how)

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from benchmarks.measure import peak_of
+from nanobragg.engine import images
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import freeze
 from nanobragg.engine.render import choose, render
-from nanobragg.kernels import cref, fast, fast_step, fast_tiles, geometry, machine_code, physics
-from nanobragg.kernels.compile import native_code
+from nanobragg.kernels import cref, fast, fast_step, geometry, machine_code, physics, strict, tiles
+from nanobragg.kernels.compile import fast_kernel, native_code, scalar
 from nanobragg.kernels.polynomials import nearest_whole
-from nanobragg.kernels.serial import NEVER
-from nanobragg.kernels.vector import TILE
-from tests.support import BY_NAME, CASES, ROOT, assert_same_image, cref_is_there, plan_of
+from nanobragg.kernels.vector import TILE, prefer_wide_registers, stack_tile, stack_tile_single, stack_weights
+from tests.support import BY_NAME, CASES, ROOT, assert_same_image, cref_is_there, plan_of, set_up
 from tests.test_backends import CURVED, SERIAL_HABITS, TRICLINIC
-from tests.tolerances import FAST_IDENTICAL, FAST_OF_MAXIMUM, FAST_OF_PIXEL, FAST_ROTATED
+from tests.tolerances import FAST_IDENTICAL, FAST_INTEGERS, FAST_OF_MAXIMUM, FAST_OF_PIXEL, FAST_ROTATED
 
 
 def assert_close_image(ours, theirs):
@@ -32,13 +33,27 @@ def assert_close_image(ours, theirs):
     assert not len(excess) or excess[worst] <= 0.0, f"{a[worst]!r} against {b[worst]!r}"
 
 
+def integers(experiment, plan, image):
+    """The integer image that the command would write."""
+    with np.errstate(all="ignore"):
+        scale = images.int_scale(experiment.settings.int_scale, images.statistics(plan, image, "fast", 1).max_I)
+    return images.loops("fast").to_int(plan, image, scale, experiment.settings.adc)
+
+
 def test_all_golden_images(tmp_path):
-    identical = pixels = 0
+    identical = pixels = counts = off = 0
     for case in CASES:
         folder = tmp_path / case.name
         folder.mkdir()
-        image = render(plan_of(case.arguments(folder), folder), "fast", threads=2).image[case.window]
-        recorded = case.arrays["float"]
+        set_up_of_case = set_up(case.arguments(folder), folder)
+        plan = freeze(set_up_of_case)
+        whole = render(plan, "fast", threads=2).image
+        image, recorded = whole[case.window], case.arrays["float"]
+        if "int" in case.arrays:
+            wrong = integers(set_up_of_case, plan, whole)[case.window] != case.arrays["int"]
+            difference = integers(set_up_of_case, plan, whole)[case.window].astype(int) - case.arrays["int"]
+            assert np.abs(difference).max() <= 1, case.name
+            off, counts = off + int(wrong.sum()), counts + wrong.size
         try:
             assert_close_image(image, recorded)
         except AssertionError as error:
@@ -46,6 +61,7 @@ def test_all_golden_images(tmp_path):
         identical += int(((image == recorded) | ~np.isfinite(recorded)).sum())
         pixels += image.size
     assert identical / pixels >= FAST_IDENTICAL, f"{pixels - identical} of {pixels} pixels differ"
+    assert counts > 100_000 and off / counts <= FAST_INTEGERS, f"{off} of {counts} integers differ"
 
 
 @pytest.mark.parametrize("line", SERIAL_HABITS.values(), ids=SERIAL_HABITS.keys())
@@ -92,10 +108,10 @@ def test_any_tile_size_gives_the_same_image(tmp_path):
         assert_same_image(np.load(tmp_path / "curved.npy"), render(plan_of(CURVED, tmp_path), "cref").image)
 
 
-def doubles(plan):
-    """Photons in binary64: the kernel stores in whatever the image is made of."""
+def doubles(plan, kernel=fast):
+    """Photons in binary64: a kernel stores in whatever the image is made of."""
     image = np.zeros((plan.n_slow, plan.n_fast))
-    fast.render(plan, image)
+    kernel.render(plan, image)
     return image
 
 
@@ -136,35 +152,99 @@ def test_more_accurate_than_strict(n, tmp_path):
     assert np.mean(errors["fast"]) < np.mean(errors["strict"])
 
 
+def exact_photons(plan, index, n):
+    """Photons of one pixel in 40 digits: flat detector, one source, block-shaped crystal, constant amplitudes."""
+
+    def exact(vector):
+        return [mp.mpf(float(x)) for x in vector]
+
+    slow, f = divmod(int(index), plan.n_fast)
+    size = mp.mpf(plan.pixel_size)
+    axes = zip(exact(plan.fdet), exact(plan.sdet), exact(plan.pix0), strict=True)
+    position = [size * (f + mp.mpf("0.5")) * a + size * (slow + mp.mpf("0.5")) * b + c for a, b, c in axes]
+    r = mp.sqrt(sum(x * x for x in position))
+    source = exact(plan.sources[0])
+    q = [(x / r + s) / source[3] for x, s in zip(position, source[:3], strict=True)]
+    f_latt = mp.mpf(1)
+    for k in (0, 3, 6):
+        h = sum(a * b for a, b in zip(exact(plan.cell[k : k + 3]), q, strict=True))
+        f_latt *= mp.sin(mp.pi * n * h) / mp.sin(mp.pi * h)
+    c = sum(-x / r * s for x, s in zip(position, source[:3], strict=True))
+    omega = size * size / r / r * mp.mpf(plan.close_distance) / r
+    scale = mp.mpf(plan.r_e_sqr) * mp.mpf(plan.fluence) * mp.mpf(plan.default_F) ** 2 / mp.mpf(plan.steps)
+    return scale * f_latt * f_latt * omega * (1 + c * c) / 2
+
+
+@pytest.mark.parametrize("n", [5, 50, 1000])
+def test_pixels_are_more_accurate_than_stricts(n, tmp_path):
+    """Whole pixels in binary64 against 40 digits, as a share of the largest: the mean error, which indices dominate."""
+    line = "-cell 61 72 83 81 95 107 -default_F 10 -misset 12 34 56 -lambda 1.1 -distance 80 -pixel 0.3 -detpixels 120 "
+    plan = plan_of(line + f"-N {n} -oversample 1 -nointerpolate", tmp_path)
+    found = {"fast": doubles(plan), "strict": doubles(plan, strict)}
+    sampled = np.random.default_rng(3).choice(plan.n_fast * plan.n_slow, 800, replace=False)
+    with mp.workdps(40):
+        exact = [exact_photons(plan, index, n) for index in sampled]
+        error = {
+            name: np.mean([float(abs(mp.mpf(image.flat[i]) - x)) for i, x in zip(sampled, exact, strict=True)])
+            for name, image in found.items()
+        }
+    assert error["fast"] < error["strict"], error
+
+
 def test_doubling_the_fluence_doubles_the_image(tmp_path):
     plan = plan_of(TRICLINIC + "-oversample 2 -mosaic 0.5 -mosaic_domains 3", tmp_path)
     once = render(plan, "fast").image
     assert_same_image(render(plan._replace(fluence=2.0 * plan.fluence), "fast").image, np.float32(2.0) * once)
 
 
-def test_turning_crystal_and_detector_together_changes_nothing(tmp_path):
-    """About the beam, with unpolarized light; only rounding may differ."""
-    plan = plan_of(TRICLINIC + "-oversample 1", tmp_path)
-    angle = 0.7
-    c, s = np.cos(angle), np.sin(angle)
-    turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+@pytest.mark.parametrize("axis", [(1.0, 0.0, 0.0), (0.3, -0.5, 0.8)])
+def test_turning_everything_together_changes_nothing(axis, tmp_path):
+    """Crystal, spindle, mosaic domains, detector, beam and polarization; only rounding may differ."""
+    line = TRICLINIC + "-oversample 1 -phi 3 -osc 1 -phisteps 2 -mosaic 0.5 -mosaic_domains 3 -hdivrange 1 -hdivsteps 2"
+    plan = plan_of(line + " -polar 0.9", tmp_path)
+    k = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]]) / np.linalg.norm(axis)
+    turn = np.eye(3) + np.sin(0.7) * k + (1 - np.cos(0.7)) * k @ k
 
     def turned(vectors):
         return tuple(float(x) for v in np.reshape(vectors, (-1, 3)) for x in turn @ v)
 
     both = plan._replace(
         fdet=turned(plan.fdet), sdet=turned(plan.sdet), odet=turned(plan.odet), pix0=turned(plan.pix0),
-        cell=turned(plan.cell), recip=turned(plan.recip),
+        cell=turned(plan.cell), recip=turned(plan.recip), spindle=turned(plan.spindle), beam=turned(plan.beam),
+        polar_axis=turned(plan.polar_axis),
+        sources=np.hstack([plan.sources[:, :3] @ turn.T, plan.sources[:, 3:]]),
+        mosaic_rotations=np.array([(turn @ m.reshape(3, 3) @ turn.T).ravel() for m in plan.mosaic_rotations]),
     )  # fmt: skip
     a, b = doubles(plan), doubles(both)
     assert np.abs(a - b).max() <= FAST_ROTATED * a.max()
 
 
-def test_friedel_pairs(tmp_path):
-    """With a beam along x and a flat detector far behind and far before, q and -q see the same intensity."""
-    plan = plan_of("-cell 60 70 80 -default_F 7 -lambda 1 -detpixels 8 -N 6 -oversample 1 -nointerpolate", tmp_path)
-    minus = plan._replace(cell=tuple(-x for x in plan.cell))  # -M q = M (-q)
-    assert_same_image(render(minus, "fast").image, render(plan, "fast").image)
+def table_of(folder, centrosymmetric):
+    """A full box of amplitudes in a file, F(hkl) = F(-h-k-l) or not."""
+    rng, rows = np.random.default_rng(9), []
+    for h in range(-9, 10):
+        for k in range(-9, 10):
+            for x in range(-9, 10):
+                if (h, k, x) >= (0, 0, 0):
+                    f = rng.uniform(1, 100, 2)
+                    rows += [(h, k, x, f[0]), (-h, -k, -x, f[0] if centrosymmetric else f[1])]
+    path = folder / "table.hkl"
+    path.write_text("".join(f"{h} {k} {x} {f:.6f}\n" for h, k, x, f in dict.fromkeys(rows)))
+    return path
+
+
+@pytest.mark.parametrize("centrosymmetric", [True, False])
+def test_friedel_pairs(centrosymmetric, tmp_path):
+    """The inverted crystal sees -h, -k, -l where the crystal sees h, k, l: F's symmetry is the image's."""
+    path = table_of(tmp_path, centrosymmetric)
+    line = f"-cell 30 35 40 80 95 107 -misset 10 20 30 -hkl {path} -lambda 2 -distance 50 -detpixels 60 -pixel 1 -N 6 "
+    plan = plan_of(line + "-oversample 1 -nointerpolate", tmp_path)
+    inverted = plan._replace(cell=tuple(-x for x in plan.cell), recip=tuple(-x for x in plan.recip))
+    a, b = render(plan, "fast").image, render(inverted, "fast").image
+    if centrosymmetric:
+        assert_same_image(a, b)
+    else:
+        assert (a != b).mean() > 0.8
 
 
 def test_sub_pixels_converge(tmp_path):
@@ -194,34 +274,124 @@ def test_indices_beyond_32_bits_are_refused(tmp_path):
         render(plan, "fast")
 
 
-class Recorder:
-    """Stands in for a kernel, and remembers what it was called with."""
-
-    def beginning_with(self, *first):
-        self.first = first
-        return self
-
-    def __call__(self, *rest):
-        self.arguments = (*self.first, *rest)
-        return NEVER
+AMPLITUDES = fast.Amplitudes(np.ones(8), (0.0,) * 3, (1.0,) * 3, (4.0, 2.0), 0.0)
+COUNTS = (5.0, 6.0, 7.0)
+CELLS = np.ones((1, 9))
 
 
-def test_the_loops_are_vector_code(tmp_path, monkeypatch):
-    """Gathers and packed multiply-adds in the widest registers there are, or somebody has broken the hot loops."""
+@fast_kernel
+def geometry_loops(plan, amplitudes, cells, out):
+    prefer_wide_registers()
+    f, s, x, y, z, air = stack_tile(), stack_tile(), stack_tile(), stack_tile(), stack_tile(), stack_tile()
+    for i in range(TILE):
+        f[i] = s[i] = out[i]
+    tiles.flat_positions(plan, f, s, 0, 0, 0.0, x, y, z)
+    tiles.airpaths(x, y, z, air)
+    tiles.normalise(x, y, z, air)
+    for i in range(TILE):
+        out[i] = x[i] + y[i] + z[i]
+    return 0
+
+
+def one_loop(call, singles=False):
+    """A kernel of one loop over the tile, its tiles filled from and copied to ``out``."""
+
+    @fast_kernel
+    def kernel(plan, amplitudes, cells, out):
+        prefer_wide_registers()
+        a, b, c, d = stack_tile(), stack_tile(), stack_tile(), stack_tile()
+        e, f, g = stack_tile_single(), stack_tile_single(), stack_tile_single()
+        w = stack_weights()
+        for i in range(TILE):
+            a[i], b[i], c[i], d[i] = out[i], out[i + TILE], out[i + 2 * TILE], 0.0
+            if singles:
+                e[i], f[i], g[i] = np.float32(out[i]), np.float32(out[i + 1]), np.float32(out[i + 2])
+        found = call(plan, amplitudes, cells, a, b, c, d, e, f, g, w)
+        for i in range(TILE):
+            out[i] = d[i] + a[i]
+        return found
+
+    return kernel
+
+
+@scalar
+def alone(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+    tiles.add_square_alone(plan, amplitudes, 1.0, cells, 0, a, b, c, d)
+    return 0
+
+
+@scalar
+def of_several(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+    tiles.add_square(plan, amplitudes, 1.0, (0.1, 0.2, 0.3), a, b, c, d)
+    return 0
+
+
+@scalar
+def of_round(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+    tiles.round_lattices(plan.n_cells, plan.fudge, a, b, c, d)
+    return 0
+
+
+@scalar
+def of_squares(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+    tiles.square_lattices(plan.n_cells, a, b, c, d)
+    return 0
+
+
+@scalar
+def of_amplitudes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+    tiles.nearest_amplitudes(amplitudes, a, b, c, d)
+    return 0
+
+
+@scalar
+def of_weights(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+    tiles.axis_weights(w, 0, a, d)
+    for i in range(TILE):
+        d[i] += w[i] + w[i + TILE] + w[i + 2 * TILE] + w[i + 3 * TILE]
+    return 0
+
+
+@scalar
+def of_planes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+    return int(tiles.any_near_planes(cells, 0, 0, 6144.1, 1000, e, f, g))
+
+
+LOOPS = {  # a kernel, and how many packed multiply-adds a pass over the loop has at least
+    "geometry": (geometry_loops, "pd", 5),
+    "one source": (one_loop(alone), "pd", 30),
+    "several sources": (one_loop(of_several), "pd", 25),
+    "round": (one_loop(of_round), "pd", 20),
+    "square": (one_loop(of_squares), "pd", 25),
+    "amplitudes": (one_loop(of_amplitudes), "pd", 1),
+    "weights": (one_loop(of_weights), "pd", 0),
+    "planes": (one_loop(of_planes, True), "ps", 5),
+}
+GATHERING = ("one source", "several sources", "amplitudes")
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_the_loops_are_vector_code(name, tmp_path):
+    """Each loop over a tile in the widest registers there are, with next to no arithmetic on single numbers."""
     features = machine_code.llvm().get_host_cpu_features()
     if not features.get("avx2"):
         pytest.skip("neither AVX-512 nor AVX2 on this machine")
-    case, called = BY_NAME["triclinic"], Recorder()
-    monkeypatch.setattr(fast, "render_tiles", called)
-    render(plan_of(case.arguments(tmp_path), tmp_path), "fast", threads=1)
-    _, text = native_code(fast_tiles.render_tiles, called.arguments)
+    prepared, kind, least = LOOPS[name]
+    plan = plan_of(BY_NAME["triclinic"].arguments(tmp_path), tmp_path)
+    _, text = native_code(
+        prepared, (plan, AMPLITUDES, CELLS.astype(np.float32 if kind == "ps" else float), np.ones(4 * TILE))
+    )
     assembly = machine_code.target_machine().emit_assembly(machine_code.llvm().parse_assembly(text))
-    wide = "zmm" if features.get("avx512f") else "ymm"
-    lines = [line for line in assembly.splitlines() if wide in line]
-    gathers = [line for line in lines if "vgather" in line]
-    packed = [line for line in lines if "vfm" in line and "pd" in line]
-    assert len(gathers) >= 3, "the loops of one source, of several sources, and of nearest amplitudes"
-    assert len(packed) > 300, f"only {len(packed)} packed multiply-adds"
+    instructions = [line.split() for line in assembly.splitlines() if line.startswith("\tv")]
+    wide = "%zmm" if features.get("avx512f") else "%ymm"
+    in_wide = [words for words in instructions if wide in " ".join(words)]
+    packed = [words for words in in_wide if words[0].startswith(("vfm", "vfnm")) and words[0].endswith(kind)]
+    arithmetic = ("vadd", "vsub", "vmul", "vdiv", "vfm", "vfnm", "vsqrt")
+    single = [words for words in instructions if words[0].startswith(arithmetic) and words[0].endswith("s" + kind[1])]
+    vector = [words for words in in_wide if words[0].startswith(arithmetic)]
+    assert len(packed) >= least, f"only {len(packed)} packed multiply-adds"
+    assert len(vector) >= 5 and len(single) <= 12, f"{len(vector)} wide operations, {len(single)} on single numbers"
+    assert name not in GATHERING or any("vgather" in words[0] for words in in_wide)
 
 
 def test_auto_takes_what_finishes_first(tmp_path, monkeypatch):
@@ -243,5 +413,8 @@ def test_memory_beyond_the_image_is_bounded(tmp_path):
         return peak_of([*line, *size], tmp_path)
 
     peak("-detpixels", "8")  # compiles what is not kept yet
+    peak("-detpixels", "8", "-interpolate")
     beyond = peak("-detpixels_x", "2463", "-detpixels_y", "2527") - peak("-detpixels", "8") - 4e-6 * 2463 * 2527
     assert 10.0 < beyond < 50.0, f"{beyond} MB"
+    beyond = peak("-detpixels", "3800", "-interpolate") - peak("-detpixels", "8", "-interpolate") - 4e-6 * 3800**2
+    assert 10.0 < beyond < 50.0, f"{beyond} MB for 14 megapixels"

@@ -20,5 +20,8 @@ FAST_OF_MAXIMUM = 1e-9
 # Share of binary32 pixels that come out the same: rounding differs in the last of 53 bits, and 24 are kept.
 FAST_IDENTICAL = 0.999
 
+# Share of 16-bit integers that may differ, by one: a float32 pixel in the last bit, on the edge of a count.
+FAST_INTEGERS = 0.001
+
 # Turning everything changes each coordinate in its last bit; N = 5 multiplies that by the slope of the fringes.
 FAST_ROTATED = 1e-11
