@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO := demo
 SOURCES := pyproject.toml setup.py setup.cfg $(wildcard c_src/*)
 
-.PHONY: demo test clean
+.PHONY: demo test test-gpu clean
 
 .venv/ready: $(SOURCES)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nanobragg needs Python 3.10 or later: make PYTHON=...")'
@@ -27,6 +27,10 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n auto -q
+	NUMBA_ENABLE_CUDASIM=1 NANOBRAGG_CUDA_THREADS=8 $(BIN)/python -m pytest -n auto -q tests/gpu
+
+test-gpu: .venv/ready
+	NANOBRAGG_REQUIRE=cref,gpu $(BIN)/python -m pytest -q tests/gpu
 
 clean:
 	rm -rf .venv build dist $(DEMO) nanobragg/_cref*.so *.egg-info

@@ -23,12 +23,13 @@ from nanobragg.engine.experiment import experiment, freeze, geometry
 from nanobragg.engine.files.whole import whole_file
 from nanobragg.engine.render import Rendered, default_threads, render
 from nanobragg.engine.workloads import WORKLOADS, Workload, write_amplitudes
-from nanobragg.kernels import cref
+from nanobragg.kernels import cref, cuda
 from nanobragg.kernels.plan import RenderPlan
 
 REFERENCE = "cref"
 NB_C = "original"
 MOST_THREADS = 4096
+WHOLE = ("fast", "cuda")  # fast enough for all rows
 
 
 @contextlib.contextmanager
@@ -51,6 +52,14 @@ def arguments_of(workload: Workload, hkl: pathlib.Path, rows: int | None = None)
 def plan_of(words: Sequence[str]) -> RenderPlan:
     """The plan of a command line, without remarks."""
     return freeze(experiment(geometry(parse(words, {}).settings, None, silent), silent))
+
+
+def has_gpu() -> bool:
+    """Whether a GPU can be used; numba.cuda is not loaded where there is no driver."""
+    try:
+        return os.path.exists("/dev/nvidiactl") and bool(cuda.open_device())
+    except cuda.Unavailable:
+        return False
 
 
 def silent(line: str) -> None:
@@ -80,7 +89,7 @@ def measure(workload: Workload, hkl: pathlib.Path, backends: Sequence[str], thre
     """One workload on each backend: start-up, ns per step and ratios, alternating with the reference."""
     short = plan_of(arguments_of(workload, hkl, workload.rows))
     whole = plan_of(arguments_of(workload, hkl))
-    plans = {name: whole if name == "fast" else short for name in backends}
+    plans = {name: whole if name in WHOLE else short for name in backends}
     result: dict[str, Any] = {
         "workload": workload.name,
         "shows": workload.shows,
@@ -142,7 +151,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("workload", nargs="*", metavar="WORKLOAD", help=f"which of {', '.join(names)} (all by default)")
     parser.add_argument(
-        "--backend", action="append", choices=["cref", "strict", "fast"], help="which ones (all there are)"
+        "--backend", action="append", choices=["cref", "strict", "fast", "cuda"], help="which ones (all there are)"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of the parallel kernels (default 1; 0: all)")
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds; the median counts (default 3)")
@@ -159,7 +168,7 @@ def main(line: Sequence[str] | None = None) -> int:
     if unknown := set(options.workload) - {w.name for w in WORKLOADS}:
         print(f"nb-bench: no workload is called {', '.join(sorted(unknown))}; see nb-bench --help", file=sys.stderr)
         return 2
-    backends = options.backend or [REFERENCE] * cref.available() + ["strict", "fast"]
+    backends = options.backend or [REFERENCE] * cref.available() + ["strict", "fast"] + ["cuda"] * has_gpu()
     chosen = [w for w in WORKLOADS if not options.workload or w.name in options.workload]
     try:
         with tempfile.TemporaryDirectory() as name, working_in(name):

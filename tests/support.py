@@ -21,6 +21,7 @@ from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
 from nanobragg.kernels import cref
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.random import _powf
+from tests.tolerances import FAST_OF_MAXIMUM, FAST_OF_PIXEL
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -164,6 +165,17 @@ def assert_same_image(ours: np.ndarray, theirs: np.ndarray, tolerance_of_max: fl
         f"{int((~same).sum())} of {same.size} pixels differ, worst at slow, fast {tuple(map(int, worst))}: "
         f"{ours[worst]!r} against {theirs[worst]!r}, {difference[worst] / largest:.2g} of the maximum"
     )
+
+
+def assert_close_image(ours: np.ndarray, theirs: np.ndarray) -> None:
+    """Within 1e-6 of the pixel or 1e-9 of the maximum; infinite where the other is not finite."""
+    finite = np.isfinite(theirs)
+    assert not np.isfinite(ours[~finite]).any()
+    a, b = ours[finite].astype(float), theirs[finite].astype(float)
+    allowed = FAST_OF_PIXEL * np.abs(b) + FAST_OF_MAXIMUM * np.abs(b).max(initial=0.0)
+    excess = np.abs(a - b) - allowed
+    worst = int(np.argmax(excess)) if len(excess) else 0
+    assert not len(excess) or excess[worst] <= 0.0, f"{a[worst]!r} against {b[worst]!r}"
 
 
 def cref_is_there() -> bool:

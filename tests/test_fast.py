@@ -17,20 +17,9 @@ from nanobragg.kernels import cref, fast, fast_step, geometry, machine_code, phy
 from nanobragg.kernels.compile import fast_kernel, native_code, scalar
 from nanobragg.kernels.polynomials import nearest_whole
 from nanobragg.kernels.vector import TILE, prefer_wide_registers, stack_tile, stack_tile_single, stack_weights
-from tests.support import BY_NAME, CASES, ROOT, assert_same_image, cref_is_there, plan_of, set_up
+from tests.support import BY_NAME, CASES, ROOT, assert_close_image, assert_same_image, cref_is_there, plan_of, set_up
 from tests.test_backends import CURVED, SERIAL_HABITS, TRICLINIC
-from tests.tolerances import FAST_IDENTICAL, FAST_INTEGERS, FAST_OF_MAXIMUM, FAST_OF_PIXEL, FAST_ROTATED
-
-
-def assert_close_image(ours, theirs):
-    """Within 1e-6 of the pixel or 1e-9 of the maximum; infinite where the other is not finite."""
-    finite = np.isfinite(theirs)
-    assert not np.isfinite(ours[~finite]).any()
-    a, b = ours[finite].astype(float), theirs[finite].astype(float)
-    allowed = FAST_OF_PIXEL * np.abs(b) + FAST_OF_MAXIMUM * np.abs(b).max(initial=0.0)
-    excess = np.abs(a - b) - allowed
-    worst = int(np.argmax(excess)) if len(excess) else 0
-    assert not len(excess) or excess[worst] <= 0.0, f"{a[worst]!r} against {b[worst]!r}"
+from tests.tolerances import FAST_IDENTICAL, FAST_INTEGERS, FAST_ROTATED
 
 
 def integers(experiment, plan, image):

@@ -20,6 +20,10 @@ FAST_OF_MAXIMUM = 1e-9
 # Share of binary32 pixels that come out the same: rounding differs in the last of 53 bits, and 24 are kept.
 FAST_IDENTICAL = 0.999
 
+# --precision mixed: three quotients of binary32 polynomials, each within 2e-7, squared.
+MIXED_OF_PIXEL = 2e-6
+MIXED_OF_MAXIMUM = 1e-9
+
 # Share of 16-bit integers that may differ, by one: a float32 pixel in the last bit, on the edge of a count.
 FAST_INTEGERS = 0.001
 

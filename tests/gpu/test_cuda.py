@@ -1,0 +1,165 @@
+"""Every option on a GPU against strict, within the fast tolerance; in the simulator on tiny images."""
+
+import numpy as np
+import pytest
+
+from nanobragg.engine import images
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.render import render
+from nanobragg.kernels import cuda, figures
+from tests.support import assert_close_image, assert_same_image, plan_of
+from tests.tolerances import MIXED_OF_MAXIMUM, MIXED_OF_PIXEL
+
+CRYSTAL = "-mat {in}/triclinic.mat -hkl {in}/triclinic.hkl -lambda 0.9768 -N 5 "
+SMALL_CELL = "-cell 20 21 22 90 95 100 -misset 11 22 33 -hkl {in}/small_cell.hkl -lambda 1.2 -N 2 "
+AT = "-distance 100 -pixel 2 -detpixels_x 6 -detpixels_y 5 "
+NEAR = "-distance 40 -pixel 4.7 -detpixels_x 6 -detpixels_y 6 "
+LINES = {
+    "one step": CRYSTAL + AT + "-oversample 1",
+    "sub-pixels": CRYSTAL + AT + "-oversample 3",
+    "mosaic": CRYSTAL + AT + "-oversample 1 -mosaic 1 -mosaic_domains 40",
+    "phi": CRYSTAL + AT + "-oversample 1 -phi 1 -osc 2 -phisteps 5",
+    "phi carry-over": CRYSTAL + AT + "-oversample 2 -osc 2 -phisteps 3 -hdivrange 3 -hdivsteps 2",
+    "phi carry-over behind the cut": CRYSTAL
+    + AT
+    + "-oversample 1 -osc 2 -phisteps 3 -hdivrange 3 -hdivsteps 2 -dmin 30",
+    "all pixels cut": CRYSTAL + AT + "-oversample 1 -osc 2 -phisteps 2 -dmin 5000",
+    "sources": CRYSTAL + AT + "-oversample 1 -hdivrange 2 -hdivsteps 3 -dispersion 2 -dispsteps 2",
+    "round": CRYSTAL + AT + "-oversample 1 -round_xtal",
+    "gauss": CRYSTAL + AT + "-oversample 1 -gauss_xtal -fudge 1e-2",
+    "top-hat": CRYSTAL + AT + "-oversample 1 -tophat_spots -fudge 1e-6",
+    "tricubic": CRYSTAL + AT + "-oversample 1 -interpolate",
+    "switch": SMALL_CELL + NEAR + "-oversample 1 -interpolate",
+    "switch with phi": SMALL_CELL + NEAR + "-oversample 1 -interpolate -osc 1 -phisteps 2",
+    "switch with products": SMALL_CELL + NEAR + "-oversample 2 -interpolate -oversample_omega",
+    "switch with top-hat": SMALL_CELL + NEAR + "-oversample 1 -interpolate -tophat_spots -fudge 1e-12",
+    "switch with round": SMALL_CELL + NEAR + "-oversample 1 -interpolate -round_xtal",
+    "all products": CRYSTAL + AT + "-oversample 2 -oversample_omega -oversample_polar -oversample_thick "
+    "-detector_thick 300 -detector_thicksteps 2",
+    "products and sharp spots": CRYSTAL + AT + "-oversample 2 -oversample_omega -gauss_xtal -fudge 1e-2 -water 3",
+    "products and round": CRYSTAL + AT + "-oversample 2 -oversample_polar -round_xtal -hdivrange 2 -hdivsteps 2",
+    "layers": CRYSTAL + AT + "-oversample 1 -detector_thick 300 -detector_thicksteps 3",
+    "curved": CRYSTAL + AT + "-oversample 2 -curved_det",
+    "point pixels": CRYSTAL + AT + "-oversample 1 -point_pixel",
+    "tilted": CRYSTAL + AT + "-oversample 1 -detector_rotx 12 -detector_roty -5 -twotheta 20",
+    "polarized": CRYSTAL + AT + "-oversample 1 -polar 0.8 -polar_vector 0.1 0.2 0.9",
+    "unpolarized, water": CRYSTAL + AT + "-oversample 1 -nopolar -water 5",
+    "roi": CRYSTAL + AT + "-oversample 1 -roi 1 4 2 3",
+    "default_F": "-cell 50 60 70 80 95 100 -default_F 7 -lambda 1 -N 3 -oversample 1 " + AT,
+}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
+def test_every_option(line, tmp_path):
+    plan = plan_of(line, tmp_path)
+    ours, theirs = render(plan, "cuda"), render(plan, "strict")
+    assert_close_image(ours.image, theirs.image)
+    assert ours.interpolation_ended == theirs.interpolation_ended
+
+
+def test_the_lines_cover_what_they_name(tmp_path):
+    """Or the test above shows nothing: the switch happens in mid-image, the cut cuts some pixels, the mask some."""
+    switch = render(plan_of(LINES["switch"], tmp_path), "strict")
+    without = render(plan_of(LINES["switch"].replace("-interpolate", "-nointerpolate"), tmp_path), "strict").image
+    assert switch.interpolation_ended and (switch.image == without).any() and (switch.image != without).any()
+    cut = render(plan_of(LINES["phi carry-over behind the cut"], tmp_path), "strict").image
+    assert cut.flat[0] == 0.0 and (cut > 0.0).any()
+
+
+def test_a_mask(tmp_path):
+    plan = plan_of(LINES["one step"], tmp_path)
+    mask = np.ones(plan.n_fast * plan.n_slow, np.uint8)
+    mask[[0, 3, 4, 17, 29]] = 0
+    masked = plan._replace(mask=mask)
+    assert_close_image(render(masked, "cuda").image, render(masked, "strict").image)
+
+
+@pytest.mark.parametrize("name", ["mosaic", "sources", "sub-pixels"])
+def test_steps_are_split_over_blocks(name, tmp_path, monkeypatch):
+    """The parts are added in order: the same image every time, and within tolerance."""
+    plan = plan_of(LINES[name], tmp_path)
+    monkeypatch.setattr(cuda, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(cuda, "ENOUGH_THREADS", 30 * 6)
+    sources, cells = cuda.split(30, len(plan.sources), plan.domains * plan.phi_steps)
+    assert sources * cells > 1 or name == "sub-pixels"
+    image = render(plan, "cuda").image
+    assert_close_image(image, render(plan, "strict").image)
+    assert_same_image(render(plan, "cuda").image, image)
+
+
+def test_split():
+    assert cuda.split(6_000_000, 1, 1000) == (1, 1)
+    assert cuda.split(65536, 1, 500) == (1, 4)
+    assert cuda.split(100, 40, 5) == (3, 1) or cuda.split(100, 40, 5)[0] * cuda.split(100, 40, 5)[1] <= 200 // 64
+    assert cuda.split(1, 1000, 1) == (15, 1)
+
+
+def test_an_image_larger_than_the_device_comes_in_bands(tmp_path, monkeypatch):
+    plan = plan_of(LINES["phi carry-over"], tmp_path)
+    monkeypatch.setattr(cuda.Device, "free_memory", lambda self: 8 * 100)
+    assert_close_image(render(plan, "cuda").image, render(plan, "strict").image)
+
+
+def test_what_stays_on_the_device_is_the_right_thing(tmp_path):
+    """Renders of changed plans one after the other: other cells, another table, another roi, and the first again."""
+    plan = plan_of(LINES["one step"], tmp_path)
+    others = [
+        plan,
+        plan._replace(cell=tuple(1.01 * x for x in plan.cell)),
+        plan._replace(table=plan.table * 2.0),
+        plan._replace(roi=(0, 2, 0, 2)),
+        plan._replace(default_F=100.0),
+        plan,
+    ]
+    for other in others:
+        assert_close_image(render(other, "cuda").image, render(other, "strict").image)
+
+
+def test_mixed_precision(tmp_path):
+    plan = plan_of(LINES["mosaic"], tmp_path)
+    ours = render(plan, "cuda", precision="mixed").image.astype(float)
+    theirs = render(plan, "strict").image.astype(float)
+    difference = np.abs(ours - theirs)
+    assert (difference > 0.0).any(), "it is the double kernel"
+    assert (difference <= MIXED_OF_PIXEL * theirs + MIXED_OF_MAXIMUM * theirs.max()).all(), difference.max()
+
+
+def test_many_plans(tmp_path):
+    plan = plan_of(LINES["one step"], tmp_path)
+    plans = [plan._replace(cell=tuple(f * x for x in plan.cell)) for f in (1.0, 1.02, 0.99)]
+    for image, each in zip(cuda.render_many(plans, [0]), plans, strict=True):
+        assert_close_image(image, render(each, "strict").image)
+    with pytest.raises(cuda.Unavailable, match="--device 77"):
+        cuda.render_many(plans, [77])
+
+
+@pytest.mark.parametrize("where", ["rendered there", "sent there"])
+def test_figures_and_integers(where, tmp_path):
+    plan = plan_of(LINES["roi"] + " -detpixels_x 20 -detpixels_y 15 -roi 1 18 2 14 -oversample 2", tmp_path)
+    if where == "rendered there":
+        image = render(plan, "cuda").image
+    else:
+        image = np.random.default_rng(5).exponential(300.0, (plan.n_slow, plan.n_fast)).astype(np.float32)
+    ours, theirs = (images.statistics(plan, image, backend, 1) for backend in ("cuda", "strict"))
+    assert (ours.max_I, ours.max_at) == (theirs.max_I, theirs.max_at)
+    np.testing.assert_allclose(np.hstack(ours), np.hstack(theirs), rtol=1e-12)
+    on_device = images.loops("cuda")
+    a, b = (loops.to_int(plan, image, 55000.0 / ours.max_I, 40.0) for loops in (on_device, figures))
+    assert np.abs(a.astype(int) - b).max() <= 1 and (a != b).mean() <= 0.001
+    assert_same_image(on_device.to_grey(plan, image, 0.3), figures.to_grey(plan, image, 0.3))
+
+
+def test_philox_counts_are_those_of_the_cpu(tmp_path):
+    plan = plan_of(LINES["roi"] + " -detpixels_x 20 -detpixels_y 15 -roi 1 18 2 14", tmp_path)
+    image = (10 ** np.random.default_rng(1).uniform(-3, 8, (15, 20))).astype(np.float32)
+    image[2, 1:6] = [0.0, 12.0, np.inf, np.nan, -3.0]
+    for seed in (1, -5, 2**40):
+        ours, theirs = (by.philox_noise(plan, image, 40.0, seed, 1) for by in (cuda, figures))
+        assert_same_image(ours[0], theirs[0])
+        assert ours[2] == theirs[2]
+
+
+def test_indices_beyond_32_bits_are_refused(tmp_path):
+    plan = plan_of("-cell 60 -default_F 7 -lambda 1e-9 -detpixels 4 -oversample 1", tmp_path)
+    with pytest.raises(BadInput, match="--backend cuda"):
+        render(plan, "cuda")
