@@ -21,9 +21,9 @@ ffibuilder.cdef(declarations())
 ffibuilder.set_source(
     "nanobragg._cref",
     '#include "cref.h"\n',
-    sources=["c_src/render.c", "c_src/noise.c", "c_src/figures.c"],
+    sources=["c_src/render.c", "c_src/noise.c", "c_src/figures.c", "c_src/trace.c"],
     include_dirs=["c_src"],
-    depends=["c_src/cref.h"],
+    depends=["c_src/cref.h", "c_src/render.c"],
     libraries=["m"],
     extra_compile_args=["-std=c99", "-O2", "-ffp-contract=off"],
     py_limited_api=True,

@@ -6,6 +6,10 @@
 
 #include "cref.h"
 
+#ifndef TAP
+#define TAP(label, count, values) ((void)0)
+#endif
+
 static const double PI = 3.14159265358979323846;
 
 enum { SQUARE, ROUND, GAUSS, TOPHAT };
@@ -78,9 +82,11 @@ static double lattice_factor(const nb_plan *p, const double *hkl, const double *
     const double *n = p->n_cells;
     if (p->shape == SQUARE) {
         double f = 1.0;
-        for (int k = 0; k < 3; k++)
-            if (n[k] > 1.0)
-                f *= grating(PI * hkl[k], n[k]);
+        for (int k = 0; k < 3; k++) {
+            double of_axis = n[k] > 1.0 ? grating(PI * hkl[k], n[k]) : 1.0;
+            TAP(LATTICE_LABELS[k], 1, &of_axis);
+            f *= of_axis;
+        }
         return f;
     }
     double d[3] = {hkl[0] - node[0], hkl[1] - node[1], hkl[2] - node[2]};
@@ -184,6 +190,7 @@ static void visit(const nb_plan *p, nb_state *state, const double *q, pixel_sums
                 rotate_axis(p->cell + v, p->spindle, phi, state->cell + v);
         for (int64_t m = 0; m < p->domains; m++) {
             double hkl[3], node[3];
+            TAP("phi_rad", 1, &phi);
             for (int k = 0; k < 3; k++) {
                 double axis[3];
                 const double *now = state->cell + 3 * k;
@@ -191,14 +198,20 @@ static void visit(const nb_plan *p, nb_state *state, const double *q, pixel_sums
                     rotate_matrix(now, p->mosaic_rotations + 9 * m, axis);
                     now = axis;
                 }
+                TAP(AXIS_LABELS[k], 3, now);
                 hkl[k] = dot(now, q);
                 node[k] = nearest(hkl[k]);
             }
+            TAP("hkl_frac", 3, hkl);
+            TAP("hkl_rounded", 3, node);
             double f_latt = lattice_factor(p, hkl, node);
+            TAP("F_latt", 1, &f_latt);
             if (f_latt == 0.0 && !p->water)
                 continue;
             double f_cell = structure_factor(p, state, hkl, node);
+            TAP("F_cell", 1, &f_cell);
             sums->intensity += f_cell * f_cell * f_latt * f_latt;
+            TAP("I_so_far", 1, &sums->intensity);
             if (p->oversample_thick)
                 sums->intensity *= sums->capture;
             if (p->oversample_polar)
@@ -236,14 +249,19 @@ static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_
 {
     double d[3];
     position(p, f_pos, s_pos, layer, d);
+    TAP("pixel_pos_meters", 3, d);
     double airpath = unitize(d);
+    TAP("R_distance_meters", 1, &airpath);
     if (sums->omega == 0.0 || p->oversample_omega)
         sums->omega = pixel_solid_angle(p, airpath);
+    TAP("omega_pixel_sr", 1, &sums->omega);
+    TAP("diffracted_vec", 3, d);
     if (sums->capture == 0.0 || p->oversample_thick) {
         double parallax = dot(d, p->odet);
         sums->capture = exp(-(double)layer * p->layer_step * p->mu / parallax)
                         - exp(-(double)(layer + 1) * p->layer_step * p->mu / parallax);
     }
+    TAP("capture_of_layer", 1, &sums->capture);
     for (int64_t j = 0; j < p->n_sources; j++) {
         const double *source = p->sources + 4 * j;
         double incident[3], q[3];
@@ -251,11 +269,19 @@ static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_
             incident[k] = -source[k];
             q[k] = (d[k] - incident[k]) / source[3];
         }
+        TAP("incident_vec", 3, incident);
+        TAP("lambda_meters", 1, source + 3);
+#ifdef TRACING
+        double cosine = dot(incident, d);
+        TAP("cos_2theta_of_source", 1, &cosine);
+#endif
+        TAP("scattering_vec_A_inv", 3, q);
         double stol = 0.5 * magnitude(q);
         if (p->dmin > 0.0 && stol > 0.0 && p->dmin > 0.5 / stol)
             continue;
         if (sums->polar == 0.0 || p->oversample_polar)
             sums->polar = polarization(p->kahn, incident, d, state->polar_axis);
+        TAP("polar_of_source", 1, &sums->polar);
         visit(p, state, q, sums);
     }
 }
@@ -275,6 +301,10 @@ static double pixel(const nb_plan *p, nb_state *state, int64_t fast, int64_t slo
             for (int64_t sub_f = 0; sub_f < p->oversample; sub_f++)
                 sub_pixel(p, state, middle(p, fast, sub_f), middle(p, slow, sub_s), layer, &sums);
     }
+    TAP("I_before_scaling", 1, &sums.intensity);
+    TAP("capture_fraction", 1, &sums.capture);
+    TAP("polar", 1, &sums.polar);
+    TAP("omega_pixel", 1, &sums.omega);
     double photons = p->r_e_sqr * p->fluence * sums.intensity / p->steps;
     if (!p->oversample_thick)
         photons *= sums.capture;
@@ -282,6 +312,7 @@ static double pixel(const nb_plan *p, nb_state *state, int64_t fast, int64_t slo
         photons *= sums.polar;
     if (!p->oversample_omega)
         photons *= sums.omega;
+    TAP("I_pixel_final", 1, &photons);
     return photons;
 }
 

@@ -112,6 +112,27 @@ def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
     return grey
 
 
+def trace(
+    plan: RenderPlan, index: int, cell: tuple[float, ...], polar_axis: tuple[float, ...], interpolate: bool
+) -> list[tuple[str, tuple[float, ...]]]:
+    """Every figure on the way to one pixel's photons, label and values, in the order of the calculation.
+
+    ``index`` is the pixel's raster index; ``cell``, ``polar_axis`` and ``interpolate`` are what the pixels before it
+    have left.
+    """
+    struct, _alive = c_plan(plan)
+    state = _cref.ffi.new("nb_state *", {"cell": cell, "polar_axis": polar_axis, "interpolate": interpolate})
+    most = 64 + plan.layers * plan.oversample**2 * (8 + len(plan.sources) * (8 + 10 * plan.phi_steps * plan.domains))
+    figures = _cref.ffi.new("nb_figure[]", most)
+    image = np.zeros(plan.n_fast * plan.n_slow, np.float32)
+    pixels = _cref.ffi.from_buffer("float *", image, require_writable=True)
+    used = _cref.lib.nb_trace(struct, state, index, pixels, figures, most)
+    return [
+        (_cref.ffi.string(f.label).decode(), tuple(f.values[k] for k in range(f.count)))
+        for f in (figures[i] for i in range(used))
+    ]
+
+
 def noise(
     image: np.ndarray, roi: tuple[int, int, int, int], adc: float, seed: int, table: np.ndarray
 ) -> tuple[np.ndarray, float, int]:

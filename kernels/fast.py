@@ -14,6 +14,7 @@ from nanobragg.kernels.sharp import reach
 from nanobragg.kernels.vectors import unit
 
 render_tiles = Kernel("fast_tiles", "render_tiles")
+NO_CELLS = np.empty((0, 9))
 
 
 class Amplitudes(NamedTuple):
@@ -53,22 +54,30 @@ def source_shifts(plan: RenderPlan) -> np.ndarray:
 NO_CELLS = np.empty((0, 9))
 
 
+class Run:
+    """One image under way: its tables and its pixels."""
+
+    def __init__(self, plan: RenderPlan, image: np.ndarray):
+        self.plan = plan._replace(polar_axis=unit(plan.polar_axis))
+        first, later = cells_per_phi(plan)
+        self.carries_over = first != later
+        self.cells = with_domains(plan, later).reshape(-1, 9)
+        self.first_cells = with_domains(plan, first).reshape(-1, 9) if self.carries_over else NO_CELLS
+        single = (self.first_cells.astype(np.float32), self.cells.astype(np.float32))
+        self._draw = render_tiles.beginning_with(
+            self.plan, bordered_squares(plan), reach(plan), source_shifts(plan), image.reshape(-1), self.cells, single
+        )
+
+    def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
+        """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
+        return self._draw(self.first_cells if first_visit else NO_CELLS, pixels, interpolate)
+
+
 def render(plan: RenderPlan, image: np.ndarray, **how: Any) -> bool:
     """Fill ``image``, float32 (slow, fast), with fast numerics.
 
     Parameters, and what is returned, are those of `nanobragg.kernels.strict.render`.
     """
-    plan = plan._replace(polar_axis=unit(plan.polar_axis))
-    amplitudes, reached, shifts = bordered_squares(plan), reach(plan), source_shifts(plan)
-    first, later = cells_per_phi(plan)
-    cells = with_domains(plan, later).reshape(-1, 9)
-    first_cells = with_domains(plan, first).reshape(-1, 9) if first != later else NO_CELLS
-    single = (first_cells.astype(np.float32), cells.astype(np.float32))
-    raster, nothing = image.reshape(-1), np.empty(0, np.int64)
-    draw_tiles = render_tiles.beginning_with(plan, amplitudes, reached, shifts, raster, cells, single)
-
-    def draw(pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
-        return draw_tiles(first_cells if first_visit else NO_CELLS, pixels, interpolate)
-
-    pixels = plan.rendered_pixels()
-    return serial.render(plan, draw, pixels, nothing, carries_over=first != later, **how)
+    run = Run(plan, image)
+    nothing = np.empty(0, np.int64)
+    return serial.render(plan, run.draw, plan.rendered_pixels(), nothing, carries_over=run.carries_over, **how)

@@ -80,7 +80,7 @@ def render(
 
     first = 0
     if carries_over and len(pixels):
-        first = min(_first_visited(plan, pixels) + 1, len(pixels))
+        first = min(number_before_first_visit(plan, pixels) + 1, len(pixels))
         switches.append(draw(*part_of(0, slice(0, first)), plan.interpolate, True))
         done(first)
     if plan.interpolate:
@@ -98,7 +98,7 @@ def render(
     return bool(min(switches) != NEVER)
 
 
-def _first_visited(plan: RenderPlan, pixels: Pixels) -> int:
+def number_before_first_visit(plan: RenderPlan, pixels: Pixels) -> int:
     """Number of pixels before the first one that a source reaches."""
     for start in range(0, len(pixels), CPU_GRAIN.pixels):
         some = pixels[start : start + CPU_GRAIN.pixels]

@@ -14,7 +14,7 @@ from nanobragg.kernels.plan import RenderPlan
 render_pixels = Kernel("strict_pixels", "render_pixels")
 
 
-class _Run:
+class Run:
     """One image under way: its tables and its pixels."""
 
     def __init__(self, plan: RenderPlan, image: np.ndarray):
@@ -69,6 +69,6 @@ def render(plan: RenderPlan, image: np.ndarray, **how: Any) -> bool:
     how
         ``threads``, ``progress``, ``shuffle`` of `nanobragg.kernels.serial.render`; they do not change the result.
     """
-    run = _Run(plan, image)
+    run = Run(plan, image)
     pixels = plan.rendered_pixels()
     return serial.render(plan, run.draw, pixels, run.calls_before(), carries_over=run.carries_over, **how)
