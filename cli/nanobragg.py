@@ -20,6 +20,7 @@ from nanobragg.cli.explain import explanation, remarks
 from nanobragg.cli.parse import Parsed, named_headers, parse
 from nanobragg.cli.usage import OPTIONS, help_text, usage
 from nanobragg.engine import images, quirks
+from nanobragg.engine import trace as tracing
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
 from nanobragg.engine.files.images import write_float, write_pgm
@@ -56,6 +57,7 @@ class Options:
     device: int = 0
     precision: str = "double"
     noise: str = "original"
+    trace: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     explain: bool = False
     version: bool = False
     help: bool = False
@@ -111,6 +113,12 @@ def _set_option(options: Options, name: str, value: str) -> None:
         if value not in CHOICES[name]:
             raise BadInput(f"{name} {value}: not one of {', '.join(CHOICES[name])}")
         setattr(options, name.removeprefix("--"), value)
+        return
+    if name == "--trace":
+        slow, _, fast = value.partition(",")
+        if not (slow.isascii() and slow.isdigit() and fast.isascii() and fast.isdigit()):
+            raise BadInput(f"--trace {value}: not SLOW,FAST (two whole numbers)")
+        options.trace.append((int(slow), int(fast)))
         return
     lowest, highest = (1, MOST_THREADS) if name == "--threads" else (0, MOST_DEVICES)
     if not (value.isascii() and value.isdigit() and lowest <= int(value[:9]) <= highest):
@@ -225,6 +233,8 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
         remark(f"the {backend} kernel is compiled first: 5 to 20 s, this once")
     with ended_by_signals():
         image, interpolation_ended = render(plan, backend, threads=threads, progress=progress, **of_gpu)
+    for pixel in options.trace:
+        say(tracing.text(tracing.trace(plan, *pixel, backend)).rstrip())
     statistics = images.statistics(plan, image, backend, threads)
     if interpolation_ended:
         remark(quirks.INTERPOLATION_ENDED)

@@ -25,6 +25,7 @@ OPTIONS = (
     Option(
         "--noise", "original|philox", "generator of the noise image: serial, or by seed and pixel (default original)"
     ),
+    Option("--trace", "slow,fast", "print every figure of this pixel, lines TRACE name = values; as often as wanted"),
     Option("--explain", "", "say on stderr what each argument did"),
     Option("--version", "", "print the version"),
     Option("--help", "", "print this help"),

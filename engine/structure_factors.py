@@ -110,6 +110,15 @@ def read_table(path: str, default_F: float, warn: Callable[[str], None]) -> Stru
     return StructureFactors(dump.table, dump.bounds, n_hkl, default_F, "dump")
 
 
+def read_any_table(path: str, warn: Callable[[str], None]) -> StructureFactors:
+    """Structure factors of an hkl text file or of a dump, whichever the file is."""
+    with open(path, "rb") as file:
+        is_dump = b"\f" in file.read(200)
+    if is_dump and (found := read_table(path, 0.0, warn)) is not None:
+        return found
+    return read_hkl(path, 0.0, warn)
+
+
 def dump_is_there(settings: Settings) -> bool:
     """Whether the dump could be opened, which is all that the test for sufficient input asks."""
     return os.access(settings.dump_file, os.R_OK) and not os.path.isdir(settings.dump_file)

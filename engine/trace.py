@@ -88,7 +88,9 @@ def trace(plan: RenderPlan, slow: int, fast_pixel: int, backend: str = "strict")
         If the pixel is not on the image or not rendered, or the backend cannot be used.
     """
     if not (0 <= slow < plan.n_slow and 0 <= fast_pixel < plan.n_fast):
-        raise BadInput(f"pixel slow {slow} fast {fast_pixel}: the image has {plan.n_slow} x {plan.n_fast} (slow x fast)")
+        raise BadInput(
+            f"pixel slow {slow} fast {fast_pixel}: the image has {plan.n_slow} x {plan.n_fast} (slow x fast)"
+        )
     index = slow * plan.n_fast + fast_pixel
     left = before(plan, index)
     steps = _of_reference(plan, index, left) if backend == "cref" else _Walk(plan, index, left, backend).figures()
@@ -187,8 +189,7 @@ class _Walk:
         slow, fast_pixel = divmod(self.index, plan.n_fast)
         size, (sub_s, sub_f) = plan.pixel_size / plan.oversample, divmod(sub, plan.oversample)
         f_pos, s_pos = (
-            size * (pixel * plan.oversample + part) + size / 2.0
-            for pixel, part in ((fast_pixel, sub_f), (slow, sub_s))
+            size * (pixel * plan.oversample + part) + size / 2.0 for pixel, part in ((fast_pixel, sub_f), (slow, sub_s))
         )
         point = geometry.position(plan, f_pos, s_pos, layer * plan.layer_step)
         airpath, d = physics.magnitude(point), physics.unit(point)
@@ -242,7 +243,9 @@ class _Walk:
         exact_node = self.exact or plan.shape >= GAUSS
         node = tuple(physics.nearest(h) for h in hkl) if exact_node else self.fast_step.nearest_node(hkl)
         self.note(at, phi_rad=phi)
-        self.note(at, **{f"rot_{n}_angstroms": tuple(x * 1e10 for x in v) for n, v in zip("abc", (a, b, c), strict=True)})
+        self.note(
+            at, **{f"rot_{n}_angstroms": tuple(x * 1e10 for x in v) for n, v in zip("abc", (a, b, c), strict=True)}
+        )
         self.note(at, hkl_frac=hkl, hkl_rounded=node)
         f_latt = self._lattice(at, hkl, node)
         self.note(at, F_latt=f_latt)
@@ -306,12 +309,12 @@ def _of_reference(plan: RenderPlan, index: int, left: Before) -> list[Figure]:
     """The figures of the C reference, with where they belong, which the reference does not say."""
     if not cref.available():
         raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
-    first, later = cells_per_phi(plan)
+    _, later = cells_per_phi(plan)
     held = plan.cell if left.first_visit or not later else tuple(x for v in later[-1] for x in v)
     axes = polar_axes(plan.polar_axis, left.calls + 2)
     axis = tuple(axes.axes[min(left.calls, len(axes.axes) - 1)].tolist())
     place = _Place(plan)
-    steps = []
+    steps: list[Figure] = []
     for label, values in cref.trace(plan, index, held, axis, left.interpolate):
         if label.startswith("rot_"):
             values = tuple(v * 1e10 for v in values)
@@ -337,7 +340,13 @@ class _Place:
         layer, sub = divmod(self.sub, self.plan.oversample**2)
         if label in ("pixel_pos_meters", "R_distance_meters", "omega_pixel_sr", "diffracted_vec", "capture_of_layer"):
             return layer, sub
-        if label in ("incident_vec", "lambda_meters", "cos_2theta_of_source", "scattering_vec_A_inv", "polar_of_source"):
+        if label in (
+            "incident_vec",
+            "lambda_meters",
+            "cos_2theta_of_source",
+            "scattering_vec_A_inv",
+            "polar_of_source",
+        ):
             return layer, sub, self.source
         if label in ("I_before_scaling", "capture_fraction", "polar", "omega_pixel", "I_pixel_final"):
             return ()
@@ -358,6 +367,11 @@ def as_json(figures: list[Figure]) -> list[dict[str, Any]]:
     """The same for machines, with units."""
     keys = ("layer", "sub_pixel", "source", "phi_step", "domain")
     return [
-        {"label": f.label, "values": list(f.values), "unit": UNITS.get(f.label, ""), **dict(zip(keys, f.at, strict=False))}
+        {
+            "label": f.label,
+            "values": list(f.values),
+            "unit": UNITS.get(f.label, ""),
+            **dict(zip(keys, f.at, strict=False)),
+        }
         for f in figures
     ]

@@ -7,6 +7,8 @@ from typing import Any
 
 import numba
 
+from nanobragg.kernels import machine_code
+
 # No fastmath, said outright: nothing is contracted or reordered, and a function that a fast kernel calls would take on
 # that kernel's arithmetic and keep it for all others. Division by zero gives infinity. No reference counts: kernels
 # allocate nothing, and counting references to the plan's arrays in every step doubles the time.
@@ -23,12 +25,23 @@ def scalar(function: Callable[..., Any]) -> Any:
     It is put into its caller as it stands, before anything is compiled. So it gets the arithmetic of that kernel, exact
     or fast, and LLVM sees which arrays are on the caller's stack.
     """
-    return numba.njit(function, inline="always", **OPTIONS)
+    return _callable(function, inline="always")
 
 
 def separate(function: Callable[..., Any]) -> Any:
     """Compile a function of one step on its own, exact: for what is called in many places, which would take long."""
-    return numba.njit(function, **OPTIONS)
+    return _callable(function)
+
+
+def _callable(function: Callable[..., Any], **options: Any) -> Any:
+    """Traces call these functions by themselves; what Numba makes of them for that is kept beside the kernels."""
+    kept = bool(machine_code.folder()) and "<locals>" not in function.__qualname__
+    config: Any = numba.config
+    elsewhere, config.CACHE_DIR = config.CACHE_DIR, machine_code.folder()
+    try:
+        return numba.njit(function, cache=kept, **OPTIONS, **options)
+    finally:
+        config.CACHE_DIR = elsewhere
 
 
 def kernel(function: Callable[..., Any]) -> Any:

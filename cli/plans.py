@@ -1,0 +1,33 @@
+"""From a nanoBragg command line to a plan, for the tools: nothing is written on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nanobragg.cli.nanobragg import read_headers
+from nanobragg.cli.parse import parse
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Experiment, experiment, geometry
+
+CANNOT = 2
+
+
+def experiment_of(arguments: Sequence[str], remark: Callable[[str], None]) -> Experiment:
+    """What a command line simulates. No dump of its amplitudes is left; seeds that follow the clock are 1.
+
+    Raises
+    ------
+    BadInput
+        For what the command itself refuses, and where cell or amplitudes are missing.
+    """
+    start: dict[str, Any] = {"seed": -1, "misset_seed": -1}
+    mask = read_headers(arguments, start)
+    settings = parse(arguments, start).settings
+    if settings.mat_file is None and settings.cell_a == 0.0:
+        raise BadInput("no cell in the command line: -mat or -cell", CANNOT)
+    if settings.hkl_file is not None:
+        settings = dataclasses.replace(settings, dump_file=os.devnull)
+    return experiment(geometry(settings, mask, remark), remark)

@@ -1,0 +1,99 @@
+"""Whatever can render a nanoBragg command line: our backends, a user's binary, a shared library of it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nanobragg.engine import original
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.files.any_image import read_image
+from nanobragg.engine.render import BACKENDS
+
+CANNOT = 2
+OUTPUTS = ("-floatfile", "float.bin", "-intfile", "int.img", "-pgmfile", "image.pgm", "-noisefile", "noise.img")
+DUMP = "Fdump.bin"
+
+
+class Ran(NamedTuple):
+    """What an engine made of a command line: its command, seconds, float image and integer image."""
+
+    command: list[str]
+    seconds: float
+    image: np.ndarray
+    integers: np.ndarray
+
+
+def command_of(engine: str) -> list[str]:
+    """The words that start an engine: a backend, ``bin:PATH``, ``lib:PATH``, or ``original`` (NB_C_BIN, NB_C_LIB).
+
+    Raises
+    ------
+    BadInput
+        Status 2, if there is no such engine.
+    """
+    kind, _, path = engine.partition(":")
+    if engine in BACKENDS:
+        return [sys.executable, "-m", "nanobragg", "--backend", engine]
+    if kind in ("bin", "lib") and path:
+        found = shutil.which(path) if kind == "bin" else os.path.exists(path) and path
+        if not found:
+            raise BadInput(f"{engine}: no such {'program' if kind == 'bin' else 'library'}", CANNOT)
+        absolute = os.path.abspath(str(found))
+        return [absolute] if kind == "bin" else [sys.executable, "-m", "nanobragg.engine.original", absolute]
+    if engine == "original":
+        if (words := original.command()) is None:
+            raise BadInput("original: set NB_C_BIN to a program, or NB_C_LIB to a shared library of it", CANNOT)
+        return words
+    raise BadInput(f"{engine}: an engine is {', '.join(BACKENDS)}, bin:PATH, lib:PATH or original", CANNOT)
+
+
+def with_absolute_inputs(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the files that they name made absolute: an engine runs in a folder of its own."""
+    made = []
+    for before, word in zip(("", *arguments), arguments, strict=False):
+        is_file = before.startswith("-") and not word.startswith("-") and os.path.isfile(word)
+        made.append(os.path.abspath(word) if is_file else word)
+    return made
+
+
+def run(engine: str, arguments: Sequence[str], folder: pathlib.Path, timeout: float | None = None) -> Ran:
+    """Let an engine render a command line in an empty folder.
+
+    Raises
+    ------
+    BadInput
+        Status 2, if it cannot be started, fails, takes longer than ``timeout`` seconds, or leaves no image.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    words = command_of(engine)
+    if "-hkl" not in arguments and os.path.isfile(DUMP):
+        shutil.copy(DUMP, folder / DUMP)  # amplitudes of an earlier run in the user's folder (Q59)
+    line = [*with_absolute_inputs(arguments), *OUTPUTS]
+    start = time.perf_counter()
+    try:
+        done = original.run(words, line, folder, timeout)
+    except subprocess.TimeoutExpired:
+        raise BadInput(f"{engine}: has not finished after {timeout:g} s", CANNOT) from None
+    except BadInput as error:
+        raise BadInput(str(error), CANNOT) from None
+    seconds = time.perf_counter() - start
+    (folder / "stdout.txt").write_text(done.stdout)
+    (folder / "stderr.txt").write_text(done.stderr)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or [""]
+        raise BadInput(f"{engine}: exit status {done.returncode}: {said[0][:300]}", CANNOT)
+    for name in ("float.bin", "int.img"):
+        if not (folder / name).exists():
+            raise BadInput(f"{engine}: left no {name}", CANNOT)
+    integers = read_image(str(folder / "int.img"))
+    image = read_image(str(folder / "float.bin"), (integers.shape[0], integers.shape[1]))
+    return Ran([*words, *line], seconds, image, integers)
