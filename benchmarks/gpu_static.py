@@ -70,6 +70,7 @@ def kernels() -> Iterator[tuple[str, Any, tuple]]:
         name = " ".join([SHAPES[shape]] + ["tricubic"] * interpolate + ["products"] * products + ["mixed"] * single)
         arguments = (plan, amplitudes, (V3, True), row, row, sums, row, (1, 1), states, sums)
         yield name, cuda_loops.sum_kernel(shape, interpolate, products, single), arguments
+    yield "clear", cuda_loops.clear, (image,)
     yield "begin", cuda_loops.begin, (1.0, states, sums)
     yield "aim", cuda_loops.aim, (plan, pixels, 1, 1, sums, row)
     yield "finish", cuda_loops.finish, (plan, pixels, sums, 1, image)

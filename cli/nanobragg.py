@@ -32,6 +32,7 @@ from nanobragg.engine.render import (
     BACKENDS,
     NOISES,
     PRECISIONS,
+    Rendered,
     add_noise,
     choose,
     default_threads,
@@ -224,7 +225,6 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     """Render, report and write all images."""
     settings = set_up.settings
     backend = choose(options.backend or "auto", plan, device=options.device, remark=remark)
-    of_gpu = {"device": options.device, "precision": options.precision} if backend == "cuda" else {}
     if options.precision != "double" and backend != "cuda":
         remark(f"--precision {options.precision} means nothing to --backend {backend}")
     threads = options.threads or default_threads()
@@ -232,7 +232,8 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     if not is_ready(backend):
         remark(f"the {backend} kernel is compiled first: 5 to 20 s, this once")
     with ended_by_signals():
-        image, interpolation_ended = render(plan, backend, threads=threads, progress=progress, **of_gpu)
+        image, interpolation_ended = rendered(plan, backend, options, threads, progress)
+    image.setflags(write=False)
     for pixel in options.trace:
         say(tracing.text(tracing.trace(plan, *pixel, backend)).rstrip())
     statistics = images.statistics(plan, image, backend, threads)
@@ -246,6 +247,18 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     write_images(set_up, plan, image, statistics, backend)
     if settings.do_noise:
         write_noise(set_up, plan, image, backend, philox=options.noise == "philox", threads=threads)
+
+
+def rendered(plan: RenderPlan, backend: str, options: Options, threads: int, progress: Any) -> Rendered:
+    """The image; a GPU that ``auto`` has chosen and that fails is replaced by the CPU."""
+    of_gpu: dict[str, Any] = {"device": options.device, "precision": options.precision}
+    try:
+        return render(plan, backend, threads=threads, progress=progress, **of_gpu)
+    except BadInput as error:
+        if backend != "cuda" or options.backend == "cuda":
+            raise
+        remark(f"the GPU of this machine is not used ({error}): rendering on the CPU")
+        return render(plan, "fast", threads=threads, progress=progress)
 
 
 def print_pixels(settings: Settings, plan: RenderPlan, image: np.ndarray) -> None:

@@ -117,6 +117,7 @@ def render(
     *,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
+    remark: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Rendered:
     """Render one image; ``options`` are the backend's own (``device`` and ``precision`` of ``cuda``).
@@ -131,15 +132,30 @@ def render(
         Threads to share the pixels (all processors by default); the image does not depend on it.
     progress
         Called with the number of pixels rendered so far.
+    remark
+        Told why ``auto`` does not use a GPU that is there.
+
+    Raises
+    ------
+    BadInput
+        As `choose`, and if a GPU that was asked for fails.
     """
     image = np.zeros((plan.n_slow, plan.n_fast), np.float32)
     threads = default_threads() if threads is None else threads
-    chosen = choose(backend, plan, device=options.get("device", 0))
+    if options.get("precision", "double") not in PRECISIONS:
+        raise BadInput(f"precision {options['precision']}: not one of {', '.join(PRECISIONS)}")
+    chosen = choose(backend, plan, device=options.get("device", 0), remark=remark)
+    if chosen != "cuda":
+        options = {name: value for name, value in options.items() if name not in ("device", "precision")}
     run = importlib.import_module(f"nanobragg.kernels.{chosen}").render
     try:
         return Rendered(image, run(plan, image, threads=threads, progress=progress, **options))
     except cuda.Unavailable as error:
-        raise BadInput(f"--backend cuda: {error}") from None
+        if backend != "auto":
+            raise BadInput(f"--backend cuda: {error}") from None
+        if remark is not None:
+            remark(f"the GPU of this machine is not used ({error}): rendering on the CPU")
+    return render(plan, "fast", threads=threads, progress=progress)
 
 
 def add_noise(

@@ -6,6 +6,7 @@ Needs the packages of ``pip install nanobragg[cuda]`` and a driver; `Unavailable
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.kernels import serial
+from nanobragg.kernels import figures, serial
 from nanobragg.kernels.fast import bordered_squares
 from nanobragg.kernels.orientation import cells_per_phi, with_domains
 from nanobragg.kernels.plan import ROUND, RenderPlan
@@ -22,11 +23,13 @@ from nanobragg.kernels.sharp import reach
 from nanobragg.kernels.threads import Grain
 from nanobragg.kernels.vectors import unit
 
-THREADS = int(os.environ.get("NANOBRAGG_CUDA_THREADS", "128"))  # of a block; tests in the simulator take fewer
+_asked = os.environ.get("NANOBRAGG_CUDA_THREADS", "")
+THREADS = int(_asked) if _asked.isdecimal() and 0 < int(_asked) <= 1024 else 128  # of a block; few in the simulator
 ENOUGH_THREADS = 1 << 18  # steps are split over blocks until there are so many; the same for every card
 FEWEST_STEPS = 64  # of a thread, in one launch
-OLDEST = (6, 0)
-NOTHING = np.empty(0)
+MOST_ROWS = 65535  # of a grid
+OLDEST, OLDEST_DRIVER = (7, 5), (13, 0)  # what the compiler of CUDA 13 makes code for, and who can load it
+NOTHING, NO_MASK = np.empty(0), np.empty(0, np.uint8)
 
 
 class Unavailable(Exception):
@@ -38,7 +41,7 @@ class Device:
 
     def __init__(self, number: int):
         self.cuda = _cuda()
-        if number >= len(self.cuda.gpus):
+        if not 0 <= number < len(self.cuda.gpus):
             raise Unavailable(f"--device {number}: this machine has {len(self.cuda.gpus)}, numbered from 0")
         self.number = number
         self.simulated = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
@@ -49,11 +52,16 @@ class Device:
                 self.name = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
                 if tuple(device.compute_capability) < OLDEST:
                     raise Unavailable(f"{self.name} is too old: compute capability below {OLDEST[0]}.{OLDEST[1]}")
+                driver = tuple(self.cuda.cudadrv.driver.driver.get_version())
+                if driver < OLDEST_DRIVER:
+                    raise Unavailable(
+                        f"the driver is for CUDA {driver[0]}.{driver[1]}; CUDA {OLDEST_DRIVER[0]} is needed"
+                    )
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Make this the GPU that launches and allocations go to."""
-        with self.cuda.gpus[self.number], _memory_errors():
+        with _cuda_errors(), self.cuda.gpus[self.number]:
             yield
 
     def put(self, array: np.ndarray) -> Any:
@@ -82,6 +90,7 @@ def _same(a: tuple, b: tuple) -> bool:
 def _cuda() -> Any:
     """`numba.cuda`, if there is a driver and a device."""
     try:
+        os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small images are no mistake
         from numba import cuda
     except Exception as error:
         raise Unavailable(f"numba.cuda cannot be imported ({error}); pip install nanobragg[cuda]") from None
@@ -90,6 +99,8 @@ def _cuda() -> Any:
         reason = "" if available else str(cuda.cuda_error() or "no CUDA driver or no device").strip()
     except Exception as error:
         available, reason = False, str(error)
+    if available and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1" and getattr(cuda, "implementation", "") != "NVIDIA":
+        raise Unavailable("numba-cuda is not installed: pip install nanobragg[cuda]")
     if not available:
         first = next((line for line in reason.splitlines() if line and not line.startswith("Error at")), "no device")
         raise Unavailable(first.rstrip(". :"))
@@ -97,13 +108,18 @@ def _cuda() -> Any:
 
 
 @contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Out of memory on the device, as a `MemoryError` that says so."""
+def _cuda_errors() -> Iterator[None]:
+    """Whatever the driver or the compiler of kernels cannot do, as `Unavailable`."""
     try:
         yield
+    except Unavailable:
+        raise
     except Exception as error:
         if "OUT_OF_MEMORY" in str(error):
             raise Unavailable("the GPU has not enough free memory for this image") from None
+        if type(error).__module__.partition(".")[0] in ("cuda", "numba_cuda") or "numba.cuda" in type(error).__module__:
+            first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+            raise Unavailable(f"{type(error).__name__}: {first}") from None
         raise
 
 
@@ -130,7 +146,7 @@ def split(n_pixels: int, n_sources: int, n_cells: int) -> tuple[int, int]:
 
     It depends on the numbers alone, not on the card: the parts are added in order, so the image does too.
     """
-    wanted = max(min(ENOUGH_THREADS // max(n_pixels, 1), n_sources * n_cells // FEWEST_STEPS), 1)
+    wanted = max(min(ENOUGH_THREADS // max(n_pixels, 1), n_sources * n_cells // FEWEST_STEPS, MOST_ROWS), 1)
     cells = min(wanted, n_cells)
     return min(max(wanted // cells, 1), n_sources), cells
 
@@ -151,22 +167,32 @@ class _Run:
         zeros_count = (plan.water and (self.products or plan.interpolate)) or plan.shape <= ROUND
         self.reach = (reach(plan).narrow, bool(zeros_count))
         self.on_device = resident_plan(device, plan)
-        squares = bordered_squares(plan)
         self.amplitudes = device.kept(
-            "squares", (plan.table, plan.default_F, plan.n_hkl, plan.hkl_min, plan.hkl_max),
-            lambda: squares._replace(squares=device.put(squares.squares)),
-        )  # fmt: skip
-        self.pixels = pixel_list(device, plan)
+            "squares", (plan.table, plan.default_F, plan.n_hkl, plan.hkl_min, plan.hkl_max), self._squares
+        )
+        self.most = max(device.free_memory() // 2 // self.bytes_per_pixel(), THREADS)
         self.image: Any = None
+        self.pixels: Any = ()
         if 4 * image.size <= device.free_memory() // 4:
-            self.image = device.cuda.to_device(np.zeros(image.size, np.float32))
+            self.image = self._zeros(image.size)
+            self.pixels = pixel_list(device, plan)
+
+    def _squares(self) -> Any:
+        squares = bordered_squares(self.plan)
+        return squares._replace(squares=self.device.put(squares.squares))
+
+    def _zeros(self, size: int) -> Any:
+        image = self.device.cuda.device_array(size, np.float32)
+        self.loops.clear[-(-size // THREADS), THREADS](image)
+        return image
 
     def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
         if not first_visit:
             return self.launch(pixels, NOTHING, interpolate)
-        before = self.launch(pixels[:-1], NOTHING, interpolate)  # no source reaches any of these
-        return min(before, self.launch(pixels[-1:], self.first_cells, interpolate))
+        for start in range(0, len(pixels) - 1, self.most):  # no source reaches any of these
+            self.launch(pixels[start : min(start + self.most, len(pixels) - 1)], NOTHING, interpolate)
+        return self.launch(pixels[-1:], self.first_cells, interpolate)
 
     def launch(self, pixels: np.ndarray, first_cells: np.ndarray, interpolate: bool) -> int:
         """Render pixels, all with the same tables."""
@@ -191,7 +217,7 @@ class _Run:
                 )
         lowest, highest = int(pixels[0]), int(pixels[-1])
         whole = self.image is not None
-        image = self.image if whole else cuda.to_device(np.zeros(highest + 1 - lowest, np.float32))
+        image = self.image if whole else self._zeros(highest + 1 - lowest)
         loops.finish[blocks, THREADS](plan, listed, sums, 0 if whole else lowest, image)
         if not whole:
             self.host.reshape(-1)[lowest : highest + 1] = image.copy_to_host()
@@ -205,11 +231,11 @@ class _Run:
         return 64 + 8 * max(split(ENOUGH_THREADS // 4, len(self.plan.sources), len(self.cells) // 9))
 
 
-def resident_plan(device: Device, plan: RenderPlan) -> RenderPlan:
-    """The plan with its arrays on the device, those that a kernel reads."""
+def resident_plan(device: Device, plan: RenderPlan, *, masked: bool = False) -> RenderPlan:
+    """The plan with its arrays on the device, those that a kernel reads; the mask only where asked for."""
     table = plan.table if plan.interpolate else np.empty((0, 0, 0))
     held = device.kept("table", (plan.table, plan.interpolate), lambda: device.put(table))
-    mask = device.kept("mask", (plan.mask,), lambda: device.put(plan.mask))
+    mask = device.kept("mask", (plan.mask, masked), lambda: device.put(plan.mask if masked else NO_MASK))
     return plan._replace(
         polar_axis=unit(plan.polar_axis), sources=device.put(plan.sources), table=held, mask=mask,
         mosaic_rotations=device.put(np.empty((0, 9))),
@@ -254,21 +280,23 @@ def render(
         If the GPU cannot be used, or has not enough memory.
     """
     gpu = open_device(device)
+    _last.image, _last.there, _last.device = None, None, gpu
     with gpu.active():
         run = _Run(plan, image, gpu, precision)
-        most = max(gpu.free_memory() // 2 // run.bytes_per_pixel(), THREADS)
         ended = serial.render(
             plan, run.draw, plan.rendered_pixels(), np.empty(0, np.int64), carries_over=run.carries_over,
-            threads=1, progress=progress, grain=Grain(steps=1 << 62, pixels=most),
+            threads=1, progress=progress, grain=Grain(steps=1 << 62, pixels=run.most),
         )  # fmt: skip
         if run.image is not None:
             run.image.copy_to_host(image.reshape(-1))
-            _last.image, _last.there, _last.device = image, run.image, gpu
+            _last.image, _last.there = image, run.image
     return ended
 
 
 def render_many(plans: Sequence[RenderPlan], devices: Sequence[int], **options: Any) -> list[np.ndarray]:
     """Images of many plans, spread over several GPUs: each takes the next plan when it has finished one."""
+    if not devices:
+        raise ValueError("render_many needs at least one device")
     images = [np.zeros((plan.n_slow, plan.n_fast), np.float32) for plan in plans]
     numbers = iter(range(len(plans)))
     lock, failures = threading.Lock(), []  # type: ignore[var-annotated]
@@ -294,14 +322,37 @@ def render_many(plans: Sequence[RenderPlan], devices: Sequence[int], **options: 
     return images
 
 
+def _device() -> Device:
+    """The device that this thread rendered on last."""
+    return getattr(_last, "device", None) or open_device()
+
+
 @contextlib.contextmanager
 def _image_on_device(plan: RenderPlan, image: np.ndarray) -> Iterator[tuple[Device, RenderPlan, Any]]:
-    """The device, the plan and the flat image there: where it was rendered if it was the last one, else sent anew."""
-    is_there = getattr(_last, "image", None) is image
-    gpu = _last.device if is_there else open_device()
+    """The device, the plan and the flat image there: where it was rendered if it was the last one, else sent anew.
+
+    Only an image that is read-only since is taken to be what was rendered.
+    """
+    gpu = _device()
     with gpu.active():
+        is_there = getattr(_last, "image", None) is image and not image.flags.writeable
+        if not is_there and 16 * image.size > gpu.free_memory() // 2:
+            raise Unavailable("the GPU has not enough free memory for the figures of this image")
         there = _last.there if is_there else gpu.cuda.to_device(np.ascontiguousarray(image).reshape(-1))
-        yield gpu, resident_plan(gpu, plan), there
+        yield gpu, resident_plan(gpu, plan, masked=True), there
+
+
+def _else_on_the_host(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the host do what does not fit on the device."""
+
+    @functools.wraps(function)
+    def either(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Unavailable:
+            return getattr(figures, function.__name__)(*arguments)
+
+    return either
 
 
 def _figures(plan: RenderPlan, image: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
@@ -314,6 +365,7 @@ def _figures(plan: RenderPlan, image: np.ndarray, mean: float) -> tuple[np.ndarr
         return sums.copy_to_host(), maxima.copy_to_host()
 
 
+@_else_on_the_host
 def sums(plan: RenderPlan, image: np.ndarray) -> tuple[int, float, float, float, int]:
     """See `nanobragg.kernels.figures.sums`."""
     found, maxima = _figures(plan, image, 0.0)
@@ -323,18 +375,22 @@ def sums(plan: RenderPlan, image: np.ndarray) -> tuple[int, float, float, float,
     return int(count), total, squares, float(values[where]) if where >= 0 else 0.0, where
 
 
+@_else_on_the_host
 def deviations(plan: RenderPlan, image: np.ndarray, mean: float) -> tuple[int, float]:
     """See `nanobragg.kernels.figures.deviations`."""
     found, _ = _figures(plan, image, mean)
     return int(sum(found[:, 3])), float(sum(found[:, 4]))
 
 
+@_else_on_the_host
 def solid_angle(plan: RenderPlan, threads: int) -> float:
     """See `nanobragg.kernels.figures.solid_angle`."""
     from nanobragg.kernels import cuda_figures
 
-    gpu = getattr(_last, "device", None) or open_device()
+    gpu = _device()
     with gpu.active():
+        if 4 * plan.n_rendered > gpu.free_memory() // 4:
+            raise Unavailable("the GPU has not enough free memory for the list of pixels")
         pixels = pixel_list(gpu, plan)
         segments = max(-(-len(pixels) // cuda_figures.SEGMENT), 1)
         sums = gpu.cuda.device_array(segments)
@@ -351,16 +407,19 @@ def _per_pixel(plan: RenderPlan, image: np.ndarray, kernel: str, dtype: Any, *nu
         return made.copy_to_host().reshape(image.shape)
 
 
+@_else_on_the_host
 def to_int(plan: RenderPlan, image: np.ndarray, scale: float, adc: float) -> np.ndarray:
     """See `nanobragg.kernels.figures.to_int`."""
     return _per_pixel(plan, image, "to_int", np.uint16, scale, adc)
 
 
+@_else_on_the_host
 def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
     """See `nanobragg.kernels.figures.to_grey`."""
     return _per_pixel(plan, image, "to_grey", np.uint8, scale)
 
 
+@_else_on_the_host
 def philox_noise(
     plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int
 ) -> tuple[np.ndarray, float, int]:
@@ -372,4 +431,6 @@ def philox_noise(
         cuda_figures.draw_counts[-(-image.size // THREADS), THREADS](on_device, there, adc, seed, counts, photons)
         drawn = photons.copy_to_host().reshape(image.shape)
         by_row = np.add.accumulate(drawn, axis=1)[:, -1]
-        return counts.copy_to_host().reshape(image.shape), float(by_row.sum()), int((drawn + adc > 65535.0).sum())
+        x0, x1, y0, y1 = plan.roi
+        inside = drawn[max(y0, 0) : max(y1 + 1, 0), max(x0, 0) : max(x1 + 1, 0)]
+        return counts.copy_to_host().reshape(image.shape), float(by_row.sum()), int((inside + adc > 65535.0).sum())

@@ -10,7 +10,7 @@ from nanobragg.kernels.compile import scalar
 from nanobragg.kernels.cuda_loops import direction
 from nanobragg.kernels.image_loops import count_of, grey_of, noisy_count_of
 
-SEGMENT = 65536  # pixels that one block adds up
+SEGMENT = 8192  # pixels that one block adds up
 THREADS = 128
 
 

@@ -1,4 +1,4 @@
-"""The loops on a GPU: two pixels a thread, cells staged in shared memory, one owner per pixel, a fixed order.
+"""The loops on a GPU: one pixel a thread, cells staged in shared memory, one owner per pixel, a fixed order.
 
 The physics is that of the fast kernel. Read-only arrays come inside named tuples, what is written comes by itself.
 """
@@ -75,6 +75,14 @@ def direction(plan, fast, slow, layer, sub):
     point = geometry.position(plan, f_pos, s_pos, layer * plan.layer_step)
     airpath = physics.magnitude(point)
     return (point[0] / airpath, point[1] / airpath, point[2] / airpath), airpath
+
+
+@cuda.jit
+def clear(image):
+    """An image of zeros."""
+    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    if i < len(image):
+        image[i] = np.float32(0.0)
 
 
 @cuda.jit

@@ -123,6 +123,8 @@ class Pixels:
         if self._listed is not None:
             return self._listed[part]
         numbers = np.arange(*part.indices(self._length), dtype=np.int32)
+        if self._width == self._n_fast:
+            return numbers + np.int32(self._first_slow * self._n_fast)
         slow, fast = np.divmod(numbers, np.int32(self._width))
         return (slow + np.int32(self._first_slow)) * np.int32(self._n_fast) + fast + np.int32(self._first_fast)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nanobragg.engine import images
+from nanobragg.engine import render as engine_render
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.render import render
 from nanobragg.kernels import cuda, figures
@@ -92,12 +93,50 @@ def test_split():
     assert cuda.split(65536, 1, 500) == (1, 4)
     assert cuda.split(100, 40, 5) == (3, 1) or cuda.split(100, 40, 5)[0] * cuda.split(100, 40, 5)[1] <= 200 // 64
     assert cuda.split(1, 1000, 1) == (15, 1)
+    for numbers in ((1, 10, 1_000_000), (4, 1, 4_194_304), (1, 100_000, 100)):
+        sources, cells = cuda.split(*numbers)
+        assert 1000 < sources * cells <= 65535
 
 
 def test_an_image_larger_than_the_device_comes_in_bands(tmp_path, monkeypatch):
     plan = plan_of(LINES["phi carry-over"], tmp_path)
+    monkeypatch.setattr(cuda, "THREADS", 8)
     monkeypatch.setattr(cuda.Device, "free_memory", lambda self: 8 * 100)
-    assert_close_image(render(plan, "cuda").image, render(plan, "strict").image)
+    launches = []
+    launch = cuda._Run.launch
+    monkeypatch.setattr(
+        cuda._Run, "launch", lambda self, pixels, *rest: launches.append(len(pixels)) or launch(self, pixels, *rest)
+    )
+    image = render(plan, "cuda").image
+    assert_close_image(image, render(plan, "strict").image)
+    assert len(launches) > 3 and sum(launches) == 30 and max(launches) <= 8
+    assert_same_image(images.loops("cuda").to_int(plan, image, 1.0, 40.0), figures.to_int(plan, image, 1.0, 40.0))
+
+
+def test_an_image_changed_since_is_sent_anew(tmp_path):
+    plan = plan_of(LINES["one step"], tmp_path)
+    image = render(plan, "cuda").image
+    before = cuda.sums(plan, image)
+    image *= 10.0
+    assert cuda.sums(plan, image)[1] == pytest.approx(10.0 * before[1], rel=1e-6)
+
+
+def test_a_gpu_that_fails(tmp_path, monkeypatch):
+    """Asked for, it ends the run; under auto the CPU goes on, and says so once."""
+    plan = plan_of(LINES["one step"], tmp_path)
+
+    def fail(self, size):
+        raise cuda.Unavailable("not enough memory")
+
+    monkeypatch.setattr(cuda._Run, "_zeros", fail)
+    with pytest.raises(BadInput, match="not enough memory"):
+        render(plan, "cuda")
+    remarks = []
+    monkeypatch.setattr(engine_render, "STEPS_WORTH_KERNELS", 0)
+    monkeypatch.setattr(engine_render, "STEPS_WORTH_GPU", 0)
+    monkeypatch.setattr(engine_render.os.path, "exists", lambda path: True)
+    assert_close_image(render(plan, "auto", remark=remarks.append).image, render(plan, "strict").image)
+    assert len(remarks) == 1 and "not enough memory" in remarks[0]
 
 
 def test_what_stays_on_the_device_is_the_right_thing(tmp_path):
@@ -138,6 +177,7 @@ def test_figures_and_integers(where, tmp_path):
     plan = plan_of(LINES["roi"] + " -detpixels_x 20 -detpixels_y 15 -roi 1 18 2 14 -oversample 2", tmp_path)
     if where == "rendered there":
         image = render(plan, "cuda").image
+        image.setflags(write=False)
     else:
         image = np.random.default_rng(5).exponential(300.0, (plan.n_slow, plan.n_fast)).astype(np.float32)
     ours, theirs = (images.statistics(plan, image, backend, 1) for backend in ("cuda", "strict"))
