@@ -47,10 +47,17 @@ class Resources(NamedTuple):
 def some_plan() -> RenderPlan:
     """A plan of the right types."""
     values: dict[str, Any] = {
-        "roi": (0, 0, 0, 0), "mask": np.empty(0, np.uint8), "sources": np.ones((1, 4)), "cell": (1.0,) * 9,
+        "roi": (0, 0, 0, 0), "mask": np.empty(0, np.uint8), "sources": np.ones((1, 5)), "cell": (1.0,) * 9,
         "mosaic_rotations": np.ones((1, 9)), "recip": (1.0,) * 9, "table": np.empty((0, 0, 0)),
     }  # fmt: skip
-    kinds = {"int": 1, "float": 1.0, "bool": True, "Vector": V3, "tuple[int, int, int]": (1, 1, 1)}
+    kinds = {
+        "int": 1,
+        "float": 1.0,
+        "bool": True,
+        "Vector": V3,
+        "tuple[int, int, int]": (1, 1, 1),
+        "tuple[float, float]": (1.0, 1.0),
+    }
     for name, kind in RenderPlan.__annotations__.items():
         if name not in values:
             values[name] = kinds[getattr(kind, "__forward_arg__", kind)]
@@ -69,7 +76,8 @@ def kernels() -> Iterator[tuple[str, Any, tuple]]:
             continue
         name = " ".join([SHAPES[shape]] + ["tricubic"] * interpolate + ["products"] * products + ["mixed"] * single)
         arguments = (plan, amplitudes, (V3, True), row, row, sums, row, (1, 1), states, sums)
-        yield name, cuda_loops.sum_kernel(shape, interpolate, products, single), arguments
+        yield name, cuda_loops.sum_kernel(shape, interpolate, products, single, False), arguments
+    yield "square weighted", cuda_loops.sum_kernel(SQUARE, False, False, False, True), arguments
     yield "clear", cuda_loops.clear, (image,)
     yield "begin", cuda_loops.begin, (1.0, states, sums)
     yield "aim", cuda_loops.aim, (plan, pixels, 1, 1, sums, row)

@@ -56,7 +56,7 @@ static void write_file(const char *name, const void *header, size_t header_size,
 
 static void cube(nb_plan *p, int64_t pixels, double n)
 {
-    static const double source[4] = {-1.0, 0.0, 0.0, 1e-10};
+    static const double source[5] = {-1.0, 0.0, 0.0, 1e-10, 1.0};
     static const double identity[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
     double half = 0.0001 * (double)pixels / 2.0;
     p->n_fast = p->n_slow = pixels;
@@ -71,6 +71,7 @@ static void cube(nb_plan *p, int64_t pixels, double n)
     p->mu = -1.0;
     p->sources = source;
     p->mosaic_rotations = identity;
+    p->phi_carryover = p->sticky = p->running_products = 1;
     p->fluence = 1.25932015286227086e29;
     p->r_e_sqr = 7.94079248018965e-30;
     p->steps = p->fudge = 1.0;

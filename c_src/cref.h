@@ -44,6 +44,9 @@ typedef struct {
     int64_t table_shape[3];
     const double *table;
     double steps;
+    int64_t phi_carryover, sticky, running_products, keep_background, reduced_sines, arcs;
+    double beam_spot[2];
+    int64_t pixel_area;
 } nb_plan;
 
 /* What one turn of the loops leaves for the next ones. */

@@ -83,7 +83,8 @@ static double lattice_factor(const nb_plan *p, const double *hkl, const double *
     if (p->shape == SQUARE) {
         double f = 1.0;
         for (int k = 0; k < 3; k++) {
-            double of_axis = n[k] > 1.0 ? grating(PI * hkl[k], n[k]) : 1.0;
+            double phase = p->reduced_sines ? hkl[k] - node[k] : hkl[k];
+            double of_axis = n[k] > 1.0 ? grating(PI * phase, n[k]) : 1.0;
             TAP(LATTICE_LABELS[k], 1, &of_axis);
             f *= of_axis;
         }
@@ -140,6 +141,8 @@ static double tricubic(const nb_plan *p, const double *hkl)
 
 static double structure_factor(const nb_plan *p, nb_state *state, const double *hkl, const double *node)
 {
+    if (!p->sticky)
+        state->interpolate = p->interpolate;
     if (state->interpolate)
         for (int k = 0; k < 3; k++)
             if (hkl[k] - (double)p->hkl_min[k] + 3.0 > (double)p->hkl_range[k]
@@ -181,10 +184,26 @@ typedef struct {
     double intensity, polar, omega, capture;
 } pixel_sums;
 
-static void visit(const nb_plan *p, nb_state *state, const double *q, pixel_sums *sums)
+/* The factors that are each term's own. */
+static double own_weight(const nb_plan *p, const pixel_sums *sums)
+{
+    return (p->oversample_thick ? sums->capture : 1.0) * (p->oversample_polar ? sums->polar : 1.0)
+           * (p->oversample_omega ? sums->omega : 1.0);
+}
+
+/* Whether the background is added with each term, as that is weighted by itself. */
+static int is_spread(const nb_plan *p)
+{
+    return !p->running_products && (p->oversample_thick || p->oversample_polar || p->oversample_omega);
+}
+
+static void visit(const nb_plan *p, nb_state *state, const double *q, double share, pixel_sums *sums)
 {
     for (int64_t i = 0; i < p->phi_steps; i++) {
         double phi = p->phi0 + p->phi_step * (double)i;
+        for (int v = 0; v < 9; v++)
+            if (phi == 0.0 && !p->phi_carryover)
+                state->cell[v] = p->cell[v];
         if (phi != 0.0)
             for (int v = 0; v < 9; v += 3)
                 rotate_axis(p->cell + v, p->spindle, phi, state->cell + v);
@@ -210,8 +229,11 @@ static void visit(const nb_plan *p, nb_state *state, const double *q, pixel_sums
                 continue;
             double f_cell = structure_factor(p, state, hkl, node);
             TAP("F_cell", 1, &f_cell);
-            sums->intensity += f_cell * f_cell * f_latt * f_latt;
+            double term = f_cell * f_cell * f_latt * f_latt * share;
+            sums->intensity += p->running_products ? term : term * own_weight(p, sums);
             TAP("I_so_far", 1, &sums->intensity);
+            if (!p->running_products)
+                continue;
             if (p->oversample_thick)
                 sums->intensity *= sums->capture;
             if (p->oversample_polar)
@@ -228,6 +250,13 @@ static void position(const nb_plan *p, double f_pos, double s_pos, int64_t layer
     double o_pos = (double)layer * p->layer_step;
     for (int k = 0; k < 3; k++)
         d[k] = f_pos * p->fdet[k] + s_pos * p->sdet[k] + o_pos * p->odet[k] + p->pix0[k];
+    if (p->arcs) {
+        double alpha = (f_pos - p->beam_spot[0]) / p->distance, beta = (s_pos - p->beam_spot[1]) / p->distance;
+        double along = cos(beta) * cos(alpha), across = cos(beta) * sin(alpha), up = sin(beta);
+        for (int k = 0; k < 3; k++)
+            d[k] = (p->distance + o_pos) * (along * p->beam[k] + across * p->fdet[k] + up * p->sdet[k]);
+        return;
+    }
     if (p->curved) {
         double v[3], w[3];
         for (int k = 0; k < 3; k++)
@@ -239,8 +268,8 @@ static void position(const nb_plan *p, double f_pos, double s_pos, int64_t layer
 
 static double pixel_solid_angle(const nb_plan *p, double airpath)
 {
-    if (p->point_pixel)
-        return 1.0 / airpath / airpath;
+    if (p->point_pixel || p->arcs)
+        return (p->pixel_area || p->arcs ? p->pixel_size * p->pixel_size : 1.0) / airpath / airpath;
     return p->pixel_size * p->pixel_size / airpath / airpath * p->close_distance / airpath;
 }
 
@@ -257,13 +286,13 @@ static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_
     TAP("omega_pixel_sr", 1, &sums->omega);
     TAP("diffracted_vec", 3, d);
     if (sums->capture == 0.0 || p->oversample_thick) {
-        double parallax = dot(d, p->odet);
+        double parallax = p->arcs ? 1.0 : dot(d, p->odet);
         sums->capture = exp(-(double)layer * p->layer_step * p->mu / parallax)
                         - exp(-(double)(layer + 1) * p->layer_step * p->mu / parallax);
     }
     TAP("capture_of_layer", 1, &sums->capture);
     for (int64_t j = 0; j < p->n_sources; j++) {
-        const double *source = p->sources + 4 * j;
+        const double *source = p->sources + 5 * j;
         double incident[3], q[3];
         for (int k = 0; k < 3; k++) {
             incident[k] = -source[k];
@@ -277,12 +306,19 @@ static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_
 #endif
         TAP("scattering_vec_A_inv", 3, q);
         double stol = 0.5 * magnitude(q);
-        if (p->dmin > 0.0 && stol > 0.0 && p->dmin > 0.5 / stol)
+        int cut = p->dmin > 0.0 && stol > 0.0 && p->dmin > 0.5 / stol;
+        if (cut && !p->keep_background && !is_spread(p))
             continue;
         if (sums->polar == 0.0 || p->oversample_polar)
             sums->polar = polarization(p->kahn, incident, d, state->polar_axis);
         TAP("polar_of_source", 1, &sums->polar);
-        visit(p, state, q, sums);
+        if (is_spread(p))
+            sums->intensity += p->background / (double)(p->oversample * p->oversample * p->n_sources
+                                                        * (p->oversample_thick ? 1 : p->layers))
+                               * own_weight(p, sums);
+        if (cut)
+            continue;
+        visit(p, state, q, source[4], sums);
     }
 }
 
@@ -294,7 +330,7 @@ static double middle(const nb_plan *p, int64_t pixel, int64_t sub_pixel)
 
 static double pixel(const nb_plan *p, nb_state *state, int64_t fast, int64_t slow)
 {
-    pixel_sums sums = {p->background, p->nopolar ? 1.0 : 0.0, 0.0, 0.0};
+    pixel_sums sums = {is_spread(p) ? 0.0 : p->background, p->nopolar ? 1.0 : 0.0, 0.0, 0.0};
     for (int64_t layer = 0; layer < p->layers; layer++) {
         sums.capture = p->thickness == 0.0 ? 1.0 : 0.0;
         for (int64_t sub_s = 0; sub_s < p->oversample; sub_s++)

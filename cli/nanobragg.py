@@ -27,6 +27,7 @@ from nanobragg.engine.files.images import write_float, write_pgm
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import header, read_smv, write_smv
 from nanobragg.engine.files.whole import check_writable
+from nanobragg.engine.fixes import NONE, Fixes, fixes_of, shown
 from nanobragg.engine.headers import header_settings
 from nanobragg.engine.render import (
     BACKENDS,
@@ -58,6 +59,7 @@ class Options:
     device: int = 0
     precision: str = "double"
     noise: str = "original"
+    fixes: Fixes = NONE
     trace: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     explain: bool = False
     version: bool = False
@@ -114,6 +116,14 @@ def _set_option(options: Options, name: str, value: str) -> None:
         if value not in CHOICES[name]:
             raise BadInput(f"{name} {value}: not one of {', '.join(CHOICES[name])}")
         setattr(options, name.removeprefix("--"), value)
+        return
+    if name == "--fix":
+        options.fixes |= fixes_of(value)
+        return
+    if name == "--phi-mode":
+        if value not in ("spec", "c-parity"):
+            raise BadInput(f"--phi-mode {value}: not one of spec, c-parity")
+        options.fixes |= fixes_of("phi-carryover") if value == "spec" else NONE
         return
     if name == "--trace":
         slow, _, fast = value.partition(",")
@@ -198,7 +208,9 @@ def run(arguments: Sequence[str]) -> int:
         say(f"nanoBragg {__version__}" if options.version else help_text())
         return 0
     clock = -int(time.time())
-    start: dict[str, Any] = {"seed": clock, "misset_seed": clock}
+    start: dict[str, Any] = {"seed": clock, "misset_seed": clock, "fixes": options.fixes}
+    if options.fixes:
+        remark(f"computed right, not as the original does: {shown(options.fixes)}")
     origin: dict[str, str] = {}
     mask = read_headers(line, start, origin)
     parsed = parse(line, start, origin)

@@ -18,6 +18,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import freeze
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.whole import whole_file
+from nanobragg.engine.fixes import NONE, fixes_of
 from nanobragg.engine.render import render
 from nanobragg.engine.structure_factors import read_any_table
 from nanobragg.engine.trace import Figure, as_json, first_only, table_place, text, trace
@@ -37,9 +38,9 @@ def remark(line: str) -> None:
     print(f"nb-trace: {line}", file=sys.stderr)
 
 
-def plan_of(arguments: Sequence[str]) -> RenderPlan:
+def plan_of(arguments: Sequence[str], fix: Sequence[str] = ()) -> RenderPlan:
     """The plan of a nanoBragg command line."""
-    return freeze(experiment_of(arguments, remark))
+    return freeze(experiment_of(arguments, remark, fixes_of(",".join(fix)) if fix else NONE))
 
 
 def split(line: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -72,6 +73,7 @@ def parser(name: str) -> argparse.ArgumentParser:
     )
     made.add_argument("--brightest", action="store_true", help="the brightest pixel of the image")
     made.add_argument("--backend", default="strict", choices=["cref", "strict", "fast", "cuda"])
+    made.add_argument("--fix", action="append", default=[], metavar="NAMES", help="as nanoBragg's")
     made.add_argument("--json", metavar="FILE", help="write the figures with their units to FILE, - for stdout")
     if name != "phi":
         made.add_argument("--all", action="store_true", help="of every layer, sub-pixel, source, phi step and domain")
@@ -92,7 +94,7 @@ def pixels_of(options: argparse.Namespace, plan: RenderPlan) -> list[tuple[int, 
 def show_trace(before: list[str], after: list[str]) -> int:
     """Print the figures of pixels."""
     options = parser("").parse_args(before)
-    plan = plan_of(after)
+    plan = plan_of(after, options.fix)
     traced = [(at, trace(plan, *at, options.backend)) for at in pixels_of(options, plan)]
     if not options.all:
         traced = [(at, first_only(figures)) for at, figures in traced]
@@ -120,7 +122,7 @@ def write_json(target: str | None, head: dict[str, Any], traced: list[tuple[tupl
 def show_phi(before: list[str], after: list[str]) -> int:
     """A table over phi steps and domains of pixels."""
     options = parser("phi").parse_args(before)
-    plan = plan_of(after)
+    plan = plan_of(after, options.fix)
     for slow, fast in pixels_of(options, plan):
         figures = trace(plan, slow, fast, options.backend)
         write_json(options.json, {"arguments": after, "backend": options.backend}, [((slow, fast), figures)])

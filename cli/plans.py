@@ -11,11 +11,12 @@ from nanobragg.cli.nanobragg import read_headers
 from nanobragg.cli.parse import parse
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, geometry
+from nanobragg.engine.fixes import NONE, Fixes
 
 CANNOT = 2
 
 
-def experiment_of(arguments: Sequence[str], remark: Callable[[str], None]) -> Experiment:
+def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes: Fixes = NONE) -> Experiment:
     """What a command line simulates. No dump of its amplitudes is left; seeds that follow the clock are 1.
 
     Raises
@@ -23,7 +24,7 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None]) -> Ex
     BadInput
         For what the command itself refuses, and where cell or amplitudes are missing.
     """
-    start: dict[str, Any] = {"seed": -1, "misset_seed": -1}
+    start: dict[str, Any] = {"seed": -1, "misset_seed": -1, "fixes": fixes}
     mask = read_headers(arguments, start)
     settings = parse(arguments, start).settings
     if settings.mat_file is None and settings.cell_a == 0.0:

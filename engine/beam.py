@@ -94,9 +94,12 @@ def generated_sources(settings: Settings, frame: Frame, hdiv: Steps, vdiv: Steps
 
 def beam(settings: Settings, frame: Frame, source_rows: np.ndarray | None) -> Beam:
     """The beam; ``source_rows`` (n, 5: X Y Z weight wavelength) replace divergence and dispersion."""
-    hdiv = divergence_steps(settings.hdiv_steps, settings.hdiv, settings.hdiv_step)
-    vdiv = divergence_steps(settings.vdiv_steps, settings.vdiv, settings.vdiv_step)
-    dispersion = divergence_steps(settings.disp_steps, settings.dispersion, settings.disp_step)
+    fixes = settings.fixes
+    if "Q41" in fixes and settings.disp_steps > 1 and not settings.dispersion > 0.0:
+        raise BadInput("-dispsteps: a count of wavelengths needs a range (-dispersion)")
+    hdiv = divergence_steps(settings.hdiv_steps, settings.hdiv, settings.hdiv_step, fixes)
+    vdiv = divergence_steps(settings.vdiv_steps, settings.vdiv, settings.vdiv_step, fixes)
+    dispersion = divergence_steps(settings.disp_steps, settings.dispersion, settings.disp_step, fixes)
     if source_rows is None:
         check_source_count(hdiv.count * vdiv.count * dispersion.count)
         table, points = generated_sources(settings, frame, hdiv, vdiv, dispersion)

@@ -14,7 +14,14 @@ from nanobragg.engine.c_numbers import ceil, divide, to_int32
 from nanobragg.engine.detector import rotate_xyz
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.settings import Settings
-from nanobragg.kernels.random import mosaic_rotations, random_misset
+from nanobragg.kernels.random import (
+    cap_rotation,
+    mosaic_rotations,
+    new_table,
+    random_misset,
+    uniform_cap_rotation,
+    uniform_misset,
+)
 from nanobragg.kernels.vectors import Vector, cross, dot, magnitude
 
 Three = tuple[Vector, Vector, Vector]
@@ -93,8 +100,8 @@ def unit_cell(settings: Settings, warn: Callable[[str], None]) -> UnitCell:
     return UnitCell((a, b, c), (alpha, beta, gamma), volume)
 
 
-def default_orientation(cell: UnitCell, warn: Callable[[str], None]) -> Three:
-    """Reciprocal vectors with a* along x and b* in the xy plane, 1/Angstrom (Q100 for the third)."""
+def default_orientation(cell: UnitCell, warn: Callable[[str], None], *, right: bool = False) -> Three:
+    """Reciprocal vectors with a* along x and b* in the xy plane, 1/Angstrom; the third is ``right``, or as in Q100."""
     (a, b, c), (alpha, beta, gamma), volume = cell.lengths, cell.angles, cell.volume
     inverse = 1.0 / volume
     a_s = b * c * math.sin(alpha) * inverse
@@ -125,7 +132,7 @@ def default_orientation(cell: UnitCell, warn: Callable[[str], None]) -> Three:
         (
             c_s * cos_bs,
             divide(c_s * (cos_as - cos_bs * cos_gs), sin_gs),
-            divide(c_s * volume, ((a * b) * c) * sin_gs),
+            1.0 / c if right else divide(c_s * volume, ((a * b) * c) * sin_gs),
         ),
     )
 
@@ -181,10 +188,12 @@ def _angles(own: Three, other: Three, volume: float, warn: Callable[[str], None]
     return (a, b, c, *(math.atan2(_within_one(s), _cosine(x)) for s, x in pairs))
 
 
-def interpolation_on(settings: Settings) -> bool:
-    """Whether to interpolate: as told, else where a count given by flag is 2 or less (Q03)."""
+def interpolation_on(settings: Settings, n_cells: Vector) -> bool:
+    """Whether to interpolate: as told, else where a count is 2 or less; the original looks at flags alone (Q03)."""
     if settings.interp != 2:
         return settings.interp == 1
+    if "Q03" in settings.fixes:
+        return min(n_cells) <= 2
     return settings.N_a <= 2 or settings.N_b <= 2 or settings.N_c <= 2
 
 
@@ -193,6 +202,27 @@ def cell_counts(settings: Settings, sizes: Vector, lengths: Vector) -> Vector:
     given = (settings.N_a, settings.N_b, settings.N_c)
     counts = (ceil(divide(s, length)) if s > 0.0 else n for n, s, length in zip(given, sizes, lengths, strict=True))
     return tuple(1.0 if n <= 1.0 else n for n in counts)  # type: ignore[return-value]
+
+
+def random_orientation(settings: Settings, table: np.ndarray) -> Vector:
+    """Misset angles of a random orientation (Q44, Q48), radians."""
+    seed, state = stream(settings, settings.misset_seed, table)
+    make = uniform_misset if "Q44" in settings.fixes else random_misset
+    return make(seed, state)[0]
+
+
+def domain_rotations(settings: Settings, domains: sampling.Mosaic, table: np.ndarray) -> np.ndarray:
+    """Rotations of the mosaic domains (Q45, Q48, Q53), (domains, 9)."""
+    if "Q53" in settings.fixes and domains.spread == 0.0:
+        return np.tile(np.eye(3).ravel(), (domains.domains, 1))
+    seed, state = stream(settings, settings.mosaic_seed, table)
+    make = uniform_cap_rotation if "Q45" in settings.fixes else cap_rotation
+    return mosaic_rotations(domains.spread, domains.domains, seed, state, make)[0]
+
+
+def stream(settings: Settings, seed: int, table: np.ndarray) -> tuple[int, np.ndarray]:
+    """Seed and state of a stream of deviates: a state of its own, or the one that all share (Q48)."""
+    return (-abs(seed), new_table()) if "Q48" in settings.fixes else (seed, table)
 
 
 def crystal(
@@ -210,10 +240,12 @@ def crystal(
     cell = unit_cell(settings, warn) if settings.user_cell else None
     if cell is None and (matrix is None or len(matrix) < 9):
         raise BadInput(f"-mat {settings.mat_file}: the file has {len(matrix or [])} of the nine numbers of a matrix")
-    recip = orient(default_orientation(cell, warn) if cell else None, matrix, settings.lambda0)
+    recip = orient(
+        default_orientation(cell, warn, right="Q100" in settings.fixes) if cell else None, matrix, settings.lambda0
+    )
     misset, is_random = (settings.misset_x, settings.misset_y, settings.misset_z), settings.misset_mode < 0
     if is_random:
-        misset, _ = random_misset(settings.misset_seed, table)
+        misset = random_orientation(settings, table)
     if settings.misset_mode != 0:
         recip = tuple(rotate_xyz(v, misset) for v in recip)  # type: ignore[assignment]
     real, recip, volume = direct_vectors(recip, cell)
@@ -222,15 +254,16 @@ def crystal(
         raise BadInput(f"{source}: these vectors do not make a unit cell")
     metres = (_scale(real[0], ANGSTROM), _scale(real[1], ANGSTROM), _scale(real[2], ANGSTROM))
     lengths = (magnitude(metres[0]), magnitude(metres[1]), magnitude(metres[2]))
+    n_cells = cell_counts(settings, sizes, lengths)
     domains = sampling.mosaic(settings.domains, settings.mosaic)
     if domains.remark:
         warn(domains.remark)
-    rotations, _ = mosaic_rotations(domains.spread, domains.domains, settings.mosaic_seed, table)
+    rotations = domain_rotations(settings, domains, table)
     return Crystal(
         metres, recip, lengths,
         _angles(real, recip, volume, warn), _angles(recip, real, divide(1.0, volume), warn), volume,
         misset if settings.misset_mode else (0.0, 0.0, 0.0), is_random,
-        cell_counts(settings, sizes, lengths), settings.shape, settings.fudge, interpolation_on(settings),
+        n_cells, settings.shape, settings.fudge, interpolation_on(settings, n_cells),
         domains.domains, domains.spread, rotations, settings.water,
     )  # fmt: skip
 

@@ -145,6 +145,10 @@ def detector(settings: Settings, frame: Frame, mask: np.ndarray | None, warn: Ca
     place = _placed(pix0, fdet, sdet, frame, close_distance / ratio, start, settings.pixel)
     layers = sampling.layer_steps(settings)
     mu = sampling.absorption(settings)
+    if "Q08" in settings.fixes and mu == 0.0:
+        layers = sampling.Steps(1, 0.0, 0.0)
+    elif "Q06" in settings.fixes and settings.thick_steps > 0 and settings.thick > 0.0 and settings.thick_step <= 0.0:
+        layers = sampling.Steps(settings.thick_steps, settings.thick, settings.thick / settings.thick_steps)
     return Detector(
         n_fast, n_slow, settings.pixel, det_f, det_s, pix0, fdet, sdet, odet,
         close_distance / ratio, close_distance, **place,

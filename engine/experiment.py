@@ -185,35 +185,94 @@ def steps(experiment: Experiment) -> int:
     return count
 
 
-def background(settings: Settings, fluence: float) -> float:
-    """Water's part of every pixel's sum: a droplet of ``water`` metres, F = 2.57 (Q12)."""
+def background(settings: Settings, fluence: float, count: float) -> float:
+    """Water's part of every pixel's sum: a droplet of ``water`` metres, F = 2.57.
+
+    The original's contains what all sums are multiplied with at the end, and is divided by ``count`` with them (Q12).
+    """
     w = settings.water
+    if "Q12" in settings.fixes:
+        return WATER_F * WATER_F * w * w * w * 1e6 * AVOGADRO / WATER_WEIGHT * count
     return WATER_F * WATER_F * R_E_SQR * fluence * w * w * w * 1e6 * AVOGADRO / WATER_WEIGHT
+
+
+def own_factors(experiment: Experiment) -> tuple[bool, bool, bool, bool]:
+    """Whether capture, polarization and solid angle are evaluated anew each time, and multiply the running sum (Q04).
+
+    Q10 has every term weighted with its own, Q05 every layer with its own capture; either way terms are weighted, not
+    the running sum.
+    """
+    s, d = experiment.settings, experiment.detector
+    thick, polar, omega = s.over_thick, s.over_polar, s.over_omega
+    own = "Q10" in s.fixes
+    layers = "Q05" in s.fixes and d.layers > 1
+    running = not (own or layers or "Q04" in s.fixes)
+    thick, polar, omega = thick or own or layers, polar or own, omega or own
+    if d.thickness == 0.0 and ("Q07" in s.fixes or not running):
+        thick = False
+    if experiment.beam.nopolar and ("Q16" in s.fixes or own):
+        polar = False
+    return thick, polar, omega, running
+
+
+def shares(experiment: Experiment) -> np.ndarray:
+    """What the terms of each source count; the original leaves weights unused (Q15)."""
+    weights = experiment.beam.weights
+    if "Q15" not in experiment.settings.fixes:
+        return np.ones(len(weights))
+    total = float(weights.sum())
+    if not total > 0.0 or (weights < 0.0).any():
+        raise BadInput("-sourcefile: the weights must not be negative, and one must be above 0")
+    return weights * (len(weights) / total)
+
+
+def first_phi(experiment: Experiment) -> float:
+    """Where the first phi step stands: at the beginning of its interval, or in its middle (Q38)."""
+    scan = experiment.scan
+    middle = "Q38" in experiment.settings.fixes and scan.osc > 0.0
+    return scan.phi0 + scan.step / 2.0 if middle else scan.phi0
+
+
+def spot_vectors(experiment: Experiment) -> tuple[float, ...]:
+    """The vectors that Gaussian and top-hat spots measure distances with: reciprocal ones, or N dh per axis (Q20).
+
+    The kernels multiply the squared distance with the squared product of the counts.
+    """
+    c = experiment.crystal
+    if "Q20" in experiment.settings.fixes and c.shape in ("gauss", "tophat"):
+        a, b, n = c.n_cells
+        return (1.0 / (b * n), 0.0, 0.0, 0.0, 1.0 / (a * n), 0.0, 0.0, 0.0, 1.0 / (a * b))
+    return tuple(x for v in c.recip for x in v)
 
 
 def freeze(experiment: Experiment) -> RenderPlan:
     """The plan of one image: numbers and read-only arrays."""
     e, s, d = experiment, experiment.settings, experiment.detector
     low, high = ((int(h), int(k), int(l)) for h, k, l in e.factors.bounds.T)
+    count = float(steps(e))
+    thick, polar, omega, running = own_factors(e)
     plan = RenderPlan(
         n_fast=d.n_fast, n_slow=d.n_slow, roi=d.roi, mask=_frozen(d.mask),
         pixel_size=d.pixel_size, distance=d.distance, close_distance=d.close_distance,
         pix0=d.pix0, fdet=d.fdet, sdet=d.sdet, odet=d.odet, beam=e.beam.direction,
         oversample=e.oversample, layers=d.layers, layer_step=d.layer_step, thickness=d.thickness, mu=d.mu,
         curved=d.curved, point_pixel=d.point_pixel,
-        oversample_thick=s.over_thick, oversample_polar=s.over_polar, oversample_omega=s.over_omega,
-        sources=_frozen(np.column_stack([e.beam.directions, e.beam.wavelengths])),
+        oversample_thick=thick, oversample_polar=polar, oversample_omega=omega, running_products=running,
+        sources=_frozen(np.column_stack([e.beam.directions, e.beam.wavelengths, shares(e)])),
         dmin=s.dmin, kahn=e.beam.kahn, nopolar=e.beam.nopolar, polar_axis=e.beam.polar,
         fluence=e.beam.fluence, r_e_sqr=R_E_SQR,
-        background=background(s, e.beam.fluence), water=s.water != 0.0,
-        phi0=e.scan.phi0, phi_step=e.scan.step, phi_steps=e.scan.steps, spindle=e.scan.spindle,
+        background=background(s, e.beam.fluence, count), water=s.water != 0.0,
+        phi0=first_phi(e), phi_step=e.scan.step, phi_steps=e.scan.steps, spindle=e.scan.spindle,
         mosaic_spread=e.crystal.mosaic_spread, mosaic_rotations=_frozen(e.crystal.rotations),
-        cell=tuple(x for v in e.crystal.real for x in v), recip=tuple(x for v in e.crystal.recip for x in v),
+        cell=tuple(x for v in e.crystal.real for x in v), recip=spot_vectors(e),
         n_cells=e.crystal.n_cells, shape=SHAPES.index(e.crystal.shape), fudge=e.crystal.fudge,
         interpolate=e.interpolate, n_hkl=e.factors.n_hkl, default_F=e.factors.default_F,
         hkl_min=low, hkl_max=high,
         hkl_range=tuple(hi - lo + 1 for lo, hi in zip(low, high, strict=True)),  # type: ignore[arg-type]
-        table=_frozen(e.factors.table), steps=float(steps(e)),
+        table=_frozen(e.factors.table), steps=count,
+        phi_carryover="Q01" not in s.fixes, sticky="Q02" not in s.fixes, keep_background="Q13" in s.fixes,
+        reduced_sines="Q22" in s.fixes, arcs=d.curved and "Q18" in s.fixes, beam_spot=(d.Fbeam, d.Sbeam),
+        pixel_area="Q19" in s.fixes,
     )  # fmt: skip
     for name in GEOMETRY:
         if not np.isfinite(getattr(plan, name)).all():

@@ -179,7 +179,8 @@ QUIRKS = (
 
 def biting(run: Run) -> Iterator[Quirk]:
     """The quirks that change something in this run."""
-    return (quirk for quirk in QUIRKS if quirk.bites(run))
+    fixes = run.experiment.settings.fixes
+    return (quirk for quirk in QUIRKS if quirk.id not in fixes and quirk.bites(run))
 
 
 INTERPOLATION_ENDED = (

@@ -6,6 +6,8 @@ import dataclasses
 from typing import NamedTuple
 
 from nanobragg.engine.c_numbers import DEGREES, ceil, divide, to_int32
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.fixes import NONE, Fixes
 from nanobragg.engine.settings import Settings
 
 
@@ -18,9 +20,19 @@ class Steps:
     step: float
 
 
+WHOLE = 1e-9  # how near a ratio must be to a whole number to be one
+
+
 def phi_steps(settings: Settings) -> Steps:
     """Rotation: the count, the range (``osc``) and the step, radians."""
     count, osc, step = settings.phisteps, settings.osc, settings.phistep
+    if "Q34" in settings.fixes and count < 0 and osc >= 0.0 and step > 0.0:
+        count = max(to_int32(ceil(osc / step - WHOLE)), 1)
+        return Steps(count, osc, step)
+    if "Q36" in settings.fixes and count > 0 and osc < 0.0 and step > 0.0:
+        return Steps(count, count * step, step)
+    if "Q39" in settings.fixes and step == 0.0:
+        step = -1.0
     if count < 0:
         if osc < 0.0:
             return Steps(2, step, step) if step > 0.0 else Steps(1, 0.0, 0.0)
@@ -61,8 +73,15 @@ def _sane(steps: Steps) -> Steps:
     return steps
 
 
-def divergence_steps(count: int, full: float, step: float) -> Steps:
-    """Divergence of one direction (radians) or dispersion (fraction)."""
+def divergence_steps(count: int, full: float, step: float, fixes: Fixes = NONE) -> Steps:
+    """Divergence of one direction (radians) or dispersion (fraction); centred and as asked for where that is fixed."""
+    if "Q35" in fixes and count > 0 and full < 0.0 and step <= 0.0:
+        raise BadInput("a count of divergence steps needs a range or a step (-hdivrange, -vdivrange)")
+    if "Q36" in fixes and count > 0 and full < 0.0 and step > 0.0:
+        return _sane(Steps(count, step * (count - 1), step))
+    if "Q34" in fixes and count <= 0 and full > 0.0 and step > 0.0:
+        count = int(full / step + WHOLE) + 1
+        return _sane(Steps(count, step * (count - 1), step))
     return _sane(_range_steps(count, full, step, 1.0, 1))
 
 

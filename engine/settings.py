@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from nanobragg.engine.fixes import NONE, Fixes
 from nanobragg.kernels.vectors import Vector
 
 FLUENCE = 125932015286227086360700780544.0
@@ -145,3 +146,6 @@ class Settings:
     print_f: int = -1
     print_s: int = -1
     coherent: bool = False
+
+    # the original's oddities that are computed right instead
+    fixes: Fixes = NONE

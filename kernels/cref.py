@@ -69,7 +69,7 @@ def render(
             progress(state.rendered)
 
     in_chunks(plan.n_fast * plan.n_slow, sweep, 1, done, per_pixel=plan.evaluations)
-    return bool(plan.interpolate and not state.interpolate)
+    return bool(plan.interpolate and plan.sticky and not state.interpolate)
 
 
 def sums(plan: RenderPlan, image: np.ndarray) -> tuple[int, float, float, float, int]:

@@ -164,7 +164,10 @@ class _Run:
         self.cells = with_domains(plan, later).reshape(-1)
         self.first_cells = with_domains(plan, first).reshape(-1) if self.carries_over else NOTHING
         self.products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
-        zeros_count = (plan.water and (self.products or plan.interpolate)) or plan.shape <= ROUND
+        running = self.products and plan.running_products
+        zeros_count = (plan.water and (running or (plan.interpolate and plan.sticky))) or plan.shape <= ROUND
+        self.weighted = bool((plan.sources[:, 4] != 1.0).any())
+        self.spread = self.products and not plan.running_products
         self.reach = (reach(plan).narrow, bool(zeros_count))
         self.on_device = resident_plan(device, plan)
         self.amplitudes = device.kept(
@@ -207,8 +210,8 @@ class _Run:
         sums, states = cuda.device_array((rows, n), np.float64), cuda.device_array(n, np.uint8)
         directions, factors = cuda.device_array((3, n), np.float64), cuda.device_array(n, np.float64)
         cells, first = cuda.to_device(self.cells), cuda.to_device(first_cells)
-        add_up = loops.sum_kernel(plan.shape, bool(interpolate), self.products, self.single)
-        loops.begin[blocks, THREADS](plan.background, states, sums)
+        add_up = loops.sum_kernel(plan.shape, bool(interpolate), self.products, self.single, self.weighted)
+        loops.begin[blocks, THREADS](0.0 if self.spread else plan.background, states, sums)
         for layer in range(plan.layers):
             for sub in range(plan.oversample**2):
                 loops.aim[blocks, THREADS](plan, listed, layer, sub, directions, factors)
@@ -221,7 +224,7 @@ class _Run:
         loops.finish[blocks, THREADS](plan, listed, sums, 0 if whole else lowest, image)
         if not whole:
             self.host.reshape(-1)[lowest : highest + 1] = image.copy_to_host()
-        if not interpolate:
+        if not (interpolate and plan.sticky):
             return NEVER
         off = pixels[states.copy_to_host() & loops.OFF != 0]
         return int(off.min()) if len(off) else NEVER

@@ -44,7 +44,7 @@ def evaluation(shape: int, interpolate: bool, products: bool, single: bool) -> A
         return squares[fast_step.table_place_by_integers(low, high, stride, origin, hkl)]
 
     @scalar
-    def evaluate(plan, amplitudes, reach, row, q, alive, on, weight, total):
+    def evaluate(plan, amplitudes, reach, row, q, share, alive, on, weight, total):
         hkl = (physics.dot(row[0:3], q), physics.dot(row[3:6], q), physics.dot(row[6:9], q))
         node = fast_step.nearest_node_down(hkl) if shape > ROUND else fast_step.nearest_node(hkl)
         # A sharp spot out of reach is no evaluation at all, unless zeros count (Q05).
@@ -53,13 +53,14 @@ def evaluation(shape: int, interpolate: bool, products: bool, single: bool) -> A
         f_latt = lattice(plan, hkl, node)
         if shape > ROUND and f_latt == 0.0 and not reach[1]:
             return total, on
-        if interpolate and alive and on:
+        if interpolate and alive and (on or not plan.sticky):
             on = physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range)
         if products:
             if alive:
-                total = (total + amplitude_squared(plan, amplitudes, hkl, on) * (f_latt * f_latt)) * weight
+                term = share * amplitude_squared(plan, amplitudes, hkl, on) * (f_latt * f_latt)
+                total = (total + term) * weight if plan.running_products else total + term * weight
             return total, on
-        squared = amplitude_squared(plan, amplitudes, hkl, on) if alive else 0.0
+        squared = share * amplitude_squared(plan, amplitudes, hkl, on) if alive else 0.0
         return total + squared * (f_latt * f_latt), on
 
     return evaluate
@@ -130,7 +131,7 @@ OFF, VISITED = 1, 2  # of a pixel: interpolation is off; a source has reached it
 
 
 @functools.cache
-def sum_kernel(shape: int, interpolate: bool, products: bool, single: bool) -> Any:
+def sum_kernel(shape: int, interpolate: bool, products: bool, single: bool, weighted: bool) -> Any:
     """A kernel that adds to the sum of one pixel a thread all evaluations of one sub-pixel in one layer.
 
     Each row of blocks has a part of the sources and a part of the cells, and sums of its own.
@@ -157,8 +158,11 @@ def sum_kernel(shape: int, interpolate: bool, products: bool, single: bool) -> A
             incident = (-plan.sources[source, ZERO], -plan.sources[source, ONE], -plan.sources[source, TWO])
             q = physics.scattering_vector(d, incident, plan.sources[source, THREE])
             alive = not geometry.cut_by_resolution(plan, q)
+            share = plan.sources[source, FOUR] if weighted else 1.0
             if products:
                 weight = product_weight(plan, factors[i], incident, d)
+                if not plan.running_products:
+                    total += geometry.background_of_term(plan) * weight
             # Where there are first cells, all threads have the same pixel.
             begins = len(first_cells) > 0 and not visited and alive
             visited = visited or alive
@@ -176,7 +180,7 @@ def sum_kernel(shape: int, interpolate: bool, products: bool, single: bool) -> A
                         staged[at + THREE], staged[at + FOUR], staged[at + FIVE],
                         staged[at + SIX], staged[at + SEVEN], staged[at + EIGHT],
                     )  # fmt: skip
-                    total, on = evaluate(plan, amplitudes, reach, row, q, alive, on, weight, total)
+                    total, on = evaluate(plan, amplitudes, reach, row, q, share, alive, on, weight, total)
         if own < count:
             sums[part, i] = total
             if interpolate or len(first_cells) > 0:
@@ -194,7 +198,7 @@ def first_polarization(plan, fast, slow):
             for j in range(len(plan.sources)):
                 incident = (-plan.sources[j, 0], -plan.sources[j, 1], -plan.sources[j, 2])
                 q = physics.scattering_vector(d, incident, plan.sources[j, 3])
-                if not geometry.cut_by_resolution(plan, q):
+                if plan.keep_background or not geometry.cut_by_resolution(plan, q):
                     frame = fast_step.polar_frame(plan.polar_axis, incident)
                     polar = fast_step.polarization(plan.kahn, incident, frame, d)
                     if polar != 0.0:

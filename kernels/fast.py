@@ -47,7 +47,7 @@ def bordered_squares(plan: RenderPlan) -> Amplitudes:
 
 def source_shifts(plan: RenderPlan) -> np.ndarray:
     """For each source 1/wavelength, and the difference of the first source's direction from its own over it, (n, 4)."""
-    per_length = 1.0 / plan.sources[:, 3:]
+    per_length = 1.0 / plan.sources[:, 3:4]
     return np.hstack([per_length, (plan.sources[:, :3] - plan.sources[:1, :3]) * per_length])
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from nanobragg.kernels import physics
+from nanobragg.kernels import geometry, physics
 from nanobragg.kernels.compile import scalar
 from nanobragg.kernels.interpolation import cubic_weights
 from nanobragg.kernels.polynomials import (
@@ -120,7 +120,7 @@ def weighted_tricubic(table, hkl, hkl_min):
 @scalar
 def capture(plan, layer, d):
     """The capture fraction of a layer of the sensor."""
-    return physics.capture_fraction(float(layer), plan.layer_step, plan.mu, physics.dot(d, plan.odet))
+    return physics.capture_fraction(float(layer), plan.layer_step, plan.mu, geometry.parallax(plan, d))
 
 
 @scalar

@@ -38,14 +38,16 @@ def render_tiles(plan, amplitudes, reach, shifts, image, cells, single, first_ce
     n_sources = len(plan.sources)
     groups = n_sources if ordered else 1
     simple = plan.shape == SQUARE and not products and not interpolate
-    zeros_count = plan.water and (products or interpolate)
+    running = products and plan.running_products
+    spread = products and not running
+    zeros_count = plan.water and (running or (interpolate and plan.sticky))
     narrow, offsets, limits = reach
     switched_at = NEVER
     for start in range(0, len(pixels), TILE):
         count = min(TILE, len(pixels) - start)
         tiles.raster_places(pixels, start, count, plan.n_fast, fast, slow)
         for i in range(TILE):
-            total[i] = plan.background
+            total[i] = 0.0 if spread else plan.background
             polar[i] = 1.0 if plan.nopolar else 0.0
             omega[i] = 0.0
             on[i] = 1.0
@@ -56,10 +58,7 @@ def render_tiles(plan, amplitudes, reach, shifts, image, cells, single, first_ce
             for i in range(TILE):
                 capture[i] = 1.0 if plan.thickness == 0.0 else 0.0
             for sub in range(plan.oversample * plan.oversample):
-                sub_s, sub_f = sub // plan.oversample, sub % plan.oversample
-                tiles.flat_positions(plan, fast, slow, sub_f, sub_s, depth, dx, dy, dz)
-                if plan.curved:
-                    tiles.bend(plan, dx, dy, dz)
+                tiles.places(plan, fast, slow, sub, depth, dx, dy, dz)
                 tiles.airpaths(dx, dy, dz, air)
                 tiles.normalise(dx, dy, dz, air)
                 tiles.solid_angles(plan, air, omega)
@@ -68,12 +67,19 @@ def render_tiles(plan, amplitudes, reach, shifts, image, cells, single, first_ce
                 for group in range(groups):
                     base = (-plan.sources[group, 0], -plan.sources[group, 1], -plan.sources[group, 2])
                     reached = tiles.cut_by_resolution(plan, base, plan.sources[group, 3], dx, dy, dz, alive)
-                    if reached == 0:
+                    everywhere = plan.keep_background or spread
+                    if reached == 0 and not everywhere:
                         continue
                     if plan.oversample_polar or tiles.any_zero(polar):
-                        tiles.polarizations(plan, base, dx, dy, dz, alive, polar)
+                        for i in range(TILE):
+                            weight[i] = 1.0 if everywhere else alive[i]
+                        tiles.polarizations(plan, base, dx, dy, dz, weight, polar)
                     if products:
                         tiles.weights(plan, capture, polar, omega, weight)
+                    if spread:
+                        tiles.add_background(plan, weight, total)
+                    if reached == 0:
+                        continue
                     tiles.differences(base, dx, dy, dz, qx, qy, qz)
                     if sharp:
                         tiles.to_single(shifts[group, 0], qx, qy, qz, sx, sy, sz)
@@ -91,22 +97,22 @@ def render_tiles(plan, amplitudes, reach, shifts, image, cells, single, first_ce
                             tiles.times_cell(turned, c, qx, qy, qz, mh, mk, ml)
                             tiles.add_sharp(
                                 plan, count, alive, products, interpolate, zeros_count, narrow, weight,
-                                shifts[group, 0], mh, mk, ml, on, total,
+                                shifts[group, 0], plan.sources[group, 4], mh, mk, ml, on, total,
                             )  # fmt: skip
                         continue
                     for c in range(len(turned)):
                         if plain and last == group + 1:
-                            per_length = shifts[group, 0]
-                            tiles.add_square_alone(plan, amplitudes, per_length, turned, c, qx, qy, qz, total)
+                            per_length, share = shifts[group, 0], plan.sources[group, 4]
+                            tiles.add_square_alone(plan, amplitudes, per_length, share, turned, c, qx, qy, qz, total)
                             continue
                         tiles.times_cell(turned, c, qx, qy, qz, mh, mk, ml)
                         for j in range(group, last):
-                            per_length = shifts[j, 0]
+                            per_length, share = shifts[j, 0], plan.sources[j, 4]
                             shift = (0.0, 0.0, 0.0)
                             if last > group + 1:
                                 shift = tiles.shifted(turned, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
                             if plain:
-                                tiles.add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total)
+                                tiles.add_square(plan, amplitudes, per_length, share, shift, mh, mk, ml, total)
                                 continue
                             tiles.indices(per_length, shift, mh, mk, ml, h, k, x)
                             tiles.lattices(plan, h, k, x, f_latt)
@@ -118,9 +124,9 @@ def render_tiles(plan, amplitudes, reach, shifts, image, cells, single, first_ce
                                 tiles.interpolated_amplitudes(
                                     plan, count, alive, h, k, x, on, cubic_weights, mh, mk, ml, squares_at
                                 )
-                            tiles.accumulate(products, alive, weight, f_latt, squares_at, total)
+                            tiles.accumulate(products, running, share, alive, weight, f_latt, squares_at, total)
         tiles.store(plan, pixels, start, count, total, capture, polar, omega, image)
-        if interpolate:
+        if interpolate and plan.sticky:
             for i in range(count):
                 if on[i] == 0.0:
                     switched_at = min(switched_at, np.int64(pixels[start + i]))

@@ -9,6 +9,11 @@ from nanobragg.kernels.compile import kernel, scalar
 @scalar
 def position(plan, fast, slow, depth):
     """Point of the detector as this plan has it, metres from the sample."""
+    if plan.arcs:
+        spot = plan.beam_spot
+        return physics.arc_position(
+            fast - spot[0], slow - spot[1], depth, plan.distance, plan.beam, plan.fdet, plan.sdet
+        )
     flat = physics.flat_position(fast, slow, depth, plan.fdet, plan.sdet, plan.odet, plan.pix0)
     if plan.curved:
         return physics.curved_position(flat, plan.distance, plan.beam, plan.fdet, plan.sdet)
@@ -17,10 +22,24 @@ def position(plan, fast, slow, depth):
 
 @scalar
 def pixel_solid_angle(plan, airpath):
-    """Steradians of a pixel as this plan has it; a point pixel's are per square metre (Q19)."""
-    if plan.point_pixel:
-        return 1.0 / airpath / airpath
+    """Steradians of a pixel as this plan has it; a point pixel's may be per square metre (Q19)."""
+    if plan.point_pixel or plan.arcs:
+        area = plan.pixel_size * plan.pixel_size if plan.pixel_area or plan.arcs else 1.0
+        return area / airpath / airpath
     return physics.solid_angle(plan.pixel_size, airpath, plan.close_distance)
+
+
+@scalar
+def parallax(plan, d):
+    """Cosine between a direction and the detector's normal where it hits."""
+    return 1.0 if plan.arcs else physics.dot(d, plan.odet)
+
+
+@scalar
+def background_of_term(plan):
+    """What one source and sub-pixel have of the background, where each term is weighted by itself."""
+    layers = 1 if plan.oversample_thick else plan.layers
+    return plan.background / (plan.oversample * plan.oversample * len(plan.sources) * layers)
 
 
 @scalar

@@ -74,10 +74,7 @@ def solid_angles(plan, pixels, omegas):
             omega[i] = total[i] = 0.0
         for layer in range(plan.layers):
             for sub in range(plan.oversample * plan.oversample):
-                sub_s, sub_f = sub // plan.oversample, sub % plan.oversample
-                tiles.flat_positions(plan, fast, slow, sub_f, sub_s, layer * plan.layer_step, x, y, z)
-                if plan.curved:
-                    tiles.bend(plan, x, y, z)
+                tiles.places(plan, fast, slow, sub, layer * plan.layer_step, x, y, z)
                 tiles.airpaths(x, y, z, air)
                 tiles.solid_angles(plan, air, omega)
                 for i in range(TILE):

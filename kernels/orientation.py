@@ -37,6 +37,8 @@ def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
         for phi in phis:
             if phi != 0.0:
                 held = rotated_by_phi(plan, phi)
+            elif not plan.phi_carryover:
+                held = unrotated(plan)
             cells.append(held)
         return cells
 

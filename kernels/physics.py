@@ -37,6 +37,26 @@ def curved_position(flat, distance, beam, fdet, sdet):
     return rotate_axis(rotate_axis(centre, sdet, flat[1] / distance), fdet, flat[2] / distance)
 
 
+@separate
+def arc_position(fast, slow, depth, distance, beam, fdet, sdet):
+    """Point of a detector bent about the sample: ``fast`` and ``slow`` are arcs from the beam's spot, metres."""
+    alpha, beta, radius = fast / distance, slow / distance, distance + depth
+    along, across, up = math.cos(beta) * math.cos(alpha), math.cos(beta) * math.sin(alpha), math.sin(beta)
+    return (
+        radius * (along * beam[0] + across * fdet[0] + up * sdet[0]),
+        radius * (along * beam[1] + across * fdet[1] + up * sdet[1]),
+        radius * (along * beam[2] + across * fdet[2] + up * sdet[2]),
+    )
+
+
+@scalar
+def phases(hkl, node, reduced):
+    """What the sines of a block-shaped crystal are taken of: the indices, or what is left of them at the node."""
+    if reduced:
+        return (hkl[0] - node[0], hkl[1] - node[1], hkl[2] - node[2])
+    return hkl
+
+
 @scalar
 def solid_angle(pixel_size, airpath, close_distance):
     """Steradians seen by a square pixel, obliquity included."""

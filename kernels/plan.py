@@ -15,11 +15,16 @@ SQUARE, ROUND, GAUSS, TOPHAT = range(4)
 class RenderPlan(NamedTuple):
     """One image, frozen. Metres and radians; reciprocal vectors in 1/Angstrom; the same for every backend.
 
-    Being a named tuple of numbers and contiguous arrays it travels to compiled kernels and other
-    processes as it is. ``mask`` holds 0 for pixels that are not rendered, or is empty; ``sources`` is
-    (n, 4): unit vector from the sample towards the source, and the wavelength; ``cell`` and ``recip``
-    are the three vectors at phi = 0, one after the other, nine numbers; ``table`` is (h, k, l) with its padding planes;
-    ``steps`` is what the sum is divided by; ``background`` is what each pixel's sum starts from.
+    Being a named tuple of numbers and contiguous arrays it travels to compiled kernels and other processes as it is.
+    ``mask`` holds 0 for pixels that are not rendered, or is empty; ``sources`` is (n, 5): unit vector from the sample
+    towards the source, the wavelength, and what its terms count; ``cell`` and ``recip`` are the three vectors at
+    phi = 0, one after the other, nine numbers; ``table`` is (h, k, l) with its padding planes; ``steps`` is what the
+    sum is divided by; ``background`` is what each pixel's sum starts from.
+
+    The last ones say which of the original's habits are kept: phi = 0 holds the cell of the step before (Q01), one
+    index out of range ends interpolation (Q02), factors multiply the running sum (Q04), a cut pixel loses its
+    background (Q13), sines of the whole index (Q22), a curved detector bent about the wrong axes (Q18; else arcs about
+    ``beam_spot``), and a point pixel without its area (Q19).
     """
 
     n_fast: int
@@ -72,6 +77,14 @@ class RenderPlan(NamedTuple):
     hkl_range: tuple[int, int, int]
     table: np.ndarray
     steps: float
+    phi_carryover: bool = True
+    sticky: bool = True
+    running_products: bool = True
+    keep_background: bool = False
+    reduced_sines: bool = False
+    arcs: bool = False
+    beam_spot: tuple[float, float] = (0.0, 0.0)
+    pixel_area: bool = False
 
     @property
     def domains(self) -> int:

@@ -9,10 +9,11 @@ import ctypes
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from nanobragg.kernels.vectors import magnitude, unit
+from nanobragg.kernels.vectors import magnitude, rotate_axis, unit
 
 FULL_SPHERE = 90.0  # meant as degrees, used by the original as radians (Q44)
 
@@ -87,12 +88,52 @@ def cap_rotation(cap: np.float32, seed: int, table: np.ndarray) -> tuple[tuple[f
     return rotation, int(seed)
 
 
-def mosaic_rotations(spread: float, domains: int, seed: int, table: np.ndarray) -> tuple[np.ndarray, int]:
+def uniform_cap_rotation(cap: float, seed: int, table: np.ndarray) -> tuple[tuple[float, ...], int]:
+    """A rotation by up to ``cap`` radians, evenly over axes and angle cubed, in binary64, and the next seed."""
+    deviates = []
+    for _ in range(3):
+        deviate, seed = uniform(seed, table)
+        deviates.append(float(deviate))
+    z, turn, cube = 2.0 * deviates[0] - 1.0, 2.0 * math.pi * deviates[1], deviates[2]
+    across = math.sqrt(1.0 - z * z)
+    axis = (across * math.cos(turn), across * math.sin(turn), z)
+    angle = float(cap) * cube ** (1.0 / 3.0)
+    columns = [
+        rotate_axis(unit_vector, axis, angle) for unit_vector in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    ]
+    return tuple(columns[k % 3][k // 3] for k in range(9)), int(seed)
+
+
+def uniform_misset(seed: int, table: np.ndarray) -> tuple[tuple[float, float, float], int]:
+    """Misset angles about x, y, z (radians) of a uniformly random orientation (Shoemake 1992), and the next seed."""
+    u = []
+    for _ in range(3):
+        deviate, seed = uniform(seed, table)
+        u.append(float(deviate))
+    a, b = math.sqrt(1.0 - u[0]), math.sqrt(u[0])
+    x, y = a * math.sin(2.0 * math.pi * u[1]), a * math.cos(2.0 * math.pi * u[1])
+    z, w = b * math.sin(2.0 * math.pi * u[2]), b * math.cos(2.0 * math.pi * u[2])
+    third = min(max(2.0 * (x * z - w * y), -1.0), 1.0)  # of the matrix that turns about x, then y, then z
+    angles = (
+        math.atan2(2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),
+        -math.asin(third),
+        math.atan2(2.0 * (x * y + w * z), 1.0 - 2.0 * (y * y + z * z)),
+    )
+    return angles, int(seed)
+
+
+def mosaic_rotations(
+    spread: float,
+    domains: int,
+    seed: int,
+    table: np.ndarray,
+    rotation: Callable[[Any, int, np.ndarray], tuple[tuple[float, ...], int]] = cap_rotation,
+) -> tuple[np.ndarray, int]:
     """Rotations of the mosaic domains, (domains, 9), the first the identity (Q47), and the next seed."""
     rotations = np.empty((domains, 9))
-    cap = np.float32(spread)
+    cap = np.float32(spread) if rotation is cap_rotation else spread
     for m in range(domains):
-        rotations[m], seed = cap_rotation(cap, seed, table)
+        rotations[m], seed = rotation(cap, seed, table)
     rotations[:1] = (1, 0, 0, 0, 1, 0, 0, 0, 1)
     return rotations, seed
 

@@ -29,7 +29,7 @@ class Reach(NamedTuple):
 
 
 def reach(plan: RenderPlan) -> Reach:
-    """With v the distance to the node in reciprocal space, dh = a.v, so that |dh| <= |a| |v|.
+    """With v the distance to the node in reciprocal space, dh = a.v, so that |dh| <= |a| |v|; a is dual to ``recip``.
 
     It is widened by what binary32 can make of the largest index that occurs.
     """
@@ -39,8 +39,17 @@ def reach(plan: RenderPlan) -> Reach:
         return Reach((0.0, 0.0, 0.0), (0.0, 0.0), (0xFFFFFFFF, 0xFFFFFFFF))
     limit = ZERO_EXPONENT * 0.63 if plan.shape == GAUSS else 0.3969
     counts = plan.n_cells[0] * plan.n_cells[1] * plan.n_cells[2]
-    furthest = math.sqrt(limit / plan.fudge) / counts * 1e10  # 1/m
-    h, k, x = (length * (furthest * 1.000001 + largest * SINGLE) for length in lengths)
+    furthest = math.sqrt(limit / plan.fudge) / counts  # 1/Angstrom
+    try:
+        dual = np.linalg.norm(np.linalg.inv(np.reshape(plan.recip, (3, 3))), axis=0)
+    except np.linalg.LinAlgError:
+        dual = np.full(3, np.inf)
+    if not np.isfinite(dual).all():
+        return Reach((0.0, 0.0, 0.0), (0.0, 0.0), (0xFFFFFFFF, 0xFFFFFFFF))
+    h, k, x = (
+        float(length * furthest * 1.000001 + real * largest * SINGLE)
+        for length, real in zip(dual, lengths, strict=True)
+    )
     (offset_hk, limit_hk), (offset_kl, limit_kl) = single_reach(max(h, k)), single_reach(max(k, x))
     return Reach((1.0 / h**2, 1.0 / k**2, 1.0 / x**2), (offset_hk, offset_kl), (limit_hk, limit_kl))
 

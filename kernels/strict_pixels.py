@@ -20,12 +20,26 @@ def structure_factor(plan, hkl, node, interpolate):
 
 
 @scalar
-def visit(plan, cells, q, capture, polar, omega, total, interpolate):
-    """All phi steps and domains of one scattering vector, added to ``total``."""
+def own_weight(plan, capture, polar, omega):
+    """The factors that are each term's own, multiplied."""
+    weight = 1.0
+    if plan.oversample_thick:
+        weight *= capture
+    if plan.oversample_polar:
+        weight *= polar
+    if plan.oversample_omega:
+        weight *= omega
+    return weight
+
+
+@scalar
+def visit(plan, cells, q, capture, polar, omega, share, total, interpolate):
+    """All phi steps and domains of one scattering vector, each counting ``share``, added to ``total``."""
     products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
     # A square lattice factor is never 0, so F_cell can be looked at first: where it is 0, nothing is added. Where
     # running products change the sum with every evaluation, that matters too.
-    amplitude_first = plan.shape == SQUARE and not products
+    running = products and plan.running_products
+    amplitude_first = plan.shape == SQUARE and not running
     f_latt = 0.0
     for i in range(cells.shape[0]):
         for m in range(cells.shape[1]):
@@ -35,22 +49,28 @@ def visit(plan, cells, q, capture, polar, omega, total, interpolate):
                 cells[i, m, 6] * q[0] + cells[i, m, 7] * q[1] + cells[i, m, 8] * q[2],
             )
             node = (physics.nearest(hkl[0]), physics.nearest(hkl[1]), physics.nearest(hkl[2]))
+            at = physics.phases(hkl, node, plan.reduced_sines) if plan.shape == SQUARE else hkl
             if not amplitude_first:
-                f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
+                f_latt = physics.lattice_factor(plan.shape, at, node, plan.n_cells, plan.recip, plan.fudge)
                 if f_latt == 0.0 and not plan.water:
                     continue
-            f_cell, interpolate = structure_factor(plan, hkl, node, interpolate)
+            f_cell, inside = structure_factor(plan, hkl, node, interpolate)
+            interpolate = inside if plan.sticky else interpolate
             if amplitude_first:
                 if f_cell == 0.0 and abs(hkl[0]) + abs(hkl[1]) + abs(hkl[2]) < FINITE:
                     continue
-                f_latt = physics.square_lattice(hkl, plan.n_cells)
-            total += f_cell * f_cell * f_latt * f_latt
-            if plan.oversample_thick:
-                total *= capture
-            if plan.oversample_polar:
-                total *= polar
-            if plan.oversample_omega:
-                total *= omega
+                f_latt = physics.square_lattice(at, plan.n_cells)
+            term = f_cell * f_cell * f_latt * f_latt * share
+            if running:
+                total += term
+                if plan.oversample_thick:
+                    total *= capture
+                if plan.oversample_polar:
+                    total *= polar
+                if plan.oversample_omega:
+                    total *= omega
+            else:
+                total += term * own_weight(plan, capture, polar, omega)
     return total, interpolate
 
 
@@ -71,7 +91,9 @@ def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
     with; the solid angles added up; the number of polarization calls of the run so far; and whether interpolation is
     still on. The first visit uses ``first_cells``, all later ones ``cells``.
     """
-    total = plan.background
+    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+    spread = products and not plan.running_products
+    total = 0.0 if spread else plan.background
     polar = 1.0 if plan.nopolar else 0.0
     omega = 0.0
     capture = 0.0
@@ -89,12 +111,14 @@ def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
                 if omega == 0.0 or plan.oversample_omega:
                     omega = geometry.pixel_solid_angle(plan, airpath)
                 if capture == 0.0 or plan.oversample_thick:
-                    parallax = physics.dot(d, plan.odet)
-                    capture = physics.capture_fraction(float(layer), plan.layer_step, plan.mu, parallax)
+                    capture = physics.capture_fraction(
+                        float(layer), plan.layer_step, plan.mu, geometry.parallax(plan, d)
+                    )
                 for j in range(len(plan.sources)):
                     incident = (-plan.sources[j, 0], -plan.sources[j, 1], -plan.sources[j, 2])
                     q = physics.scattering_vector(d, incident, plan.sources[j, 3])
-                    if geometry.cut_by_resolution(plan, q):
+                    cut = geometry.cut_by_resolution(plan, q)
+                    if cut and not (plan.keep_background or spread):
                         continue
                     if polar == 0.0 or plan.oversample_polar:
                         calls += 1
@@ -102,9 +126,14 @@ def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
                         d = physics.unit(d)
                         axis = axis_of_call(axes, calls)
                         polar = physics.polarization_factor(plan.kahn, physics.unit(incident), d, axis)
+                    if spread:
+                        total += geometry.background_of_term(plan) * own_weight(plan, capture, polar, omega)
+                    if cut:
+                        continue
                     turned = cells if visited else first_cells
                     visited = True
-                    total, interpolate = visit(plan, turned, q, capture, polar, omega, total, interpolate)
+                    share = plan.sources[j, 4]
+                    total, interpolate = visit(plan, turned, q, capture, polar, omega, share, total, interpolate)
     return total, capture, polar, omega, calls, interpolate
 
 

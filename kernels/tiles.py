@@ -60,6 +60,28 @@ def bend(plan, x, y, z):
 
 
 @scalar
+def arcs(plan, fast, slow, sub_f, sub_s, depth, x, y, z):
+    """Where this sub-pixel of each pixel is on a detector bent about the sample."""
+    sub = plan.pixel_size / plan.oversample
+    for i in range(TILE):
+        f_pos = sub * (fast[i] * plan.oversample + sub_f) + sub / 2.0
+        s_pos = sub * (slow[i] * plan.oversample + sub_s) + sub / 2.0
+        x[i], y[i], z[i] = geometry.position(plan, f_pos, s_pos, depth)
+
+
+@scalar
+def places(plan, fast, slow, sub, depth, x, y, z):
+    """Where a sub-pixel of each pixel is, metres from the sample."""
+    sub_s, sub_f = sub // plan.oversample, sub % plan.oversample
+    if plan.arcs:
+        arcs(plan, fast, slow, sub_f, sub_s, depth, x, y, z)
+        return
+    flat_positions(plan, fast, slow, sub_f, sub_s, depth, x, y, z)
+    if plan.curved:
+        bend(plan, x, y, z)
+
+
+@scalar
 def airpaths(x, y, z, air):
     """Distances from the sample."""
     for i in range(TILE):
@@ -155,7 +177,7 @@ def shifted(cells, c, ex, ey, ez):
 
 
 @scalar
-def add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total):
+def add_square(plan, amplitudes, per_length, share, shift, mh, mk, ml, total):
     """One of several sources and one cell of a block-shaped crystal, nearest amplitudes."""
     squares, low, high, stride, origin = amplitudes
     n_cells = plan.n_cells
@@ -165,7 +187,7 @@ def add_square(plan, amplitudes, per_length, shift, mh, mk, ml, total):
         x = ml[i] * per_length + shift[2]
         h0, k0, l0 = nearest_whole(h), nearest_whole(k), nearest_whole(x)
         f_latt = square_lattice(n_cells, h0, k0, l0, h, k, x)
-        total[i] += squares[table_place(low, high, stride, origin, h0, k0, l0)] * (f_latt * f_latt)
+        total[i] += share * squares[table_place(low, high, stride, origin, h0, k0, l0)] * (f_latt * f_latt)
 
 
 @scalar
@@ -179,7 +201,7 @@ def scaled_row(cells, c, first, scale):
 
 
 @scalar
-def add_square_alone(plan, amplitudes, per_length, cells, c, qx, qy, qz, total):
+def add_square_alone(plan, amplitudes, per_length, share, cells, c, qx, qy, qz, total):
     """The only source and one cell of a block-shaped crystal, nearest amplitudes: the hot loop."""
     squares, low, high, stride, origin = amplitudes
     n_cells = plan.n_cells
@@ -192,7 +214,7 @@ def add_square_alone(plan, amplitudes, per_length, cells, c, qx, qy, qz, total):
         x = c1 * qx[i] + c2 * qy[i] + c3 * qz[i]
         h0, k0, l0 = nearest_whole(h), nearest_whole(k), nearest_whole(x)
         f_latt = square_lattice(n_cells, h0, k0, l0, h, k, x)
-        total[i] += squares[table_place(low, high, stride, origin, h0, k0, l0)] * (f_latt * f_latt)
+        total[i] += share * squares[table_place(low, high, stride, origin, h0, k0, l0)] * (f_latt * f_latt)
 
 
 @scalar
@@ -231,11 +253,12 @@ def nearest_amplitudes(amplitudes, h, k, x, squares_at):
 
 @scalar
 def in_tricubic_range(plan, alive, h, k, x, on):
-    """Set ``on`` to 0 where an index of a pixel that counts is out of range: for good (Q02)."""
-    hkl_min, hkl_range = plan.hkl_min, plan.hkl_range
+    """Set ``on`` to 0 where an index of a pixel that counts is out of range: for good if that is ``sticky`` (Q02)."""
+    hkl_min, hkl_range, sticky = plan.hkl_min, plan.hkl_range, plan.sticky
     for i in range(TILE):
         inside = physics.within_tricubic_range((h[i], k[i], x[i]), hkl_min, hkl_range)
-        on[i] = on[i] if inside or alive[i] == 0.0 else 0.0
+        before = on[i] if sticky else 1.0
+        on[i] = before if inside or alive[i] == 0.0 else 0.0
 
 
 @scalar
@@ -270,15 +293,26 @@ def interpolated_amplitudes(plan, count, alive, h, k, x, on, weights, h0, k0, l0
 
 
 @scalar
-def accumulate(products, alive, weight, f_latt, squares_at, total):
-    """Add one evaluation to each sum, and apply the running products (Q04)."""
-    if products:
+def accumulate(products, running, share, alive, weight, f_latt, squares_at, total):
+    """Add one evaluation to each sum; factors multiply the term, or the running sum (Q04)."""
+    if products and running:
         for i in range(TILE):
-            term = total[i] + squares_at[i] * (f_latt[i] * f_latt[i])
+            term = total[i] + share * squares_at[i] * (f_latt[i] * f_latt[i])
             total[i] = term * weight[i] if alive[i] != 0.0 else total[i]
+    elif products:
+        for i in range(TILE):
+            total[i] += alive[i] * weight[i] * (share * squares_at[i] * (f_latt[i] * f_latt[i]))
     else:
         for i in range(TILE):
-            total[i] += alive[i] * (squares_at[i] * (f_latt[i] * f_latt[i]))
+            total[i] += alive[i] * (share * squares_at[i] * (f_latt[i] * f_latt[i]))
+
+
+@scalar
+def add_background(plan, weight, total):
+    """What one source and sub-pixel have of the background, where each term is weighted by itself."""
+    part = geometry.background_of_term(plan)
+    for i in range(TILE):
+        total[i] += part * weight[i]
 
 
 @scalar
@@ -338,7 +372,7 @@ def sharp_amplitude(plan, hkl, node, on):
 
 @scalar
 def add_sharp(
-    plan, count, alive, products, interpolating, zeros_count, narrow, weight, per_length, mh, mk, ml, on, total
+    plan, count, alive, products, interpolating, zeros_count, narrow, weight, per_length, share, mh, mk, ml, on, total
 ):
     """One source and one cell of a crystal with Gaussian or sharp-edged spots, pixel by pixel.
 
@@ -355,12 +389,17 @@ def add_sharp(
         f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
         if f_latt == 0.0 and not zeros_count:
             continue
-        if interpolating and not physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range):
-            on[i] = 0.0
+        if interpolating:
+            inside = physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range)
+            on[i] = 0.0 if not inside else on[i] if plan.sticky else 1.0
         f_cell = sharp_amplitude(plan, hkl, node, interpolating and on[i] != 0.0)
-        total[i] += f_cell * f_cell * (f_latt * f_latt)
-        if products:
-            total[i] *= weight[i]
+        term = share * f_cell * f_cell * (f_latt * f_latt)
+        if not products:
+            total[i] += term
+        elif plan.running_products:
+            total[i] = (total[i] + term) * weight[i]
+        else:
+            total[i] += term * weight[i]
 
 
 @scalar

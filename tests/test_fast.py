@@ -305,13 +305,13 @@ def one_loop(call, singles=False):
 
 @scalar
 def alone(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    tiles.add_square_alone(plan, amplitudes, 1.0, cells, 0, a, b, c, d)
+    tiles.add_square_alone(plan, amplitudes, 1.0, 1.0, cells, 0, a, b, c, d)
     return 0
 
 
 @scalar
 def of_several(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    tiles.add_square(plan, amplitudes, 1.0, (0.1, 0.2, 0.3), a, b, c, d)
+    tiles.add_square(plan, amplitudes, 1.0, 1.0, (0.1, 0.2, 0.3), a, b, c, d)
     return 0
 
 
@@ -388,7 +388,7 @@ def test_auto_takes_what_finishes_first(tmp_path, monkeypatch):
     large = plan_of("-cell 50 -default_F 7 -detpixels 2000 -oversample 1", tmp_path)
     monkeypatch.setattr(cref, "available", lambda: True)
     assert choose("auto", small) == "cref" and choose("auto", large) == "fast"
-    assert choose("auto", large._replace(sources=large.sources * [1, 1, 1, 1e-9])) == "strict"
+    assert choose("auto", large._replace(sources=large.sources * [1, 1, 1, 1e-9, 1])) == "strict"
     assert choose("auto", large._replace(roi=(0, 40, 0, 40))) == "cref"
     monkeypatch.setattr(cref, "available", lambda: False)
     assert choose("auto", small) == "fast" and choose("strict", small) == "strict"

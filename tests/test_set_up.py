@@ -84,7 +84,7 @@ def found(e):
             "distance", "close_distance", "Fbeam", "Sbeam", "Fclose", "Sclose", "ORGX", "ORGY", "pix0", "fdet", "sdet",
             "odet", "convention", "pivot")},
         "beam": e.beam.direction, "vert": e.frame.vert, "misset": c.misset, "volume": c.volume, "real": c.real,
-        "lengths": c.lengths, "n_cells": c.n_cells, "oversample": e.oversample, "interp": interpolation_on(e.settings),
+        "lengths": c.lengths, "n_cells": c.n_cells, "oversample": e.oversample, "interp": interpolation_on(e.settings, c.n_cells),
     }  # fmt: skip
 
 

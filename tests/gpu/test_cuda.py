@@ -1,14 +1,18 @@
 """Every option on a GPU against strict, within the fast tolerance; in the simulator on tiny images."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from nanobragg.engine import images
 from nanobragg.engine import render as engine_render
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import experiment, freeze, geometry
+from nanobragg.engine.fixes import fixes_of
 from nanobragg.engine.render import render
 from nanobragg.kernels import cuda, figures
-from tests.support import assert_close_image, assert_same_image, plan_of
+from tests.support import INPUT_FOLDERS, assert_close_image, assert_same_image, plan_of, set_up
 from tests.tolerances import MIXED_OF_MAXIMUM, MIXED_OF_PIXEL
 
 CRYSTAL = "-mat {in}/triclinic.mat -hkl {in}/triclinic.hkl -lambda 0.9768 -N 5 "
@@ -56,6 +60,19 @@ def test_every_option(line, tmp_path):
     ours, theirs = render(plan, "cuda"), render(plan, "strict")
     assert_close_image(ours.image, theirs.image)
     assert ours.interpolation_ended == theirs.interpolation_ended
+
+
+@pytest.mark.parametrize("name", ["switch", "all products", "products and sharp spots", "curved", "point pixels", "gauss",
+                                  "phi carry-over behind the cut", "unpolarized, water"])  # fmt: skip
+@pytest.mark.parametrize("fix", ["all", "Q04,Q02"])
+def test_corrected_physics(fix, name, tmp_path):
+    words = [w.replace("{in}", str(INPUT_FOLDERS[0])) for w in LINES[name].split()]
+    start = set_up(words, tmp_path)
+    settings = dataclasses.replace(start.settings, fixes=fixes_of(fix), dump_file=str(tmp_path / "dump"))
+    plan = freeze(experiment(geometry(settings, None, lambda text: None), lambda text: None))
+    if name == "unpolarized, water":
+        plan = plan._replace(sources=np.vstack([plan.sources * [1, 1, 1, 1, 0.5], plan.sources * [1, 1, 1, 1, 1.5]]))
+    assert_close_image(render(plan, "cuda").image, render(plan, "strict").image)
 
 
 def test_the_lines_cover_what_they_name(tmp_path):

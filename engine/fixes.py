@@ -1,0 +1,66 @@
+"""Corrected physics: which of the original's oddities a run computes right instead."""
+
+from __future__ import annotations
+
+from nanobragg.engine.errors import BadInput
+
+Fixes = frozenset[str]
+NONE: Fixes = frozenset()
+
+
+def _ids(first: int, last: int) -> list[str]:
+    return [f"Q{number:02}" for number in range(first, last + 1)]
+
+
+NAMES = {  # what users ask for by name, as far as it is there
+    "phi-carryover": ["Q01"],
+    "interpolation": ["Q02", "Q03"],
+    "oversampling": ["Q04", "Q07", "Q10", "Q11", "Q16"],
+    "thickness": ["Q05", "Q06", "Q08"],
+    "background": ["Q12", "Q13"],
+    "weights": ["Q15"],
+    "curved": ["Q18"],
+    "point-pixel": ["Q19"],
+    "spot-shape": ["Q20", "Q21"],
+    "sampling": ["Q34", "Q35", "Q36", "Q38", "Q39", "Q41"],
+    "random": ["Q44", "Q45", "Q48", "Q53"],
+    "cell": ["Q100"],
+}
+FIXABLE: Fixes = frozenset([i for ids in NAMES.values() for i in ids] + ["Q22"])
+# Corrections that the project's list of oddities names and that are not there yet.
+NOT_YET: Fixes = frozenset([
+    "Q17", "Q25", "Q26", *_ids(28, 31), "Q49", "Q50", "Q51", "Q52", *_ids(54, 56), *_ids(58, 62), "Q64", *_ids(66, 71),
+    "Q74", "Q75", *_ids(77, 82), *_ids(83, 85), "Q88", *_ids(90, 94), "Q99",
+])  # fmt: skip
+
+
+def fixes_of(text: str) -> Fixes:
+    """The oddities that a list names: ids, short names, or ``all``, separated by commas.
+
+    Raises
+    ------
+    BadInput
+        For a name that is unknown, or whose correction is not there yet.
+    """
+    chosen: set[str] = set()
+    for word in text.split(","):
+        name = word.strip()
+        number = f"Q{int(name[1:]):02}" if name[:1] in "Qq" and name[1:].isascii() and name[1:].isdigit() else ""
+        if name == "all":
+            chosen |= FIXABLE
+        elif name in NAMES:
+            chosen |= set(NAMES[name])
+        elif number in FIXABLE:
+            chosen.add(number)
+        elif number in NOT_YET:
+            raise BadInput(f"--fix {name}: is not there yet; {', '.join(NAMES)}, Q22 and all are")
+        elif number:
+            raise BadInput(f"--fix {name}: is a convention or an approximation that is kept; there is nothing to fix")
+        else:
+            raise BadInput(f"--fix {name}: not one of {', '.join(NAMES)}, all, or ids like Q01")
+    return frozenset(chosen)
+
+
+def shown(fixes: Fixes) -> str:
+    """The ids in order."""
+    return " ".join(sorted(fixes, key=lambda name: int(name[1:])))
