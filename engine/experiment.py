@@ -115,7 +115,13 @@ def read_sources(path: str, direction, lambda0: float) -> np.ndarray:
     return rows
 
 
-def geometry(settings: Settings, mask: np.ndarray | None, warn: Callable[[str], None]) -> Geometry:
+def geometry(
+    settings: Settings,
+    mask: np.ndarray | None,
+    warn: Callable[[str], None],
+    *,
+    matrix: list[float] | None = None,
+) -> Geometry:
     """Everything that needs no amplitudes, in the original's order.
 
     Parameters
@@ -126,6 +132,8 @@ def geometry(settings: Settings, mask: np.ndarray | None, warn: Callable[[str], 
         Pixels of the mask image (slow * fast), or ``None``.
     warn
         Called with one line for each remark.
+    matrix
+        What a matrix file would hold: a*, b*, c* in columns, times the wavelength.
 
     Raises
     ------
@@ -142,7 +150,6 @@ def geometry(settings: Settings, mask: np.ndarray | None, warn: Callable[[str], 
         raise BadInput(f"-mosaic_domains {settings.domains}: more than {MOST_DOMAINS}")
     if settings.mosaic > LARGEST_SPREAD:
         raise BadInput(f"-mosaic: a spread of {settings.mosaic:g} radians")
-    matrix = None
     if settings.mat_file is not None:
         matrix = read_matrix(settings.mat_file, settings.user_cell, warn)
     table = new_table()
@@ -156,10 +163,11 @@ def geometry(settings: Settings, mask: np.ndarray | None, warn: Callable[[str], 
     return Geometry(settings, axes, block, placed, rotation, oversample, settings.oversample <= 0, table)
 
 
-def experiment(start: Geometry, warn: Callable[[str], None]) -> Experiment:
-    """Read amplitudes and sources, and add them to the geometry; raises `BadInput` where a file will not do."""
+def experiment(start: Geometry, warn: Callable[[str], None], *, factors: StructureFactors | None = None) -> Experiment:
+    """Read sources, and amplitudes where none are given, and add them; raises `BadInput` where a file will not do."""
     settings = start.settings
-    factors = structure_factors(settings, warn)
+    if factors is None:
+        factors = structure_factors(settings, warn)
     if settings.stol_file is not None:
         _rows(settings.stol_file, "-stol, -4stol or -Q", 2)
     rows = None

@@ -60,6 +60,8 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
         If the C reference is asked for and was not built, a GPU that cannot be used, or fast numerics for indices that
         only strict numerics can do.
     """
+    if backend not in BACKENDS:
+        raise BadInput(f"--backend {backend}: not one of {', '.join(BACKENDS)}")
     if backend == "cref" and not cref.available():
         raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
     too_large = backend not in ("strict", "cref") and _largest_index(plan) > LARGEST_FAST_INDEX

@@ -1,3 +1,51 @@
 """nanoBragg: X-ray diffraction images of nanocrystals, in absolute photons per pixel."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nanobragg.engine.api import (
+        Beam,
+        Crystal,
+        Detector,
+        Scan,
+        StructureFactors,
+        add_noise,
+        constant,
+        read_image,
+        read_structure_factors,
+        set_up,
+        simulate,
+        structure_factors,
+        write_float_image,
+        write_smv_image,
+    )
+    from nanobragg.engine.errors import BadInput
+
 __version__ = "0.1.0"
+__all__ = [
+    "BadInput",
+    "Beam",
+    "Crystal",
+    "Detector",
+    "Scan",
+    "StructureFactors",
+    "add_noise",
+    "constant",
+    "read_image",
+    "read_structure_factors",
+    "set_up",
+    "simulate",
+    "structure_factors",
+    "write_float_image",
+    "write_smv_image",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The API, loaded when it is first asked for."""
+    if name in __all__:
+        return getattr(importlib.import_module("nanobragg.engine.api"), name)
+    raise AttributeError(f"module 'nanobragg' has no attribute {name!r}")

@@ -1,0 +1,376 @@
+"""The Python API: what is simulated, in the user's units, and the image of it. Right by default."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nanobragg.engine import images
+from nanobragg.engine.c_numbers import DEGREES
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
+from nanobragg.engine.files.any_image import read_image as read_image
+from nanobragg.engine.files.hkl import Reflections
+from nanobragg.engine.files.images import write_float as _write_float
+from nanobragg.engine.files.smv import header, write_smv
+from nanobragg.engine.fixes import FIXABLE, NONE, Fixes, fixes_of
+from nanobragg.engine.render import render
+from nanobragg.engine.settings import Settings
+from nanobragg.engine.structure_factors import StructureFactors as StructureFactors
+from nanobragg.engine.structure_factors import from_reflections, read_any_table
+
+CONVENTIONS = ("MOSFLM", "XDS", "DIALS", "ADXV", "DENZO")
+Vector = tuple[float, float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Beam:
+    """X-rays on the crystal.
+
+    Parameters
+    ----------
+    wavelength_A
+        Angstrom.
+    fluence
+        Photons per square metre.
+    polarization
+        Kahn factor: 0 for unpolarized, 1 for horizontally polarized light; ``None`` leaves polarization out.
+    divergence_mrad, divergence_steps
+        Full widths and numbers of points, horizontal and vertical.
+    dispersion_percent, dispersion_steps
+        Full width of the wavelengths, in percent of the middle one, and their number.
+    """
+
+    wavelength_A: float = 1.0
+    fluence: float = Settings.fluence
+    polarization: float | None = 0.0
+    divergence_mrad: tuple[float, float] = (0.0, 0.0)
+    divergence_steps: tuple[int, int] = (1, 1)
+    dispersion_percent: float = 0.0
+    dispersion_steps: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Crystal:
+    """A block of unit cells, or one of the other shapes, with mosaic domains and water around it.
+
+    Parameters
+    ----------
+    cell
+        a, b, c (Angstrom), alpha, beta, gamma (degrees), in the default orientation; or
+    reciprocal
+        The vectors a*, b*, c* as rows, 1/Angstrom, laboratory frame, (3, 3).
+    N
+        Unit cells along a, b and c.
+    misset_deg
+        Turns about x, y and z after that, degrees.
+    shape
+        ``square``, ``round``, ``gauss`` or ``tophat``; ``fudge`` scales the squared width of the last three.
+    mosaic_deg, mosaic_domains, mosaic_seed
+        Largest angle of a domain, degrees; their number; the seed of their orientations.
+    water_um
+        Edge of the droplet of water, micrometres.
+    """
+
+    cell: tuple[float, float, float, float, float, float] | None = None
+    reciprocal: npt.ArrayLike | None = None
+    N: tuple[int, int, int] = (1, 1, 1)
+    misset_deg: Vector = (0.0, 0.0, 0.0)
+    shape: str = "square"
+    fudge: float = 1.0
+    mosaic_deg: float = 0.0
+    mosaic_domains: int = 1
+    mosaic_seed: int = 12345678
+    water_um: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Detector:
+    """A flat or curved panel.
+
+    Parameters
+    ----------
+    shape
+        Pixels, slow and fast.
+    pixel_mm, distance_mm
+        Edge of a pixel and distance along the beam, millimetres.
+    convention
+        ``MOSFLM``, ``XDS``, ``DIALS``, ``ADXV`` or ``DENZO``: directions, and what ``beam_center_mm`` means.
+    beam_center_mm
+        As the convention has it: ``Xbeam``, ``Ybeam``, or for XDS and DIALS ``ORGX``, ``ORGY`` times the pixel; the
+        middle if not given.
+    tilt_deg, twotheta_deg
+        Turns about x, y and z, and the swing, degrees.
+    thickness_um, attenuation_um, layers
+        The sensor, its attenuation depth, and in how many layers it is calculated; no sensor by default.
+    curved, point_pixel
+        Bent about the sample; without obliquity.
+    """
+
+    shape: tuple[int, int]
+    pixel_mm: float = 0.1
+    distance_mm: float = 100.0
+    convention: str = "MOSFLM"
+    beam_center_mm: tuple[float, float] | None = None
+    tilt_deg: Vector = (0.0, 0.0, 0.0)
+    twotheta_deg: float = 0.0
+    thickness_um: float = 0.0
+    attenuation_um: float | None = None
+    layers: int = 1
+    curved: bool = False
+    point_pixel: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """A rotation about the spindle: start and range in degrees, number of steps."""
+
+    start_deg: float = 0.0
+    range_deg: float = 0.0
+    steps: int = 1
+
+
+def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0.0) -> StructureFactors:
+    """Structure factors from arrays.
+
+    Parameters
+    ----------
+    hkl
+        Indices, (n, 3) whole numbers.
+    F
+        Amplitudes, (n,); of indices that come twice the last counts.
+    default_F
+        Of indices outside their box, and of those missing in it.
+
+    Raises
+    ------
+    BadInput
+        For shapes that do not fit, indices that are not whole, amplitudes that are not finite.
+    """
+    indices, amplitudes = np.asarray(hkl, float), np.asarray(F, float)
+    if indices.ndim != 2 or indices.shape[1] != 3 or amplitudes.shape != indices.shape[:1] or not len(indices):
+        raise BadInput(
+            f"structure factors: indices {indices.shape} and amplitudes {amplitudes.shape}, not (n, 3) and (n,)"
+        )
+    if not np.isfinite(indices).all() or (indices != np.rint(indices)).any():
+        raise BadInput("structure factors: an index is not a whole number")
+    bounds = np.column_stack([indices.min(axis=0), indices.max(axis=0)])
+    return from_reflections(
+        Reflections(indices=indices, amplitudes=amplitudes, bounds=bounds, count=len(indices), whole_numbers=True),
+        default_F, "structure factors",
+    )  # fmt: skip
+
+
+def read_structure_factors(path: str | os.PathLike) -> StructureFactors:
+    """Structure factors of an hkl text file (h k l F in each line) or of a dump."""
+    try:
+        return read_any_table(os.fspath(path), lambda line: None)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+
+
+def constant(F: float) -> StructureFactors:
+    """The same amplitude for all indices."""
+    return StructureFactors(np.zeros((1, 1, 1)), np.zeros((3, 2), np.int64), 0, F, "default")
+
+
+def _fixes(quirks: str) -> Fixes:
+    if quirks in ("right", "c"):
+        return FIXABLE if quirks == "right" else NONE
+    if quirks.startswith("c+"):
+        return fixes_of(quirks.removeprefix("c+"))
+    raise BadInput(f"quirks {quirks!r}: right, c, or c+NAMES (c with some computed right)")
+
+
+def _settings(
+    crystal: Crystal, detector: Detector, beam: Beam, scan: Scan, quirks: str, more: dict[str, Any]
+) -> Settings:
+    """Settings as the command line would leave them."""
+    (h, v), steps = beam.divergence_mrad, beam.divergence_steps
+    made: dict[str, Any] = {
+        "lambda0": beam.wavelength_A / 1e10, "fluence": beam.fluence, "kahn": beam.polarization or 0.0,
+        "nopolar": beam.polarization is None,
+        "pixel": detector.pixel_mm / 1000.0, "distance": detector.distance_mm / 1000.0,
+        "n_s": detector.shape[0], "n_f": detector.shape[1], "convention": detector.convention,
+        "curved": detector.curved, "point_pixel": detector.point_pixel, "twotheta": detector.twotheta_deg / DEGREES,
+        "N_a": float(crystal.N[0]), "N_b": float(crystal.N[1]), "N_c": float(crystal.N[2]),
+        "shape": crystal.shape, "fudge": crystal.fudge, "phi0": scan.start_deg / DEGREES,
+        "mosaic_seed": -abs(crystal.mosaic_seed), "water": crystal.water_um / 1e6, "fixes": _fixes(quirks),
+        **{f"rot_{axis}": angle / DEGREES for axis, angle in zip("xyz", detector.tilt_deg, strict=True)},
+    }  # fmt: skip
+    for name, full, count in (("hdiv", h / 1000.0, steps[0]), ("vdiv", v / 1000.0, steps[1])):
+        if count > 1:
+            made |= {name: full, f"{name}_steps": count}
+    if beam.dispersion_steps > 1:
+        made |= {"dispersion": beam.dispersion_percent / 100.0, "disp_steps": beam.dispersion_steps}
+    if scan.range_deg > 0.0 or scan.steps > 1:
+        made |= {"osc": scan.range_deg / DEGREES, "phisteps": scan.steps}
+    if any(crystal.misset_deg):
+        made |= {f"misset_{axis}": angle / DEGREES for axis, angle in zip("xyz", crystal.misset_deg, strict=True)}
+        made["misset_mode"] = 1
+    if crystal.mosaic_domains > 1:
+        made |= {"mosaic": crystal.mosaic_deg / DEGREES, "domains": crystal.mosaic_domains}
+    if crystal.cell is not None:
+        names = ("cell_a", "cell_b", "cell_c", "cell_alpha", "cell_beta", "cell_gamma")
+        values = [*crystal.cell[:3], *(angle / DEGREES for angle in crystal.cell[3:])]
+        made |= {"user_cell": True, **dict(zip(names, values, strict=True))}
+    if detector.thickness_um > 0.0:
+        made |= {"thick": detector.thickness_um * 1e-6, "thick_steps": detector.layers}
+        if detector.attenuation_um is not None:
+            made["mu"] = 1.0 / (detector.attenuation_um * 1e-6)
+    if detector.beam_center_mm is not None:
+        in_pixels = detector.convention in ("XDS", "DIALS")
+        unit = detector.pixel_mm if in_pixels else 1e3
+        x, y = (x / unit for x in detector.beam_center_mm)
+        made |= {"ORGX": x, "ORGY": y} if in_pixels else {"Xbeam": x, "Ybeam": y}
+    return Settings(**{**made, **more})
+
+
+def set_up(
+    crystal: Crystal,
+    detector: Detector,
+    factors: StructureFactors,
+    beam: Beam | None = None,
+    scan: Scan | None = None,
+    *,
+    quirks: str = "right",
+    oversample: int | None = None,
+    interpolate: bool | None = None,
+    dmin_A: float = 0.0,
+    roi: tuple[int, int, int, int] | None = None,
+    mask: npt.ArrayLike | None = None,
+    remark: Callable[[str], None] | None = None,
+) -> Experiment:
+    """What is simulated, checked and placed; parameters and errors are those of `simulate`."""
+    if (crystal.cell is None) == (crystal.reciprocal is None):
+        raise BadInput("Crystal: give either cell or reciprocal")
+    if detector.convention not in CONVENTIONS:
+        raise BadInput(f"Detector: convention {detector.convention!r} is not one of {', '.join(CONVENTIONS)}")
+    beam, scan = beam or Beam(), scan or Scan()
+    more: dict[str, Any] = {
+        "oversample": oversample or -1, "interp": 2 if interpolate is None else int(interpolate),
+        "dmin": dmin_A * 1e-10, "default_F": factors.default_F, "do_noise": False,
+    }  # fmt: skip
+    if roi is not None:
+        more |= dict(zip(("roi_x0", "roi_x1", "roi_y0", "roi_y1"), roi, strict=True))
+    settings = _settings(crystal, detector, beam, scan, quirks, more)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise BadInput(f"{field.name}: is infinite or not a number")
+    matrix = None
+    if crystal.reciprocal is not None:
+        vectors = np.asarray(crystal.reciprocal, float)
+        if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
+            raise BadInput("Crystal: reciprocal must be (3, 3) numbers, a*, b* and c* as rows, 1/Angstrom")
+        matrix = (vectors.T * beam.wavelength_A).ravel().tolist()
+    kept = None
+    if mask is not None:
+        pixels = np.asarray(mask)
+        if pixels.shape != tuple(detector.shape):
+            raise BadInput(f"mask: has shape {pixels.shape}, the detector {tuple(detector.shape)} (slow, fast)")
+        kept = (pixels != 0).astype(np.uint16).ravel()
+    say = remark or (lambda line: None)
+    return experiment(geometry(settings, kept, say, matrix=matrix), say, factors=factors)
+
+
+def simulate(
+    crystal: Crystal,
+    detector: Detector | Sequence[Detector],
+    factors: StructureFactors,
+    beam: Beam | None = None,
+    scan: Scan | None = None,
+    *,
+    backend: str = "auto",
+    threads: int | None = None,
+    **options: Any,
+) -> Any:
+    """Photons per pixel.
+
+    Parameters
+    ----------
+    crystal, detector, factors, beam, scan
+        What is simulated; several detectors (panels) give a list of images.
+    backend
+        ``auto``, ``fast``, ``strict``, ``cref`` or ``cuda``.
+    threads
+        On the CPU; all processors by default. The image does not depend on it.
+    quirks
+        ``right``; ``c`` for what the original computes, oddities and all; ``c+NAMES`` for that with some right.
+    oversample
+        Sub-pixels along each edge of a pixel; as many as the spots need by default.
+    interpolate
+        Amplitudes between the nodes, tricubic; by default where a crystal has two cells or fewer along an axis.
+    dmin_A
+        Resolution below which nothing diffracts, Angstrom.
+    roi
+        First and last fast, first and last slow pixel; the others stay 0.
+    mask
+        Pixels that are 0 in it are not rendered, (slow, fast).
+    remark
+        Called with each line that the command would say on stderr.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, (slow, fast); a list of them for several panels.
+
+    Raises
+    ------
+    BadInput
+        For anything that cannot be simulated.
+    """
+    if not isinstance(detector, Detector):
+        return [
+            simulate(crystal, panel, factors, beam, scan, backend=backend, threads=threads, **options)
+            for panel in detector
+        ]
+    made = set_up(crystal, detector, factors, beam, scan, **options)
+    return render(freeze(made), backend, threads=threads).image
+
+
+def add_noise(image: npt.ArrayLike, seed: int, *, offset: float = 0.0, threads: int | None = None) -> np.ndarray:
+    """Counts of a photon-counting detector: Poisson deviates that depend on seed and pixel alone.
+
+    Parameters
+    ----------
+    image
+        Photons per pixel, (slow, fast).
+    seed
+        Any 64-bit number.
+    offset
+        Added to each count.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint16 (slow, fast); what is above 65535 is 65535.
+    """
+    pixels = np.ascontiguousarray(image, np.float32)
+    if pixels.ndim != 2:
+        raise BadInput(f"an image has two axes, not {pixels.ndim}")
+    plan = _any_plan(pixels.shape)
+    return images.philox_noise(plan, pixels, offset, seed, "fast", threads or 1)[0]
+
+
+def _any_plan(shape: tuple[int, ...]) -> Any:
+    crystal, detector = Crystal(cell=(50, 50, 50, 90, 90, 90)), Detector((shape[0], shape[1]))
+    return freeze(set_up(crystal, detector, constant(1.0), oversample=1))
+
+
+def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:
+    """Raw binary32, one row after the other."""
+    _write_float(os.fspath(path), np.ascontiguousarray(image, np.float32))
+
+
+def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experiment) -> None:
+    """Counts (uint16) as an SMV image with the geometry of `set_up`."""
+    s = made.settings
+    write_smv(os.fspath(path), "path", header(made.detector, s.lambda0, s.phi0, made.scan.osc, noise=True),
+              np.asarray(counts, np.uint16))  # fmt: skip
