@@ -17,7 +17,7 @@ import numpy as np
 from nanobragg import __version__
 from nanobragg.cli import report
 from nanobragg.cli.explain import explanation, remarks
-from nanobragg.cli.parse import Parsed, named_headers, parse
+from nanobragg.cli.parse import Parsed, named_headers, parse, with_followed_seed
 from nanobragg.cli.usage import OPTIONS, help_text, usage
 from nanobragg.engine import images, quirks
 from nanobragg.engine import trace as tracing
@@ -158,6 +158,8 @@ def read_headers(
         try:
             image = read_smv(names[setting], flag)
         except OSError as error:
+            if "Q70" in settings.get("fixes", NONE):
+                raise BadInput(f"{flag} {names[setting]}: {reason(error)}") from None
             remark(f"Q70 files: {flag} {names[setting]}: {reason(error)}: ignored")
             continue
         is_mask = flag == "-mask"
@@ -215,7 +217,7 @@ def run(arguments: Sequence[str]) -> int:
     mask = read_headers(line, start, origin)
     parsed = parse(line, start, origin)
     describe(parsed, options.explain)
-    settings = parsed.settings
+    settings = with_followed_seed(parsed)
     check_sufficient(settings)
     check_outputs(settings)
     placed = geometry(settings, mask, remark)
@@ -249,10 +251,14 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     for pixel in options.trace:
         say(tracing.text(tracing.trace(plan, *pixel, backend)).rstrip())
     statistics = images.statistics(plan, image, backend, threads)
+    if settings.fixes:
+        statistics = images.corrected(plan, image, statistics, settings.fixes, threads)
     if interpolation_ended:
         remark(quirks.INTERPOLATION_ENDED)
     for text in report.after(statistics):
         say(text)
+    if "Q79" in settings.fixes and not np.isfinite(image).all():
+        raise BadInput("the image overflows: a pixel is infinite or not a number")
     if quirks.overflowed(statistics):
         remark("Q79 smv: the image overflows, as the original's does: its infinite or undefined pixels are kept")
     print_pixels(settings, plan, image)
@@ -287,24 +293,26 @@ def write_images(
     set_up: Experiment, plan: RenderPlan, image: np.ndarray, statistics: images.Statistics, backend: str
 ) -> None:
     """Float image, integer image and picture, in the original's order."""
-    settings, loops = set_up.settings, images.loops(backend)
+    settings = set_up.settings
     write_float(settings.float_file, image)
     scale = images.int_scale(settings.int_scale, statistics.max_I)
     say(f"intfile_scale = {report.g(scale)}")
     text = smv_header(set_up, noise=False)
-    if len(text) > 512:
+    if len(text) > 512 and "Q74" not in settings.fixes:
         remark(f"Q74 smv: the header takes {len(text)} bytes and announces 512: the pixels start after it")
-    write_smv(settings.int_file, "-intfile", text, loops.to_int(plan, image, scale, settings.adc))
+    write_smv(
+        settings.int_file, "-intfile", text, images.integers(plan, image, scale, settings.adc, backend, settings.fixes)
+    )
     if settings.write_pgm:
         grey = images.pgm_scale(settings.pgm_scale, statistics.rmsd, scale)
         say(f"pgm_scale = {report.g(grey)}")
-        write_pgm(settings.pgm_file, grey, loops.to_grey(plan, image, grey))
+        write_pgm(settings.pgm_file, grey, images.greys(plan, image, grey, backend, settings.fixes))
 
 
 def smv_header(set_up: Experiment, *, noise: bool) -> bytes:
     """The header of the integer image or of the noise image."""
     settings = set_up.settings
-    return header(set_up.detector, settings.lambda0, settings.phi0, set_up.scan.osc, noise=noise)
+    return header(set_up.detector, settings.lambda0, settings.phi0, set_up.scan.osc, noise=noise, fixes=settings.fixes)
 
 
 def write_noise(
@@ -312,8 +320,9 @@ def write_noise(
 ) -> None:
     """The image with photon noise, of the original's serial generator or of the counter-based one."""
     settings = set_up.settings
-    if philox:
-        counts, photons, overloads = images.philox_noise(plan, image, settings.adc, settings.seed, backend, threads)
+    if philox or "Q52" in settings.fixes:
+        adc = float(np.floor(settings.adc + 0.5)) if "Q78" in settings.fixes else settings.adc
+        counts, photons, overloads = images.philox_noise(plan, image, adc, settings.seed, backend, threads)
     else:
         table = set_up.random_table
         counts, photons, overloads = add_noise(plan, image, settings.adc, settings.seed, table, backend)

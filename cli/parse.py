@@ -101,6 +101,14 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
     return Parsed(Settings(**_checked(settings, origin)), readings)
 
 
+def with_followed_seed(parsed: Parsed) -> Settings:
+    """Settings; where that is fixed, a random orientation without a seed of its own follows the noise seed (Q50)."""
+    given = any("misset_seed" in changes for reading in parsed.readings for _, changes in reading.fired)
+    if given or "Q50" not in parsed.settings.fixes:
+        return parsed.settings
+    return dataclasses.replace(parsed.settings, misset_seed=parsed.settings.seed)
+
+
 def _quote(reading: Reading, rule: Rule, arguments: Sequence[str]) -> str:
     return " ".join(arguments[reading.index : reading.index + 1 + len(rule.values.split())])
 

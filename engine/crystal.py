@@ -222,6 +222,8 @@ def domain_rotations(settings: Settings, domains: sampling.Mosaic, table: np.nda
 
 def stream(settings: Settings, seed: int, table: np.ndarray) -> tuple[int, np.ndarray]:
     """Seed and state of a stream of deviates: a state of its own, or the one that all share (Q48)."""
+    if "Q49" in settings.fixes and abs(seed) == 2**31 - 1:
+        raise BadInput(f"seed {abs(seed)}: the generator cannot start from it; take another")
     return (-abs(seed), new_table()) if "Q48" in settings.fixes else (seed, table)
 
 

@@ -17,6 +17,7 @@ from nanobragg.engine.detector import Detector, detector
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.columns import read_columns
 from nanobragg.engine.files.reading import read, reason, scan_reals
+from nanobragg.engine.fixes import NONE, Fixes
 from nanobragg.engine.frame import Frame, frame
 from nanobragg.engine.scan import Scan, scan
 from nanobragg.engine.settings import Settings
@@ -73,12 +74,12 @@ class Experiment(Geometry):
     interpolate: bool
 
 
-def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None]) -> list[float] | None:
+def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None], fixes: Fixes = NONE) -> list[float] | None:
     """Up to nine numbers of a matrix file; ``None`` if it cannot be opened and a cell is there instead (Q62)."""
     try:
         values = scan_reals(read(path, "-mat").decode("latin-1"), 9)
     except OSError as error:
-        if not has_cell:
+        if not has_cell or "Q62" in fixes:
             raise BadInput(f"-mat {path}: {reason(error)}") from None
         warn(f"Q62 files: -mat {path}: {reason(error)}: ignored, the default orientation of -cell is used")
         return None
@@ -151,7 +152,7 @@ def geometry(
     if settings.mosaic > LARGEST_SPREAD:
         raise BadInput(f"-mosaic: a spread of {settings.mosaic:g} radians")
     if settings.mat_file is not None:
-        matrix = read_matrix(settings.mat_file, settings.user_cell, warn)
+        matrix = read_matrix(settings.mat_file, settings.user_cell, warn, settings.fixes)
     table = new_table()
     block = crystals.crystal(settings, matrix, sizes, table, warn)
     recommended = crystals.recommended_oversampling(
@@ -182,7 +183,7 @@ def steps(experiment: Experiment) -> int:
     """What the sum of a pixel is divided by; layers are not counted (Q05)."""
     e = experiment
     count = len(e.beam.directions) * e.crystal.domains * e.scan.steps * e.oversample * e.oversample
-    if count > MOST_STEPS:
+    if count > MOST_STEPS and "Q25" not in e.settings.fixes:
         raise BadInput(
             f"{count} steps per pixel ({len(e.beam.directions)} sources x {e.crystal.domains} domains x {e.scan.steps} "
             f"phi steps x {e.oversample} x {e.oversample} sub-pixels) are more than the original can count (Q25)"

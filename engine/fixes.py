@@ -23,14 +23,17 @@ NAMES = {  # what users ask for by name, as far as it is there
     "point-pixel": ["Q19"],
     "spot-shape": ["Q20", "Q21"],
     "sampling": ["Q34", "Q35", "Q36", "Q38", "Q39", "Q41"],
-    "random": ["Q44", "Q45", "Q48", "Q53"],
+    "random": ["Q44", "Q45", "Q48", "Q49", "Q50", "Q52", "Q53"],
+    "smv": ["Q74", "Q75", "Q77", "Q78", "Q79", "Q80"],
+    "report": ["Q28", "Q29", "Q30", "Q31"],
     "cell": ["Q100"],
 }
-FIXABLE: Fixes = frozenset([i for ids in NAMES.values() for i in ids] + ["Q22"])
+ALONE = ["Q22", "Q25", "Q54", "Q55", "Q56", "Q62", "Q70"]
+FIXABLE: Fixes = frozenset([i for ids in NAMES.values() for i in ids] + ALONE)
 # Corrections that the project's list of oddities names and that are not there yet.
 NOT_YET: Fixes = frozenset([
-    "Q17", "Q25", "Q26", *_ids(28, 31), "Q49", "Q50", "Q51", "Q52", *_ids(54, 56), *_ids(58, 62), "Q64", *_ids(66, 71),
-    "Q74", "Q75", *_ids(77, 82), *_ids(83, 85), "Q88", *_ids(90, 94), "Q99",
+    "Q17", "Q26", "Q51", *_ids(58, 61), "Q64", *_ids(66, 69), "Q71", "Q81", "Q82", *_ids(83, 85), "Q88", *_ids(90, 94),
+    "Q99",
 ])  # fmt: skip
 
 
@@ -53,7 +56,7 @@ def fixes_of(text: str) -> Fixes:
         elif number in FIXABLE:
             chosen.add(number)
         elif number in NOT_YET:
-            raise BadInput(f"--fix {name}: is not there yet; {', '.join(NAMES)}, Q22 and all are")
+            raise BadInput(f"--fix {name}: is not there yet; {', '.join([*NAMES, *ALONE])} and all are")
         elif number:
             raise BadInput(f"--fix {name}: is a convention or an approximation that is kept; there is nothing to fix")
         else:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nanobragg.engine.c_numbers import divide
+from nanobragg.engine.fixes import Fixes
+from nanobragg.kernels import figures
 from nanobragg.kernels.plan import RenderPlan
 
 
@@ -46,6 +48,51 @@ def statistics(plan: RenderPlan, image: np.ndarray, backend: str, threads: int) 
     rmsd = _root(deviations, max(in_roi, 2) - 1)
     omega = divide(by.solid_angle(plan, threads), plan.steps)
     return Statistics(max_I, _last_sub_pixel(plan, where), mean, rms, rmsd, omega)
+
+
+def corrected(plan: RenderPlan, image: np.ndarray, as_reported: Statistics, fixes: Fixes, threads: int) -> Statistics:
+    """The figures with some computed right: one set of pixels (Q28), binary64 (Q29), solid angle (Q30), place (Q31)."""
+    flat, pixels = image.reshape(-1), plan.rendered_pixels()[:]
+    values = flat[pixels].astype(np.float64)
+    made = as_reported
+    if fixes & {"Q28", "Q29"} and len(values):
+        count = len(values) if "Q28" in fixes else max(len(values), 2) - 1
+        made = made._replace(rms=math.sqrt(float((values * values).sum()) / count))
+    if "Q28" in fixes and len(values):
+        spread = float(((values - values.mean()) ** 2).sum())
+        made = made._replace(mean=float(values.mean()), rmsd=math.sqrt(spread / (max(len(values), 2) - 1)))
+    if "Q30" in fixes:
+        first_layer = plan._replace(layers=1, oversample_omega=True)
+        made = made._replace(solid_angle=figures.solid_angle(first_layer, threads) / plan.oversample**2)
+    if "Q31" in fixes and made.max_I > 0.0:
+        slow, fast = divmod(int(pixels[np.nanargmax(values)]), plan.n_fast)
+        made = made._replace(max_at=((fast + 0.5) * plan.pixel_size, (slow + 0.5) * plan.pixel_size))
+    return made
+
+
+def _in_roi(plan: RenderPlan, made: np.ndarray) -> np.ndarray:
+    """Only the region of interest, 0 outside."""
+    out = np.zeros_like(made)
+    rows = slice(max(plan.roi[2], 0), max(plan.roi[3] + 1, 0))
+    columns = slice(max(plan.roi[0], 0), max(plan.roi[1] + 1, 0))
+    out[rows, columns] = made[rows, columns]
+    return out
+
+
+def integers(plan: RenderPlan, image: np.ndarray, scale: float, adc: float, backend: str, fixes: Fixes) -> np.ndarray:
+    """Scaled 16-bit counts; rounded in binary32 as the original does, or right (Q77)."""
+    if "Q77" not in fixes:
+        return loops(backend).to_int(plan, image, scale, adc)
+    counts = np.clip(np.nan_to_num(image.astype(np.float64)) * scale + adc, 0.0, 65535.0)
+    return _in_roi(plan, np.floor(counts + 0.5).clip(0.0, 65535.0).astype(np.uint16))
+
+
+def greys(plan: RenderPlan, image: np.ndarray, scale: float, backend: str, fixes: Fixes) -> np.ndarray:
+    """Scaled 8-bit grey levels; truncated, negative values by their low byte, or rounded and clipped (Q78)."""
+    if "Q78" not in fixes:
+        return loops(backend).to_grey(plan, image, scale)
+    levels = np.clip(np.nan_to_num(image.astype(np.float64)) * scale, 0.0, 255.0)
+    return _in_roi(plan, np.floor(levels + 0.5).astype(np.uint8))
 
 
 def _root(total: float, count: int) -> float:

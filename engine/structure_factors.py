@@ -12,8 +12,9 @@ from nanobragg.engine import memory
 from nanobragg.engine.c_numbers import low_32_bits
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.dump import read_dump, table_shape, write_dump
-from nanobragg.engine.files.hkl import Reflections, read_reflections
+from nanobragg.engine.files.hkl import Reflections, read_lines, read_reflections
 from nanobragg.engine.files.reading import read, reason
+from nanobragg.engine.fixes import NONE, Fixes
 from nanobragg.engine.settings import Settings
 
 NO_TABLE = 9
@@ -76,11 +77,13 @@ def from_reflections(reflections: Reflections, default_F: float, name: str) -> S
     return StructureFactors(table, bounds, reflections.count, default_F, "hkl")
 
 
-def read_hkl(path: str, default_F: float, warn: Callable[[str], None]) -> StructureFactors:
+def read_hkl(path: str, default_F: float, warn: Callable[[str], None], fixes: Fixes = NONE) -> StructureFactors:
     """Structure factors of an hkl text file."""
     name = f"-hkl {path}"
     try:
-        reflections = read_reflections(read(path, "-hkl", NO_TABLE))
+        data = read(path, "-hkl", NO_TABLE)
+        by_lines = bool(fixes & {"Q54", "Q55", "Q56"})
+        reflections = read_lines(data, name) if by_lines else read_reflections(data)
     except OSError as error:
         raise BadInput(f"{name}: {reason(error)}", NO_TABLE) from None
     factors = from_reflections(reflections, default_F, name)
@@ -127,7 +130,7 @@ def dump_is_there(settings: Settings) -> bool:
 def structure_factors(settings: Settings, warn: Callable[[str], None]) -> StructureFactors:
     """Read the hkl file and leave a dump of it (Q58), or read the dump (Q59), or have ``default_F`` alone."""
     if settings.hkl_file is not None:
-        factors = read_hkl(settings.hkl_file, settings.default_F, warn)
+        factors = read_hkl(settings.hkl_file, settings.default_F, warn, settings.fixes)
         try:
             write_dump(settings.dump_file, factors.bounds, factors.table)
         except BadInput as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 
 import numpy as np
 
 from nanobragg.engine.c_numbers import low_32_bits, to_long
+from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import SCAN_INTEGER, scan_real
 
 SPACE, DIGIT, SIGN, POINT, EXPONENT, OTHER = range(6)
@@ -49,6 +51,31 @@ def read_reflections(data: bytes) -> Reflections:
     indices = np.ascontiguousarray(quadruples[:, :3].T)
     bounds = np.stack([indices.min(axis=1), indices.max(axis=1)], axis=1) if len(quadruples) else np.zeros((3, 2))
     return Reflections(len(quadruples), bounds, indices.T, quadruples[:, 3], True)
+
+
+def read_lines(data: bytes, name: str) -> Reflections:
+    """The first four columns of each line; what follows ``#`` or ``!`` and empty lines do not count (Q54 to Q56).
+
+    Raises
+    ------
+    BadInput
+        With the number of the line that does not begin with three whole numbers and an amplitude.
+    """
+    rows = []
+    for number, line in enumerate(data.decode("latin-1").splitlines(), 1):
+        words = re.split("[#!]", line, maxsplit=1)[0].split()
+        if not words:
+            continue
+        try:
+            row = [float(word) for word in words[:4]]
+        except ValueError:
+            row = []
+        if len(row) < 4 or not np.isfinite(row).all() or any(x != round(x) for x in row[:3]):
+            raise BadInput(f"{name}: line {number} does not begin with h k l (whole numbers) and F")
+        rows.append(row)
+    table = np.array(rows, dtype=float).reshape(-1, 4)
+    bounds = np.stack([table[:, :3].min(axis=0), table[:, :3].max(axis=0)], axis=1) if rows else np.zeros((3, 2))
+    return Reflections(len(table), bounds, table[:, :3], table[:, 3], True)
 
 
 def _plain_table(data: bytes) -> np.ndarray | None:

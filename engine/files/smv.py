@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from nanobragg.engine.detector import Detector
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import read
 from nanobragg.engine.files.whole import whole_file
+from nanobragg.engine.fixes import NONE, Fixes
 
 MAGIC = b"{\nHEADER_BYT"
 HEADER_BYTES = 512
@@ -124,14 +126,22 @@ def _header_lines(detector: Detector, lambda0: float, phi0: float, osc: float, d
     ]  # fmt: skip
 
 
-def header(detector: Detector, lambda0: float, phi0: float, osc: float, *, noise: bool) -> bytes:
+def header(detector: Detector, lambda0: float, phi0: float, osc: float, *, noise: bool, fixes: Fixes = NONE) -> bytes:
     """The header, padded to 512 bytes; a longer one is not cut, and not announced either (Q74).
 
     The noise image's differs where a beam centre is a negative zero (Q80). Metres and radians.
     """
     lines = _header_lines(detector, lambda0, phi0, osc, 1.0 if noise else -1.0)
-    text = ("\n".join(lines) + "\n}\f").encode()
-    return text.ljust(HEADER_BYTES, b" ")
+    text = "\n".join(lines) + "\n}\f"
+    if "Q75" in fixes:
+        text = re.sub(r"(DIALS_ORIGIN=[^\n;]*)\n", r"\1;\n", text)
+    if "Q80" in fixes:
+        text = re.sub(r"(?<=[=,])-0(?=[;,\n])", "0", text)
+    size = HEADER_BYTES
+    if "Q74" in fixes and len(text) > HEADER_BYTES:
+        size = -(-len(text) // HEADER_BYTES) * HEADER_BYTES
+        text = text.replace(f"HEADER_BYTES={HEADER_BYTES};", f"HEADER_BYTES={size};")
+    return text.encode().ljust(size, b" ")
 
 
 def write_smv(path: str, flag: str, header_bytes: bytes, pixels: np.ndarray) -> None:
