@@ -287,6 +287,8 @@ static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_
     TAP("diffracted_vec", 3, d);
     if (sums->capture == 0.0 || p->oversample_thick) {
         double parallax = p->arcs ? 1.0 : dot(d, p->odet);
+        if (p->either_side)
+            parallax = fabs(parallax);
         sums->capture = exp(-(double)layer * p->layer_step * p->mu / parallax)
                         - exp(-(double)(layer + 1) * p->layer_step * p->mu / parallax);
     }

@@ -17,7 +17,7 @@ import numpy as np
 from nanobragg import __version__
 from nanobragg.cli import report
 from nanobragg.cli.explain import explanation, remarks
-from nanobragg.cli.parse import Parsed, named_headers, parse, with_followed_seed
+from nanobragg.cli.parse import Parsed, corrected, named_headers, parse
 from nanobragg.cli.usage import OPTIONS, help_text, usage
 from nanobragg.engine import images, quirks
 from nanobragg.engine import trace as tracing
@@ -156,14 +156,15 @@ def read_headers(
             continue
         settings[setting] = names[setting]
         try:
-            image = read_smv(names[setting], flag)
+            image = read_smv(names[setting], flag, settings.get("fixes", NONE))
         except OSError as error:
             if "Q70" in settings.get("fixes", NONE):
                 raise BadInput(f"{flag} {names[setting]}: {reason(error)}") from None
             remark(f"Q70 files: {flag} {names[setting]}: {reason(error)}: ignored")
             continue
         is_mask = flag == "-mask"
-        found = header_settings(image, settings.get("pixel", Settings.pixel), is_mask=is_mask)
+        fixes = settings.get("fixes", NONE)
+        found = header_settings(image, settings.get("pixel", Settings.pixel), is_mask=is_mask, fixes=fixes)
         settings.update(found)
         if origin is not None:
             origin.update({name: f"the header of {flag} {names[setting]}: {name}" for name in found})
@@ -217,7 +218,7 @@ def run(arguments: Sequence[str]) -> int:
     mask = read_headers(line, start, origin)
     parsed = parse(line, start, origin)
     describe(parsed, options.explain)
-    settings = with_followed_seed(parsed)
+    settings = corrected(parsed.settings)
     check_sufficient(settings)
     check_outputs(settings)
     placed = geometry(settings, mask, remark)

@@ -98,15 +98,23 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
             _mark_values(reading, rule, changes, readings)
             if rule.ends(changes):
                 break
-    return Parsed(Settings(**_checked(settings, origin)), readings)
+    fired = [pair for reading in readings for pair in reading.fired]
+    given = frozenset([name for _, changes in fired for name in changes] + [rule.name for rule, _ in fired])
+    return Parsed(Settings(**_checked(settings, origin), given=given), readings)
 
 
-def with_followed_seed(parsed: Parsed) -> Settings:
-    """Settings; where that is fixed, a random orientation without a seed of its own follows the noise seed (Q50)."""
-    given = any("misset_seed" in changes for reading in parsed.readings for _, changes in reading.fired)
-    if given or "Q50" not in parsed.settings.fixes:
-        return parsed.settings
-    return dataclasses.replace(parsed.settings, misset_seed=parsed.settings.seed)
+def corrected(settings: Settings) -> Settings:
+    """Settings with what flags alone should decide, where that is fixed.
+
+    A random orientation without a seed of its own follows the noise seed (Q50); without a name there is no dump (Q58,
+    Q59).
+    """
+    changes: dict[str, Any] = {}
+    if "Q50" in settings.fixes and "misset_seed" not in settings.given:
+        changes["misset_seed"] = settings.seed
+    if settings.fixes & {"Q58", "Q59"} and "dump_file" not in settings.given:
+        changes["dump_file"] = ""
+    return dataclasses.replace(settings, **changes)
 
 
 def _quote(reading: Reading, rule: Rule, arguments: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nanobragg.cli.nanobragg import read_headers
-from nanobragg.cli.parse import parse, with_followed_seed
+from nanobragg.cli.parse import corrected, parse
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, geometry
 from nanobragg.engine.fixes import NONE, Fixes
@@ -26,7 +26,7 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     """
     start: dict[str, Any] = {"seed": -1, "misset_seed": -1, "fixes": fixes}
     mask = read_headers(arguments, start)
-    settings = with_followed_seed(parse(arguments, start))
+    settings = corrected(parse(arguments, start).settings)
     if settings.mat_file is None and settings.cell_a == 0.0:
         raise BadInput("no cell in the command line: -mat or -cell", CANNOT)
     if settings.hkl_file is not None:

@@ -58,6 +58,8 @@ def sample_clipped_by_beam(settings: Settings, warn: Callable[[str], None]) -> V
     """Sample sizes; those across the beam are cut to the beam size (Q90)."""
     sizes = [settings.size_x, settings.size_y, settings.size_z]
     for k, name in ((1, "width"), (2, "height")):
+        if "Q90" in settings.fixes and "beamsize" not in settings.given:
+            break
         if 0.0 <= settings.beamsize < sizes[k]:
             warn(f"the beam ({settings.beamsize * 1000:g} mm) is smaller than the sample {name}: sample clipped")
             sizes[k] = settings.beamsize

@@ -95,6 +95,8 @@ def unit_cell(settings: Settings, warn: Callable[[str], None]) -> UnitCell:
     k = abs(math.sin(s) * math.sin(s - alpha) * math.sin(s - beta) * math.sin(s - gamma))
     volume = 2.0 * a * b * c * math.sqrt(k)
     if volume <= 0.0:
+        if "Q94" in settings.fixes:
+            raise BadInput("-cell: these lengths and angles make no unit cell")
         warn("-cell: the unit cell has no volume")
         volume = TINY
     return UnitCell((a, b, c), (alpha, beta, gamma), volume)

@@ -141,6 +141,13 @@ def detector(settings: Settings, frame: Frame, mask: np.ndarray | None, warn: Ca
         pix0 = swing(rotate_xyz(flat, tilt))
     else:
         pix0 = _combine(start.Fbeam, fdet, start.Sbeam, sdet, distance, frame.beam)
+        if "Q84" in settings.fixes and "-pivot" not in settings.given:
+            f, s = (rotate_xyz(v, tilt) for v in (frame.fdet, frame.sdet))
+            pix0 = swing(_combine(start.Fbeam, f, start.Sbeam, s, distance, frame.beam))
+    if "Q83" in settings.fixes and any(settings.pix0):
+        pix0 = settings.pix0
+    if "Q88" in settings.fixes and dot(frame.beam, odet) != 0.0:
+        ratio = dot(frame.beam, odet)
     close_distance = dot(pix0, odet)
     place = _placed(pix0, fdet, sdet, frame, close_distance / ratio, start, settings.pixel)
     layers = sampling.layer_steps(settings)
@@ -155,7 +162,8 @@ def detector(settings: Settings, frame: Frame, mask: np.ndarray | None, warn: Ca
         twotheta=settings.twotheta, pivot=frame.pivot, convention=frame.convention,
         layers=layers.count, layer_step=layers.step, thickness=layers.range, mu=mu,
         curved=settings.curved, point_pixel=settings.point_pixel,
-        roi=_roi(settings, n_fast, n_slow), mask=fitting_mask(mask, n_fast * n_slow, settings.mask_file),
+        roi=_roi(settings, n_fast, n_slow),
+        mask=fitting_mask(mask, n_fast * n_slow, settings.mask_file, exact="Q71" in settings.fixes),
     )  # fmt: skip
 
 
@@ -182,10 +190,12 @@ def _placed(pix0, fdet, sdet, frame: Frame, distance: float, start: Centres, pix
     }
 
 
-def fitting_mask(mask: np.ndarray | None, pixels: int, name: str | None) -> np.ndarray:
+def fitting_mask(mask: np.ndarray | None, pixels: int, name: str | None, *, exact: bool = False) -> np.ndarray:
     """The mask by the pixel numbers of the final image (Q71); empty if there is none."""
     if mask is None:
         return np.empty(0, np.uint8)
     if len(mask) < pixels:
         raise BadInput(f"-mask {name}: has {len(mask)} pixels, the image {pixels}: it would be read past its end")
+    if exact and len(mask) != pixels:
+        raise BadInput(f"-mask {name}: has {len(mask)} pixels, the image {pixels}")
     return (mask[:pixels] != 0).astype(np.uint8)

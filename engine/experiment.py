@@ -100,14 +100,36 @@ def _rows(path: str, flag: str, columns: int) -> np.ndarray:
     return rows
 
 
-def read_sources(path: str, direction, lambda0: float) -> np.ndarray:
+def plain_rows(path: str, columns: int) -> np.ndarray:
+    """Rows of numbers whatever ends their lines; ``#`` begins a comment, absent columns are NaN (Q64)."""
+    try:
+        text = read(path, "-sourcefile", MISSING_FILE).decode("latin-1")
+    except OSError as error:
+        raise BadInput(f"-sourcefile {path}: {reason(error)}", MISSING_FILE) from None
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split("#")[0].replace(",", " ").split()
+        try:
+            row = [float(word) for word in words[:columns]]
+        except ValueError:
+            raise BadInput(f"-sourcefile {path}: line {number} holds a word that is no number") from None
+        if row:
+            rows.append(row + [math.nan] * (columns - len(row)))
+    if not rows:
+        raise BadInput(f"-sourcefile {path}: no line in it", MISSING_FILE)
+    return np.array(rows)
+
+
+def read_sources(path: str, direction, lambda0: float, fixes: Fixes = NONE) -> np.ndarray:
     """Sources of a file, (n, 5): X Y Z (metres), weight, wavelength (metres); absent columns take defaults."""
-    rows = _rows(path, "-sourcefile", 5)
+    rows = plain_rows(path, 5) if "Q64" in fixes else _rows(path, "-sourcefile", 5)
     defaults = [-beams.SOURCE_DISTANCE * b for b in direction] + [1.0, lambda0]
     rows = np.where(np.isnan(rows), defaults, rows)
     for number, row in enumerate(rows, 1):
         if not np.isfinite(row).all():
             raise BadInput(f"-sourcefile {path}: row {number} holds an infinite number")
+        if "Q64" in fixes and (row[4] <= 0.0 or not row[:3].any()):
+            raise BadInput(f"-sourcefile {path}: row {number} has no direction, or a wavelength that is not above 0")
         if row[4] == 0.0:
             raise BadInput(
                 f"-sourcefile {path}: row {number} has wavelength 0 "
@@ -173,7 +195,7 @@ def experiment(start: Geometry, warn: Callable[[str], None], *, factors: Structu
         _rows(settings.stol_file, "-stol, -4stol or -Q", 2)
     rows = None
     if settings.source_file is not None:
-        rows = read_sources(settings.source_file, start.frame.beam, settings.lambda0)
+        rows = read_sources(settings.source_file, start.frame.beam, settings.lambda0, settings.fixes)
     parts = {field.name: getattr(start, field.name) for field in dataclasses.fields(start)}
     beam = beams.beam(settings, start.frame, rows)
     return Experiment(**parts, beam=beam, factors=factors, interpolate=start.crystal.interpolate and factors.n_hkl != 0)
@@ -262,7 +284,8 @@ def freeze(experiment: Experiment) -> RenderPlan:
     thick, polar, omega, running = own_factors(e)
     plan = RenderPlan(
         n_fast=d.n_fast, n_slow=d.n_slow, roi=d.roi, mask=_frozen(d.mask),
-        pixel_size=d.pixel_size, distance=d.distance, close_distance=d.close_distance,
+        pixel_size=d.pixel_size, distance=d.distance,
+        close_distance=abs(d.close_distance) if "Q26" in s.fixes else d.close_distance,
         pix0=d.pix0, fdet=d.fdet, sdet=d.sdet, odet=d.odet, beam=e.beam.direction,
         oversample=e.oversample, layers=d.layers, layer_step=d.layer_step, thickness=d.thickness, mu=d.mu,
         curved=d.curved, point_pixel=d.point_pixel,
@@ -281,7 +304,7 @@ def freeze(experiment: Experiment) -> RenderPlan:
         table=_frozen(e.factors.table), steps=count,
         phi_carryover="Q01" not in s.fixes, sticky="Q02" not in s.fixes, keep_background="Q13" in s.fixes,
         reduced_sines="Q22" in s.fixes, arcs=d.curved and "Q18" in s.fixes, beam_spot=(d.Fbeam, d.Sbeam),
-        pixel_area="Q19" in s.fixes,
+        pixel_area="Q19" in s.fixes, either_side="Q26" in s.fixes,
     )  # fmt: skip
     for name in GEOMETRY:
         if not np.isfinite(getattr(plan, name)).all():

@@ -48,6 +48,8 @@ def frame(settings: Settings, warn: Callable[[str], None]) -> Frame:
         table = CONVENTIONS[settings.convention]
         beam, fdet, sdet, odet, tt_axis, polar, spindle = table[:7]
         pivot = table[7]
+        if "Q84" in settings.fixes and "-pivot" in settings.given:
+            pivot = settings.pivot
     beam, fdet, sdet = unit(beam), unit(fdet), unit(sdet)
     length = magnitude(odet)
     odet = unit(odet)
@@ -79,6 +81,8 @@ def centres(settings: Settings, det_f: float, det_s: float) -> Centres:
     Sclose = det_s / 2.0 if settings.ORGY is None else (settings.ORGY - 0.5) * pixel
     Xclose = Fclose if settings.Xclose is None else settings.Xclose
     Yclose = Sclose if settings.Yclose is None else settings.Yclose
+    if "Q85" in settings.fixes:
+        Fclose, Sclose = Xclose, Yclose
     defaults = {
         "ADXV": ((det_f + pixel) / 2.0, (det_s - pixel) / 2.0),
         "MOSFLM": ((det_s + pixel) / 2.0, (det_f + pixel) / 2.0),
@@ -93,6 +97,6 @@ def centres(settings: Settings, det_f: float, det_s: float) -> Centres:
         Fbeam, Sbeam = Ybeam + 0.5 * pixel, Xbeam + 0.5 * pixel
     elif settings.convention == "DENZO":
         Fbeam, Sbeam = Ybeam, Xbeam
-    elif settings.convention == CUSTOM:
+    elif settings.convention == CUSTOM and "Q85" not in settings.fixes:
         Fclose, Sclose = Xbeam, Ybeam
     return Centres(Xbeam, Ybeam, Fbeam, Sbeam, Xclose, Yclose, Fclose, Sclose)

@@ -149,3 +149,5 @@ class Settings:
 
     # the original's oddities that are computed right instead
     fixes: Fixes = NONE
+    # settings that a flag has set, and the flags that did
+    given: frozenset[str] = frozenset()

@@ -95,14 +95,18 @@ def read_hkl(path: str, default_F: float, warn: Callable[[str], None], fixes: Fi
     return factors
 
 
-def read_table(path: str, default_F: float, warn: Callable[[str], None]) -> StructureFactors | None:
+def read_table(
+    path: str, default_F: float, warn: Callable[[str], None], fixes: Fixes = NONE
+) -> StructureFactors | None:
     """Structure factors of a dump, or ``None`` if it cannot be opened."""
     name = f"-dump {path}"
     try:
         data = read(path, "-dump")
     except OSError:
         return None
-    dump = read_dump(data, name, _check_box(name))
+    dump = read_dump(data, name, _check_box(name), exact="Q60" in fixes)
+    if dump.missing and "Q61" in fixes:
+        raise BadInput(f"{name}: {dump.missing} bytes are missing at the end")
     if dump.shifted:
         warn(f"Q60 files: {name}: the first {dump.shifted} bytes of the amplitudes were taken for white space")
     if dump.missing:
@@ -131,12 +135,16 @@ def structure_factors(settings: Settings, warn: Callable[[str], None]) -> Struct
     """Read the hkl file and leave a dump of it (Q58), or read the dump (Q59), or have ``default_F`` alone."""
     if settings.hkl_file is not None:
         factors = read_hkl(settings.hkl_file, settings.default_F, warn, settings.fixes)
+        if not settings.dump_file:
+            return factors
         try:
             write_dump(settings.dump_file, factors.bounds, factors.table)
         except BadInput as error:
             warn(f"no dump of the structure factors: {error}")
         return factors
-    dumped = read_table(settings.dump_file, settings.default_F, warn)
+    dumped = None
+    if settings.dump_file:
+        dumped = read_table(settings.dump_file, settings.default_F, warn, settings.fixes)
     if dumped is not None:
         return dumped
     return StructureFactors(np.zeros((1, 1, 1)), np.zeros((3, 2), np.int64), 0, settings.default_F, "default")

@@ -32,7 +32,10 @@ def pixel_solid_angle(plan, airpath):
 @scalar
 def parallax(plan, d):
     """Cosine between a direction and the detector's normal where it hits."""
-    return 1.0 if plan.arcs else physics.dot(d, plan.odet)
+    if plan.arcs:
+        return 1.0
+    cosine = physics.dot(d, plan.odet)
+    return abs(cosine) if plan.either_side else cosine
 
 
 @scalar

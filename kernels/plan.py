@@ -24,7 +24,8 @@ class RenderPlan(NamedTuple):
     The last ones say which of the original's habits are kept: phi = 0 holds the cell of the step before (Q01), one
     index out of range ends interpolation (Q02), factors multiply the running sum (Q04), a cut pixel loses its
     background (Q13), sines of the whole index (Q22), a curved detector bent about the wrong axes (Q18; else arcs about
-    ``beam_spot``), and a point pixel without its area (Q19).
+    ``beam_spot``), a point pixel without its area (Q19),
+    and negative photons where the detector faces away (Q26).
     """
 
     n_fast: int
@@ -85,6 +86,7 @@ class RenderPlan(NamedTuple):
     arcs: bool = False
     beam_spot: tuple[float, float] = (0.0, 0.0)
     pixel_area: bool = False
+    either_side: bool = False
 
     @property
     def domains(self) -> int:

@@ -29,10 +29,11 @@ def table_shape(bounds: np.ndarray) -> tuple[int, int, int]:
     return tuple(int(hi - lo + 2) for lo, hi in bounds)  # type: ignore[return-value]
 
 
-def read_dump(data: bytes, name: str, check_size) -> Dump:
+def read_dump(data: bytes, name: str, check_size, *, exact: bool = False) -> Dump:
     """Read a dump; ``check_size`` is called with the box before anything is allocated.
 
-    White space after the six numbers is skipped however much there is, as the original does.
+    White space after the six numbers is skipped however much there is, as the original does, or up to the form feed
+    where that is ``exact``.
     """
     header = HEADER.match(data)
     if header is None:
@@ -40,7 +41,10 @@ def read_dump(data: bytes, name: str, check_size) -> Dump:
     bounds = np.array([low_32_bits(int(x[:25])) for x in header.groups()], dtype=np.int64).reshape(3, 2)
     check_size(bounds)
     start = header.end()
-    while data[start : start + 1] and data[start : start + 1] in WHITE.encode():
+    page = data.find(b"\f", start, start + 100)
+    if exact and page >= 0:
+        start = page + 1
+    while not exact and data[start : start + 1] and data[start : start + 1] in WHITE.encode():
         start += 1
     expected = header.end() + len(PAGE)
     shape = table_shape(bounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -40,11 +41,18 @@ def value(header: str, key: str) -> float | None:
     return None if number != number else number
 
 
+def whole_key(header: str, key: str) -> float | None:
+    """The number of a key that stands at the beginning of its line, as a whole."""
+    found = re.findall(rf"(?m)^\s*{re.escape(key)}\s*=([^;\n]*)", header)
+    number = real(found[-1]) if found else math.nan
+    return None if number != number else number
+
+
 def _whole(number: float | None) -> int:
     return LOWEST_INT if number is None else to_int32(number)
 
 
-def read_smv(path: str, flag: str) -> Smv:
+def read_smv(path: str, flag: str, fixes: Fixes = NONE) -> Smv:
     """Read an SMV image; byte order and data type are not looked at (Q69), missing pixels are 0.
 
     Raises
@@ -81,7 +89,13 @@ def read_smv(path: str, flag: str) -> Smv:
         raise BadInput(
             f"{flag} {path}: SIZE1={width}, SIZE2={height} make an image of {width * height * 2 / 1e9:.3g} GB"
         )
-    first, words = size // 2, np.frombuffer(data[: len(data) // 2 * 2], "<u2")
+    order = "<u2"
+    if "Q69" in fixes:
+        kind = re.findall(r"(?m)^\s*TYPE\s*=\s*([^;\n]*)", header)
+        if kind and kind[-1].strip() not in ("unsigned_short", "mad"):
+            raise BadInput(f"{flag} {path}: TYPE={kind[-1].strip()}: only unsigned_short can be read")
+        order = ">u2" if re.search(r"(?m)^\s*BYTE_ORDER\s*=\s*big_endian", header) else "<u2"
+    first, words = size // 2, np.frombuffer(data[: len(data) // 2 * 2], order)
     pixels = np.zeros(width * height, np.uint16)
     there = words[first : first + len(pixels)]
     pixels[: len(there)] = there
