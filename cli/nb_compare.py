@@ -118,7 +118,10 @@ def write_report(
         with whole_file(str(out / name), "--outdir") as file:
             file.write(content.encode())
     worst = figures["worst_outside_tolerance"] or figures["worst_absolute"]
-    compare_pictures(out, a, b, (worst["slow"], worst["fast"]))
+    try:
+        compare_pictures(out, a, b, (worst["slow"], worst["fast"]))
+    except (ValueError, OverflowError) as error:
+        print(f"nb-compare: no pictures: {error}", file=sys.stderr)
     rendered = sorted(p for p in folder.rglob("*") if p.is_file()) if folder else [pathlib.Path(n) for n in names]
     with whole_file(str(out / "checksums.sha256"), "--outdir") as file:
         for path in rendered:

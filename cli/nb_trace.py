@@ -64,7 +64,7 @@ def parser(name: str) -> argparse.ArgumentParser:
         return made
     if name == "hkl":
         made.description = "Which table entry is used for given indices, and where tables differ."
-        made.add_argument("index", type=int, nargs=3, metavar=("H", "K", "L"))
+        made.add_argument("index", type=int, nargs=3, metavar="INDEX", help="h k l")
         made.add_argument("--table", action="append", default=[], metavar="FILE", help="an hkl file or a dump")
         return made
     made.description = "Every figure from the detector frame to the photons of chosen pixels."
@@ -123,9 +123,9 @@ def show_phi(before: list[str], after: list[str]) -> int:
     """A table over phi steps and domains of pixels."""
     options = parser("phi").parse_args(before)
     plan = plan_of(after, options.fix)
-    for slow, fast in pixels_of(options, plan):
-        figures = trace(plan, slow, fast, options.backend)
-        write_json(options.json, {"arguments": after, "backend": options.backend}, [((slow, fast), figures)])
+    traced = [(at, trace(plan, *at, options.backend)) for at in pixels_of(options, plan)]
+    write_json(options.json, {"arguments": after, "backend": options.backend}, traced)
+    for (slow, fast), figures in traced:
         print(f"# pixel slow {slow} fast {fast}, {options.backend}; phi in degrees")
         print("layer sub source phi_step domain phi h k l F_cell F_latt contribution")
         for line in phi_table(figures):
@@ -221,6 +221,9 @@ def show_diff(before: list[str], after: list[str]) -> int:
             with whole_file(os.path.join(options.outdir, name), "--outdir") as file:
                 file.write(content.encode())
     diverging = trace_diff.first(compared, trace_diff.DIVERGING)
+    missing = sum(c.verdict == trace_diff.MISSING for c in compared)
+    if missing:
+        print(f"{missing} of {len(compared)} figures are in one of the traces only.")
     print(report.split("| figure |")[0].strip())
     return DIFFER if diverging else AGREE
 

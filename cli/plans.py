@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nanobragg.cli.nanobragg import read_headers
+from nanobragg.cli.nanobragg import Options, own_options, read_headers
 from nanobragg.cli.parse import corrected, parse
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, geometry
@@ -24,6 +24,11 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     BadInput
         For what the command itself refuses, and where cell or amplitudes are missing.
     """
+    given = list(arguments)
+    options, arguments = own_options(arguments)
+    if options != Options(backend=options.backend, fixes=options.fixes) or "--backend" in given:
+        raise BadInput("of nanoBragg's own options only --fix and --phi-mode may come after --", CANNOT)
+    fixes |= options.fixes
     start: dict[str, Any] = {"seed": -1, "misset_seed": -1, "fixes": fixes}
     mask = read_headers(arguments, start)
     settings = corrected(parse(arguments, start).settings)

@@ -24,6 +24,7 @@ from nanobragg.engine.render import render
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import StructureFactors as StructureFactors
 from nanobragg.engine.structure_factors import from_reflections, read_any_table
+from nanobragg.kernels.plan import SHAPES
 
 CONVENTIONS = ("MOSFLM", "XDS", "DIALS", "ADXV", "DENZO")
 Vector = tuple[float, float, float]
@@ -170,7 +171,7 @@ def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0
 def read_structure_factors(path: str | os.PathLike) -> StructureFactors:
     """Structure factors of an hkl text file (h k l F in each line) or of a dump."""
     try:
-        return read_any_table(os.fspath(path), lambda line: None)
+        return read_any_table(os.fspath(path), lambda line: None, FIXABLE)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
 
@@ -186,6 +187,65 @@ def _fixes(quirks: str) -> Fixes:
     if quirks.startswith("c+"):
         return fixes_of(quirks.removeprefix("c+"))
     raise BadInput(f"quirks {quirks!r}: right, c, or c+NAMES (c with some computed right)")
+
+
+def _numbers(what: str, values: Any, count: int, *, whole: bool = False, lowest: float = -math.inf) -> None:
+    """Refuse what is not ``count`` finite numbers from ``lowest`` on."""
+    try:
+        array = np.asarray(values, dtype=float).reshape(-1)
+    except (TypeError, ValueError):
+        array = np.full(1, math.nan)
+    if len(array) != count or not np.isfinite(array).all() or (array < lowest).any() or (whole and (array % 1).any()):
+        kind = "whole number" if whole else "number"
+        bound = "" if lowest == -math.inf else f" from {lowest:g} on"
+        raise BadInput(f"{what}: {values!r} is not {count} {kind}{'s' if count > 1 else ''}{bound}")
+
+
+def _check(crystal: Crystal, detector: Detector, beam: Beam, scan: Scan, oversample: int | None) -> None:
+    """Refuse what would silently be something else."""
+    tiny = np.finfo(float).tiny
+    if crystal.cell is not None:
+        _numbers("Crystal: cell", crystal.cell, 6, lowest=tiny)
+    _numbers("Crystal: N", crystal.N, 3, whole=True, lowest=1)
+    _numbers("Crystal: misset_deg", crystal.misset_deg, 3)
+    _numbers("Crystal: mosaic_deg", crystal.mosaic_deg, 1, lowest=0)
+    _numbers("Crystal: mosaic_domains", crystal.mosaic_domains, 1, whole=True, lowest=1)
+    _numbers("Crystal: water_um", crystal.water_um, 1, lowest=0)
+    _numbers("Detector: shape", detector.shape, 2, whole=True, lowest=1)
+    _numbers("Detector: pixel_mm", detector.pixel_mm, 1, lowest=tiny)
+    _numbers("Detector: distance_mm", detector.distance_mm, 1, lowest=tiny)
+    _numbers("Detector: tilt_deg", detector.tilt_deg, 3)
+    _numbers("Detector: twotheta_deg", detector.twotheta_deg, 1)
+    _numbers("Detector: thickness_um", detector.thickness_um, 1, lowest=0)
+    _numbers("Detector: layers", detector.layers, 1, whole=True, lowest=1)
+    if detector.attenuation_um is not None:
+        _numbers("Detector: attenuation_um", detector.attenuation_um, 1, lowest=tiny)
+    if detector.beam_center_mm is not None:
+        _numbers("Detector: beam_center_mm", detector.beam_center_mm, 2)
+    _numbers("Beam: wavelength_A", beam.wavelength_A, 1, lowest=tiny)
+    _numbers("Beam: fluence", beam.fluence, 1, lowest=0)
+    _numbers("Beam: divergence_mrad", beam.divergence_mrad, 2, lowest=0)
+    _numbers("Beam: divergence_steps", beam.divergence_steps, 2, whole=True, lowest=1)
+    _numbers("Beam: dispersion_percent", beam.dispersion_percent, 1, lowest=0)
+    _numbers("Beam: dispersion_steps", beam.dispersion_steps, 1, whole=True, lowest=1)
+    _numbers("Scan: start_deg", scan.start_deg, 1)
+    _numbers("Scan: range_deg", scan.range_deg, 1, lowest=0)
+    _numbers("Scan: steps", scan.steps, 1, whole=True, lowest=1)
+    if oversample is not None:
+        _numbers("oversample", oversample, 1, whole=True, lowest=1)
+    if crystal.shape not in SHAPES:
+        raise BadInput(f"Crystal: shape {crystal.shape!r} is not one of {', '.join(SHAPES)}")
+    if beam.polarization is not None and not -1.0 <= beam.polarization <= 1.0:
+        raise BadInput(f"Beam: polarization {beam.polarization!r} is not from -1 to 1")
+    spread = [
+        ("Crystal: mosaic_deg", crystal.mosaic_deg, crystal.mosaic_domains, "mosaic_domains"),
+        ("Beam: dispersion_percent", beam.dispersion_percent, beam.dispersion_steps, "dispersion_steps"),
+        *(("Beam: divergence_mrad", w, n, "divergence_steps")
+          for w, n in zip(beam.divergence_mrad, beam.divergence_steps, strict=True)),
+    ]  # fmt: skip
+    for what, width, count, name in spread:
+        if width > 0.0 and count < 2:
+            raise BadInput(f"{what} {width:g} needs {name} of 2 or more")
 
 
 def _settings(
@@ -253,6 +313,11 @@ def set_up(
     if detector.convention not in CONVENTIONS:
         raise BadInput(f"Detector: convention {detector.convention!r} is not one of {', '.join(CONVENTIONS)}")
     beam, scan = beam or Beam(), scan or Scan()
+    _check(crystal, detector, beam, scan, oversample)
+    if roi is not None:
+        _numbers("roi", roi, 4, whole=True, lowest=0)
+        if roi[0] > roi[1] or roi[2] > roi[3]:
+            raise BadInput(f"roi {roi}: first and last fast, first and last slow pixel")
     more: dict[str, Any] = {
         "oversample": oversample or -1, "interp": 2 if interpolate is None else int(interpolate),
         "dmin": dmin_A * 1e-10, "default_F": factors.default_F, "do_noise": False,
@@ -352,9 +417,16 @@ def add_noise(image: npt.ArrayLike, seed: int, *, offset: float = 0.0, threads: 
     numpy.ndarray
         uint16 (slow, fast); what is above 65535 is 65535.
     """
-    pixels = np.ascontiguousarray(image, np.float32)
-    if pixels.ndim != 2:
-        raise BadInput(f"an image has two axes, not {pixels.ndim}")
+    try:
+        pixels = np.ascontiguousarray(image, np.float32)
+    except (TypeError, ValueError):
+        raise BadInput("an image is an array of numbers, (slow, fast)") from None
+    _numbers("seed", seed, 1, whole=True)
+    _numbers("offset", offset, 1)
+    if not np.isfinite(pixels).all():
+        raise BadInput("the image holds pixels that are infinite or not a number")
+    if pixels.ndim != 2 or not pixels.size:
+        raise BadInput(f"an image has two axes and some pixels, not the shape {pixels.shape}")
     plan = _any_plan(pixels.shape)
     return images.philox_noise(plan, pixels, offset, seed, "fast", threads or 1)[0]
 
@@ -371,6 +443,12 @@ def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:
 
 def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experiment) -> None:
     """Counts (uint16) as an SMV image with the geometry of `set_up`."""
-    s = made.settings
+    s, pixels = made.settings, np.asarray(counts)
+    if pixels.shape != (made.detector.n_slow, made.detector.n_fast):
+        raise BadInput(
+            f"counts: have shape {pixels.shape}, the detector {(made.detector.n_slow, made.detector.n_fast)}"
+        )
+    if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 65535:
+        raise BadInput("counts: must be whole numbers from 0 to 65535")
     write_smv(os.fspath(path), "path", header(made.detector, s.lambda0, s.phi0, made.scan.osc, noise=True),
-              np.asarray(counts, np.uint16))  # fmt: skip
+              pixels.astype(np.uint16))  # fmt: skip

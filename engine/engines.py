@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 import shutil
@@ -56,13 +57,33 @@ def command_of(engine: str) -> list[str]:
     raise BadInput(f"{engine}: an engine is {', '.join(BACKENDS)}, bin:PATH, lib:PATH or original", CANNOT)
 
 
-def with_absolute_inputs(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the files that they name made absolute: an engine runs in a folder of its own."""
+def with_absolute_inputs(arguments: Sequence[str], folder: pathlib.Path) -> list[str]:
+    """The arguments with the files that they name made absolute: an engine runs in ``folder``, one of its own.
+
+    A dump is copied there, since an engine may write it.
+    """
     made = []
     for before, word in zip(("", *arguments), arguments, strict=False):
-        is_file = before.startswith("-") and not word.startswith("-") and os.path.isfile(word)
-        made.append(os.path.abspath(word) if is_file else word)
+        is_file = before.startswith("-") and not word.startswith("-") and os.path.isfile(word) and not _is_number(word)
+        if is_file and "-dump" in before:
+            shutil.copy(word, folder / "given.dump")
+            made.append("given.dump")
+        else:
+            made.append(os.path.abspath(word) if is_file else word)
     return made
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False
+
+
+def _pinned(arguments: Sequence[str]) -> list[str]:
+    """A seed for a random orientation that would follow the clock, so that all engines have the same."""
+    follows = any("rand" in word for word in arguments) and not any("misset_seed" in word for word in arguments)
+    return ["-misset_seed", "1"] if follows else []
 
 
 def run(engine: str, arguments: Sequence[str], folder: pathlib.Path, timeout: float | None = None) -> Ran:
@@ -77,7 +98,9 @@ def run(engine: str, arguments: Sequence[str], folder: pathlib.Path, timeout: fl
     words = command_of(engine)
     if "-hkl" not in arguments and os.path.isfile(DUMP):
         shutil.copy(DUMP, folder / DUMP)  # amplitudes of an earlier run in the user's folder (Q59)
-    line = [*with_absolute_inputs(arguments), *OUTPUTS]
+    if ours := {"--backend", "--device", "--precision", "--trace", "--help", "--version"} & set(arguments):
+        raise BadInput(f"{' '.join(sorted(ours))}: an engine is named by --a and --b", CANNOT)
+    line = [*with_absolute_inputs(arguments, folder), *OUTPUTS, *_pinned(arguments)]
     start = time.perf_counter()
     try:
         done = original.run(words, line, folder, timeout)

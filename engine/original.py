@@ -7,6 +7,7 @@ A library is one that exports the program's ``main`` (or ``nanoBragg_main``), fo
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,9 +24,10 @@ ENTRIES = ("nanoBragg_main", "main")
 def command(environment: Mapping[str, str] = os.environ) -> list[str] | None:
     """The command that runs the user's original, or ``None`` if neither variable is set."""
     if program := environment.get(PROGRAM):
-        return [program]
+        found = shutil.which(program)
+        return [os.path.abspath(found) if found else program]
     if library := environment.get(LIBRARY):
-        return [sys.executable, "-m", "nanobragg.engine.original", library]
+        return [sys.executable, "-m", "nanobragg.engine.original", os.path.abspath(library)]
     return None
 
 

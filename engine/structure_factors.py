@@ -117,13 +117,13 @@ def read_table(
     return StructureFactors(dump.table, dump.bounds, n_hkl, default_F, "dump")
 
 
-def read_any_table(path: str, warn: Callable[[str], None]) -> StructureFactors:
+def read_any_table(path: str, warn: Callable[[str], None], fixes: Fixes = NONE) -> StructureFactors:
     """Structure factors of an hkl text file or of a dump, whichever the file is."""
     with open(path, "rb") as file:
         is_dump = b"\f" in file.read(200)
-    if is_dump and (found := read_table(path, 0.0, warn)) is not None:
+    if is_dump and (found := read_table(path, 0.0, warn, fixes)) is not None:
         return found
-    return read_hkl(path, 0.0, warn)
+    return read_hkl(path, 0.0, warn, fixes)
 
 
 def dump_is_there(settings: Settings) -> bool:

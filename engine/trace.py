@@ -164,6 +164,7 @@ class _Walk:
         self.axes = polar_axes(plan.polar_axis, left.calls + 2 + plan.evaluations)
         self.calls, self.visited, self.interpolate = left.calls, False, left.interpolate
         self.polar, self.omega, self.capture = (1.0 if plan.nopolar else 0.0), 0.0, 0.0
+        self.contributions = 0.0
         self.found: list[Figure] = []
 
     def figures(self) -> list[Figure]:
@@ -211,11 +212,15 @@ class _Walk:
         here = (*at, j)
         self.note(here, incident_vec=incident, lambda_meters=wavelength, cos_2theta_of_source=physics.dot(incident, d))
         self.note(here, scattering_vec_A_inv=q)
-        if self.geometry.cut_by_resolution(plan, q):
+        cut = self.geometry.cut_by_resolution(plan, q)
+        products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+        if cut and not (plan.keep_background or (products and not plan.running_products)):
             return d
         if self.polar == 0.0 or plan.oversample_polar:
             d = self._polarize(incident, d)
         self.note(here, polar_of_source=self.polar)
+        if cut:
+            return d
         cells = self.cells if self.visited else self.first_cells
         self.visited = True
         for i in range(cells.shape[0]):
@@ -251,14 +256,19 @@ class _Walk:
         self.note(at, F_latt=f_latt)
         if f_latt == 0.0 and not plan.water:
             return
-        f_cell, self.interpolate = self.strict_pixels.structure_factor(plan, hkl, node, self.interpolate)
+        f_cell, inside = self.strict_pixels.structure_factor(plan, hkl, node, self.interpolate)
+        self.interpolate = inside if plan.sticky else self.interpolate
+        self.contributions += f_cell * f_cell * f_latt * f_latt
         self.note(at, F_cell=f_cell, I_contribution=f_cell * f_cell * f_latt * f_latt)
 
     def _lattice(self, at: tuple[int, ...], hkl: Vector, node: Vector) -> float:
         plan, physics, fast_step = self.plan, self.physics, self.fast_step
         if plan.shape == SQUARE:
-            for axis, h, h0, n in zip("abc", hkl, node, plan.n_cells, strict=True):
+            at_node = physics.phases(hkl, node, plan.reduced_sines) if self.exact else hkl
+            for axis, h, h0, n in zip("abc", at_node, node, plan.n_cells, strict=True):
                 self.note(at, **{f"F_latt_{axis}": self._grating(h, h0, n)})
+        if self.exact and plan.shape == SQUARE:
+            return physics.square_lattice(at_node, plan.n_cells)
         if self.exact or plan.shape >= GAUSS:
             return physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
         if plan.shape == SQUARE:
@@ -289,7 +299,7 @@ class _Walk:
             (not plan.oversample_omega, self.omega),
         ):  # fmt: skip
             factor *= value if applies else 1.0
-        return (photons / factor if factor else 0.0), photons
+        return (photons / factor if factor else plan.background + self.contributions), photons
 
     def _kernel_photons(self) -> float:
         plan = self.plan
@@ -320,6 +330,9 @@ def _of_reference(plan: RenderPlan, index: int, left: Before) -> list[Figure]:
             values = tuple(v * 1e10 for v in values)
         if label != "I_so_far":
             steps += _derived(plan, Figure(label, values, place.of(label)))
+        if label == "F_cell":
+            squared = values[0] * values[0] * steps[-2].values[0] * steps[-2].values[0]
+            steps.append(Figure("I_contribution", (squared,), place.of(label)))
     return steps
 
 

@@ -122,14 +122,14 @@ def trace(
     """
     struct, _alive = c_plan(plan)
     state = _cref.ffi.new("nb_state *", {"cell": cell, "polar_axis": polar_axis, "interpolate": interpolate})
-    most = 64 + plan.layers * plan.oversample**2 * (8 + len(plan.sources) * (8 + 10 * plan.phi_steps * plan.domains))
+    most = 64 + plan.layers * plan.oversample**2 * (8 + len(plan.sources) * (8 + 14 * plan.phi_steps * plan.domains))
     figures = _cref.ffi.new("nb_figure[]", most)
     image = np.zeros(plan.n_fast * plan.n_slow, np.float32)
     pixels = _cref.ffi.from_buffer("float *", image, require_writable=True)
     used = _cref.lib.nb_trace(struct, state, index, pixels, figures, most)
     return [
         (_cref.ffi.string(f.label).decode(), tuple(f.values[k] for k in range(f.count)))
-        for f in (figures[i] for i in range(used))
+        for f in (figures[i] for i in range(min(used, most)))
     ]
 
 

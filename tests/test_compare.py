@@ -169,7 +169,7 @@ def test_a_binary_that_writes_no_image_is_a_failure(tmp_path, capsys):
 def test_inputs_are_found_from_another_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "A.mat").write_text("x")
-    assert with_absolute_inputs(["-mat", "A.mat", "-hkl", "P1.hkl"]) == [
+    assert with_absolute_inputs(["-mat", "A.mat", "-hkl", "P1.hkl"], tmp_path) == [
         "-mat",
         str(tmp_path / "A.mat"),
         "-hkl",

@@ -446,3 +446,24 @@ def test_masks_and_cells_that_do_not_fit(tmp_path, monkeypatch):
     assert len(fitting_mask(np.ones(50), 48, "m.img")) == 48
     with pytest.raises(BadInput, match="-cell"):
         fixed("-cell 50 60 70 60 60 120 -default_F 3 -lambda 1 -detpixels 4 -oversample 1", fixes_of("Q94"), tmp_path)
+
+
+@pytest.mark.cref
+@pytest.mark.parametrize("fixes", ["all", "Q13", "Q02", ""])
+@pytest.mark.parametrize(
+    "name", ["water and resolution", "interpolation, partly out of range", "layers", "gauss", "curved"]
+)
+def test_traces_show_the_corrected_calculation(name, fixes, tmp_path, monkeypatch):
+    """Every figure of strict is that of the C reference, and the last is the image's."""
+    monkeypatch.chdir(tmp_path)
+    plan = freeze(fixed(LINES[name], fixes_of(fixes) if fixes else NONE, tmp_path))
+    image = render(plan, "strict").image
+    for pixel in ((0, 0), (2, 3)):
+        a, b = (
+            {f.name: f.values for f in trace(plan, *pixel, backend) if len(f.at) > 0 or f.label != "I_contribution"}
+            for backend in ("strict", "cref")
+        )
+        assert set(a) == set(b)
+        for label, values in a.items():
+            np.testing.assert_allclose(values, b[label], rtol=1e-13, atol=1e-300, err_msg=label)
+        assert a["floatimage_accumulated"][0] == float(image[pixel])

@@ -94,6 +94,8 @@ def _of_hdf5(path: str, part: str) -> np.ndarray:
         if not isinstance(data, h5py.Dataset):
             raise BadInput(f"{path}: no image at {part or ' or '.join(PATHS)}", CANNOT)
         if data.ndim == 3:
+            if not part.isdigit() and len(data) > 1:
+                raise BadInput(f"{path}: has {len(data)} frames: {path}:N is one of them, from 0 on", CANNOT)
             frame = int(part) if part.isdigit() else 0
             if frame >= len(data):
                 raise BadInput(f"{path}: has {len(data)} frames, from 0 on; frame {frame} is not among them", CANNOT)
