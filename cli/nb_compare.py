@@ -93,6 +93,7 @@ def of_engines(
     return a.image, b.image, (f"A: {options.a}", f"B: {options.b}"), {
         "integer_mismatches": int((a.integers != b.integers).sum()) if a.integers.shape == b.integers.shape else None,
         "seconds": [round(a.seconds, 3), round(b.seconds, 3)],
+        "quirks": [a.quirks, b.quirks],
         "commands": [shlex.join(a.command), shlex.join(b.command)],
     }  # fmt: skip
 

@@ -14,8 +14,10 @@ import numpy as np
 
 from nanobragg.cli.plans import CANNOT, experiment_of
 from nanobragg.engine import trace_diff
+from nanobragg.engine.compare import compare, tolerance_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import freeze
+from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.whole import whole_file
 from nanobragg.engine.fixes import NONE, fixes_of
@@ -72,6 +74,7 @@ def parser(name: str) -> argparse.ArgumentParser:
         "--pixel", type=int, nargs=2, action="append", default=[], metavar=("SLOW", "FAST"), help="as often as wanted"
     )
     made.add_argument("--brightest", action="store_true", help="the brightest pixel of the image")
+    made.add_argument("--worst", nargs=2, metavar=("A", "B"), help="the pixel in which two images differ most")
     made.add_argument("--backend", default="strict", choices=["cref", "strict", "fast", "cuda"])
     made.add_argument("--fix", action="append", default=[], metavar="NAMES", help="as nanoBragg's")
     made.add_argument("--json", metavar="FILE", help="write the figures with their units to FILE, - for stdout")
@@ -86,8 +89,13 @@ def pixels_of(options: argparse.Namespace, plan: RenderPlan) -> list[tuple[int, 
     if options.brightest:
         image = render(plan, "fast").image
         chosen.append(tuple(int(i) for i in np.unravel_index(np.nanargmax(image), image.shape)))  # type: ignore[arg-type]
+    if options.worst:
+        a, b = (read_image(name, (plan.n_slow, plan.n_fast)) for name in options.worst)
+        figures = compare(a, b, np.ones(a.shape, bool), tolerance_of("exact"))
+        worst = figures["worst_outside_tolerance"] or figures["worst_absolute"]
+        chosen.append((worst["slow"], worst["fast"]))
     if not chosen:
-        raise BadInput("which pixel? --pixel SLOW FAST or --brightest", CANNOT)
+        raise BadInput("which pixel? --pixel SLOW FAST, --brightest or --worst A B", CANNOT)
     return chosen
 
 

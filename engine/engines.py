@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -25,12 +26,13 @@ DUMP = "Fdump.bin"
 
 
 class Ran(NamedTuple):
-    """What an engine made of a command line: its command, seconds, float image and integer image."""
+    """What an engine made of a command line: its command, seconds, float image, integer image and remarks on quirks."""
 
     command: list[str]
     seconds: float
     image: np.ndarray
     integers: np.ndarray
+    quirks: list[str]
 
 
 def command_of(engine: str) -> list[str]:
@@ -119,4 +121,8 @@ def run(engine: str, arguments: Sequence[str], folder: pathlib.Path, timeout: fl
             raise BadInput(f"{engine}: left no {name}", CANNOT)
     integers = read_image(str(folder / "int.img"))
     image = read_image(str(folder / "float.bin"), (integers.shape[0], integers.shape[1]))
-    return Ran([*words, *line], seconds, image, integers)
+    remarks = [text.partition(": ")[2] for text in done.stderr.splitlines() if text.startswith("nanoBragg: ")]
+    quirks = [
+        text for text in remarks if text.startswith("computed right") or (text[:1] == "Q" and text[1:2].isdigit())
+    ]
+    return Ran([*words, *line], seconds, image, integers, quirks)

@@ -20,15 +20,29 @@ NAMES = {  # what users ask for by name, as far as it is there
     "spot-shape": ["Q20", "Q21"],
     "sampling": ["Q34", "Q35", "Q36", "Q38", "Q39", "Q41"],
     "random": ["Q44", "Q45", "Q48", "Q49", "Q50", "Q52", "Q53"],
+    "files": [
+        "Q54",
+        "Q55",
+        "Q56",
+        "Q58",
+        "Q59",
+        "Q60",
+        "Q61",
+        "Q62",
+        "Q64",
+        "Q66",
+        "Q67",
+        "Q68",
+        "Q69",
+        "Q70",
+        "Q71",
+    ],
     "smv": ["Q74", "Q75", "Q77", "Q78", "Q79", "Q80"],
     "placement": ["Q83", "Q84", "Q85", "Q88", "Q90"],
     "report": ["Q28", "Q29", "Q30", "Q31"],
     "cell": ["Q100"],
 }
-ALONE = [
-    "Q22", "Q25", "Q26", "Q54", "Q55", "Q56", "Q58", "Q59", "Q60", "Q61", "Q62", "Q64", "Q66", "Q67", "Q68", "Q69",
-    "Q70", "Q71", "Q94",
-]  # fmt: skip
+ALONE = ["Q22", "Q25", "Q26", "Q94"]
 FIXABLE: Fixes = frozenset([i for ids in NAMES.values() for i in ids] + ALONE)
 # Corrections that the project's list of oddities names and that are not there yet.
 NOT_YET: Fixes = frozenset(["Q17", "Q81", "Q82", "Q92", "Q93"])
@@ -55,7 +69,7 @@ def fixes_of(text: str) -> Fixes:
             chosen.add(number)
         elif number in ANYWAY:
             continue
-        elif number in NOT_YET:
+        elif number in NOT_YET or name == "flags":
             raise BadInput(f"--fix {name}: is not there yet; {', '.join([*NAMES, *ALONE])} and all are")
         elif number:
             raise BadInput(f"--fix {name}: is a convention or an approximation that is kept; there is nothing to fix")

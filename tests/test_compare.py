@@ -158,6 +158,23 @@ def test_two_engines_on_one_line(tmp_path, capsys):
     assert "a/float.bin" in (out / "checksums.sha256").read_text()
 
 
+@pytest.mark.cref
+def test_quirks_and_fixes_are_in_the_metrics(tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["--a", "cref", "--b", "strict", "--tolerance", "exact", "--outdir", str(out), "--", *LINE, "-osc", "1"]
+    assert main(words) == 0
+    assert any(q.startswith("Q01") for q in json.loads((out / "metrics.json").read_text())["quirks"][0])
+    assert main([*words, "--fix", "phi-carryover"]) == 0
+    quirks = json.loads((out / "metrics.json").read_text())["quirks"][1]
+    assert any(q.startswith("computed right") for q in quirks) and not any(q.startswith("Q01") for q in quirks)
+
+
+@pytest.mark.parametrize("ours", ["--backend", "--trace"])
+def test_an_engine_is_not_named_twice(ours, capsys):
+    assert main(["--a", "strict", "--b", "cref", "--", *LINE, ours, "cref"]) == 2
+    assert ours in capsys.readouterr().err
+
+
 def test_a_binary_that_writes_no_image_is_a_failure(tmp_path, capsys):
     program = tmp_path / "liar"
     program.write_text(f"#!{sys.executable}\n")

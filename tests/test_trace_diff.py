@@ -134,6 +134,26 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.count("F(1 0 2) = ") == 2
 
 
+def test_the_worst_pixel_of_a_comparison(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    image = np.random.default_rng(1).exponential(9.0, (24, 24)).astype("<f4")
+    image.tofile("a.bin")
+    image[5, 17] *= 2.0
+    image.tofile("b.bin")
+    assert nb_trace.main(["--worst", "a.bin", "b.bin", "--", *WORDS]) == 0
+    assert "# pixel slow 5 fast 17" in capsys.readouterr().out
+
+
+def test_fixes_after_the_dashes_count(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shown = []
+    for before, after in (([], []), (["--fix", "sampling"], []), ([], ["--fix", "sampling"])):
+        assert nb_trace.main(["--pixel", "9", "14", *before, "--", *WORDS, *after]) == 0
+        shown.append(capsys.readouterr().out.split("TRACE phi_rad")[1].split("TRACE rot_a_a")[0])
+    assert shown[0] != shown[1] == shown[2]
+    assert nb_trace.main(["--pixel", "9", "14", "--", *WORDS, "--backend", "cref"]) == 2
+
+
 def test_tables_that_differ(tmp_path, capsys):
     (tmp_path / "a.hkl").write_text("0 0 1 5\n1 0 0 7\n1 2 3 9\n")
     (tmp_path / "b.hkl").write_text("0 0 1 5\n1 0 0 8\n1 2 3 9\n")
