@@ -46,7 +46,7 @@ typedef struct {
     double steps;
     int64_t phi_carryover, sticky, running_products, keep_background, reduced_sines, arcs;
     double beam_spot[2];
-    int64_t pixel_area, either_side;
+    int64_t pixel_area, either_side, pure_polarization;
 } nb_plan;
 
 /* What one turn of the loops leaves for the next ones. */

@@ -184,6 +184,18 @@ typedef struct {
     double intensity, polar, omega, capture;
 } pixel_sums;
 
+/* The same of copies, which leaves its arguments alone. */
+static double pure_polarization(double kahn, const double *incident, const double *diffracted, const double *axis)
+{
+    double i[3], d[3], a[3];
+    for (int k = 0; k < 3; k++) {
+        i[k] = incident[k];
+        d[k] = diffracted[k];
+        a[k] = axis[k];
+    }
+    return polarization(kahn, i, d, a);
+}
+
 /* The factors that are each term's own. */
 static double own_weight(const nb_plan *p, const pixel_sums *sums)
 {
@@ -312,7 +324,8 @@ static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_
         if (cut && !p->keep_background && !is_spread(p))
             continue;
         if (sums->polar == 0.0 || p->oversample_polar)
-            sums->polar = polarization(p->kahn, incident, d, state->polar_axis);
+            sums->polar = p->pure_polarization ? pure_polarization(p->kahn, incident, d, state->polar_axis)
+                                               : polarization(p->kahn, incident, d, state->polar_axis);
         TAP("polar_of_source", 1, &sums->polar);
         if (is_spread(p))
             sums->intensity += p->background / (double)(p->oversample * p->oversample * p->n_sources

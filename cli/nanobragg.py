@@ -321,7 +321,7 @@ def write_noise(
 ) -> None:
     """The image with photon noise, of the original's serial generator or of the counter-based one."""
     settings = set_up.settings
-    if philox or "Q52" in settings.fixes:
+    if philox or settings.fixes & {"Q52", "Q82"}:
         adc = float(np.floor(settings.adc + 0.5)) if "Q78" in settings.fixes else settings.adc
         counts, photons, overloads = images.philox_noise(plan, image, adc, settings.seed, backend, threads)
     else:

@@ -78,15 +78,20 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
     settings = dict(start)
     readings = [Reading(i, text) for i, text in enumerate(arguments)]
     origin = dict(origin or {})
+    exact = "Q92" in start.get("fixes", ())
     for reading in readings:
-        if not reading.is_flag:
+        if not reading.is_flag or (exact and reading.value_of):
             continue
         _mark_header(reading, readings)
+        if exact and not reading.header and not any(reading.text in rule.names for rule in RULES):
+            raise BadInput(f"{reading.text}: no flag is called that (nanoBragg --help lists them)")
         for rule in RULES:
-            if not rule.matches(reading.text):
+            if reading.text not in rule.names if exact else not rule.matches(reading.text):
                 continue
             values = arguments[reading.index + 1 :]
-            if len(values) < rule.needs:
+            if len(values) < (len(rule.values.split()) and rule.needs if exact else rule.needs):
+                if exact and not any(fired for fired in reading.fired):
+                    raise BadInput(f"{reading.text}: needs {rule.values}")
                 if rule.crashes:
                     raise BadInput(f"{reading.text}: a value must follow (the original crashes here)")
                 reading.starved.append(rule)

@@ -86,14 +86,18 @@ def _summary(e: Experiment) -> Iterator[str]:
     counts = "x".join(f"{n:.0f}" for n in c.n_cells)
     yield f"{e.factors.n_hkl} initialized hkls (all others ={g(e.factors.default_F)})"
     yield f"{SHAPE_NAMES[c.shape]} xtal: {counts} cells"
-    yield f"wave={g(b.lambda0)} meters +/- {g(b.dispersion.range * 100.0)}% in {b.dispersion.count} steps"
+    of_file = b.from_file and "Q81" in e.settings.fixes
+    waves = sorted(set(b.wavelengths.tolist()))
+    middle = float(b.wavelengths.mean()) if of_file else b.lambda0
+    spread = (waves[-1] - waves[0]) / middle if of_file else b.dispersion.range
+    yield f"wave={g(middle)} meters +/- {g(spread * 100.0)}% in {len(waves) if of_file else b.dispersion.count} steps"
     if not b.nopolar:
         yield f"Kahn polarization factor: {b.kahn:f}"
     yield f"incident fluence: {g(b.fluence)} photons/m^2"
     yield from _detector(e)
     yield f"hdivrange={g(b.hdiv.range)} hdivstep={g(b.hdiv.step)}  radians"
     yield f"vdivrange={g(b.vdiv.range)} vdivstep={g(b.vdiv.step)}  radians"
-    yield f"{b.divergence_points} divergence steps"
+    yield f"{len(set(map(tuple, b.positions.tolist()))) if of_file else b.divergence_points} divergence steps"
     yield f"{len(b.directions)} sources"
     yield f"{c.domains} mosaic domains over mosaic spread of {g(in_degrees(c.mosaic_spread))} degrees"
     start, end = in_degrees(e.scan.phi0), in_degrees(e.scan.phi0 + e.scan.osc)

@@ -49,6 +49,11 @@ class Rule:
     crashes: bool = False
 
     @property
+    def names(self) -> frozenset[str]:
+        """All names, as they are written in full."""
+        return frozenset(pattern.text for pattern in self.patterns)
+
+    @property
     def name(self) -> str:
         """The first name."""
         return self.patterns[0].text

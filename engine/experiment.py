@@ -304,7 +304,7 @@ def freeze(experiment: Experiment) -> RenderPlan:
         table=_frozen(e.factors.table), steps=count,
         phi_carryover="Q01" not in s.fixes, sticky="Q02" not in s.fixes, keep_background="Q13" in s.fixes,
         reduced_sines="Q22" in s.fixes, arcs=d.curved and "Q18" in s.fixes, beam_spot=(d.Fbeam, d.Sbeam),
-        pixel_area="Q19" in s.fixes, either_side="Q26" in s.fixes,
+        pixel_area="Q19" in s.fixes, either_side="Q26" in s.fixes, pure_polarization="Q17" in s.fixes,
     )  # fmt: skip
     for name in GEOMETRY:
         if not np.isfinite(getattr(plan, name)).all():

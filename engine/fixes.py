@@ -37,15 +37,14 @@ NAMES = {  # what users ask for by name, as far as it is there
         "Q70",
         "Q71",
     ],
+    "flags": ["Q92", "Q93"],
     "smv": ["Q74", "Q75", "Q77", "Q78", "Q79", "Q80"],
     "placement": ["Q83", "Q84", "Q85", "Q88", "Q90"],
     "report": ["Q28", "Q29", "Q30", "Q31"],
     "cell": ["Q100"],
 }
-ALONE = ["Q22", "Q25", "Q26", "Q94"]
+ALONE = ["Q17", "Q22", "Q25", "Q26", "Q81", "Q82", "Q94"]
 FIXABLE: Fixes = frozenset([i for ids in NAMES.values() for i in ids] + ALONE)
-# Corrections that the project's list of oddities names and that are not there yet.
-NOT_YET: Fixes = frozenset(["Q17", "Q81", "Q82", "Q92", "Q93"])
 ANYWAY: Fixes = frozenset(["Q51", "Q91", "Q99"])  # texts and errors that need no switch
 
 
@@ -55,7 +54,7 @@ def fixes_of(text: str) -> Fixes:
     Raises
     ------
     BadInput
-        For a name that is unknown, or whose correction is not there yet.
+        For a name that is unknown, or of what is kept.
     """
     chosen: set[str] = set()
     for word in text.split(","):
@@ -69,8 +68,6 @@ def fixes_of(text: str) -> Fixes:
             chosen.add(number)
         elif number in ANYWAY:
             continue
-        elif number in NOT_YET or name == "flags":
-            raise BadInput(f"--fix {name}: is not there yet; {', '.join([*NAMES, *ALONE])} and all are")
         elif number:
             raise BadInput(f"--fix {name}: is a convention or an approximation that is kept; there is nothing to fix")
         else:

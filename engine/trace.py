@@ -10,7 +10,7 @@ import numpy as np
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.kernels import cref, fast, serial, strict
-from nanobragg.kernels.orientation import cells_per_phi, polar_axes, with_domains
+from nanobragg.kernels.orientation import axes_of, cells_per_phi, with_domains
 from nanobragg.kernels.plan import GAUSS, SQUARE, RenderPlan
 from nanobragg.kernels.serial import NEVER
 from nanobragg.kernels.vectors import unit
@@ -161,7 +161,7 @@ class _Walk:
         first, later = cells_per_phi(plan)
         self.cells = with_domains(plan, later)
         self.first_cells = with_domains(plan, first) if left.first_visit else self.cells
-        self.axes = polar_axes(plan.polar_axis, left.calls + 2 + plan.evaluations)
+        self.axes = axes_of(plan, left.calls + 2 + plan.evaluations)
         self.calls, self.visited, self.interpolate = left.calls, False, left.interpolate
         self.polar, self.omega, self.capture = (1.0 if plan.nopolar else 0.0), 0.0, 0.0
         self.contributions = 0.0
@@ -236,10 +236,10 @@ class _Walk:
             self.polar = self.fast_step.polarization(plan.kahn, incident, frame, d)
             return d
         self.calls += 1
-        d = self.physics.unit(d)
+        seen = self.physics.unit(d)
         axis = self.strict_pixels.axis_of_call(self.axes, self.calls)
-        self.polar = self.physics.polarization_factor(plan.kahn, self.physics.unit(incident), d, axis)
-        return d
+        self.polar = self.physics.polarization_factor(plan.kahn, self.physics.unit(incident), seen, axis)
+        return d if plan.pure_polarization else seen
 
     def _evaluate(self, at: tuple[int, ...], phi: float, cell: list[float], q: Vector) -> None:
         plan, physics = self.plan, self.physics
@@ -321,8 +321,9 @@ def _of_reference(plan: RenderPlan, index: int, left: Before) -> list[Figure]:
         raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
     _, later = cells_per_phi(plan)
     held = plan.cell if left.first_visit or not later else tuple(x for v in later[-1] for x in v)
-    axes = polar_axes(plan.polar_axis, left.calls + 2)
-    axis = tuple(axes.axes[min(left.calls, len(axes.axes) - 1)].tolist())
+    axes = axes_of(plan, left.calls + 2)
+    calls = 0 if plan.pure_polarization else left.calls
+    axis = tuple(axes.axes[min(calls, len(axes.axes) - 1)].tolist())
     place = _Place(plan)
     steps: list[Figure] = []
     for label, values in cref.trace(plan, index, held, axis, left.interpolate):

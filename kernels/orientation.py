@@ -72,6 +72,13 @@ class PolarAxes(NamedTuple):
         return self.start <= 1 and self.period == 1
 
 
+def axes_of(plan: RenderPlan, most_calls: int) -> PolarAxes:
+    """The axes of a plan's calls: always the one it was given, normalised once, or as the original leaves them."""
+    if plan.pure_polarization:
+        return PolarAxes(np.array([plan.polar_axis, unit(plan.polar_axis)]), 1, 1)
+    return polar_axes(plan.polar_axis, most_calls)
+
+
 def polar_axes(axis: Vector, most_calls: int) -> PolarAxes:
     """Normalise again and again until the vector repeats bit by bit, or as often as a run can ask for."""
     axes = [axis]

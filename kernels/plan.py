@@ -25,7 +25,8 @@ class RenderPlan(NamedTuple):
     index out of range ends interpolation (Q02), factors multiply the running sum (Q04), a cut pixel loses its
     background (Q13), sines of the whole index (Q22), a curved detector bent about the wrong axes (Q18; else arcs about
     ``beam_spot``), a point pixel without its area (Q19),
-    and negative photons where the detector faces away (Q26).
+    negative photons where the detector faces away (Q26), and
+    a polarization that normalises its arguments in place (Q17).
     """
 
     n_fast: int
@@ -87,6 +88,7 @@ class RenderPlan(NamedTuple):
     beam_spot: tuple[float, float] = (0.0, 0.0)
     pixel_area: bool = False
     either_side: bool = False
+    pure_polarization: bool = False
 
     @property
     def domains(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nanobragg.kernels import serial
 from nanobragg.kernels.machine_code import Kernel
-from nanobragg.kernels.orientation import cells_per_phi, polar_axes, with_domains
+from nanobragg.kernels.orientation import axes_of, cells_per_phi, with_domains
 from nanobragg.kernels.plan import RenderPlan
 
 render_pixels = Kernel("strict_pixels", "render_pixels")
@@ -24,7 +24,7 @@ class Run:
         self.cells = with_domains(plan, later)
         self.first_cells = with_domains(plan, first) if self.carries_over else self.cells
         per_pixel = plan.layers * plan.oversample**2 * len(plan.sources) if plan.oversample_polar else 1
-        self.axes = polar_axes(plan.polar_axis, per_pixel * plan.n_fast * plan.n_slow if plan.kahn != 0.0 else 1)
+        self.axes = axes_of(plan, per_pixel * plan.n_fast * plan.n_slow if plan.kahn != 0.0 else 1)
 
     def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""

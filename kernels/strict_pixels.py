@@ -123,9 +123,10 @@ def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
                     if polar == 0.0 or plan.oversample_polar:
                         calls += 1
                         # the original normalises d in place, so that later sources see it changed (Q17)
-                        d = physics.unit(d)
+                        seen = physics.unit(d)
                         axis = axis_of_call(axes, calls)
-                        polar = physics.polarization_factor(plan.kahn, physics.unit(incident), d, axis)
+                        polar = physics.polarization_factor(plan.kahn, physics.unit(incident), seen, axis)
+                        d = d if plan.pure_polarization else seen
                     if spread:
                         total += geometry.background_of_term(plan) * own_weight(plan, capture, polar, omega)
                     if cut:
