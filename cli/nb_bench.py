@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nanobragg.cli.nanobragg import MOST_THREADS
 from nanobragg.cli.parse import parse
 from nanobragg.engine import original
 from nanobragg.engine.errors import BadInput
@@ -28,7 +29,6 @@ from nanobragg.kernels.plan import RenderPlan
 
 REFERENCE = "cref"
 NB_C = "original"
-MOST_THREADS = 4096
 WHOLE = ("fast", "cuda")  # fast enough for all rows
 
 

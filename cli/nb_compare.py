@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nanobragg.cli.plans import CANNOT, split
 from nanobragg.engine import engines
 from nanobragg.engine.compare import compare, summary, tolerance_of
 from nanobragg.engine.errors import BadInput
@@ -21,7 +22,7 @@ from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.files.whole import whole_file
 from nanobragg.engine.pictures import compare_pictures
 
-AGREE, DIFFER, CANNOT = 0, 1, 2
+AGREE, DIFFER = 0, 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -149,11 +150,10 @@ def run(options: argparse.Namespace, arguments: list[str]) -> int:
 
 def main(line: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    words = list(sys.argv[1:] if line is None else line)
-    at = words.index("--") if "--" in words else len(words)
-    options = parser().parse_args(words[:at])
+    before, after = split(sys.argv[1:] if line is None else line)
+    options = parser().parse_args(before)
     try:
-        return run(options, words[at + 1 :])
+        return run(options, after)
     except (BadInput, OSError, MemoryError) as error:
         print(f"nb-compare: {error}", file=sys.stderr)
         return CANNOT

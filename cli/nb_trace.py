@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.cli.plans import CANNOT, experiment_of
+from nanobragg.cli.plans import CANNOT, experiment_of, split
 from nanobragg.engine import trace_diff
 from nanobragg.engine.compare import compare, tolerance_of
 from nanobragg.engine.errors import BadInput
@@ -43,13 +43,6 @@ def remark(line: str) -> None:
 def plan_of(arguments: Sequence[str], fix: Sequence[str] = ()) -> RenderPlan:
     """The plan of a nanoBragg command line."""
     return freeze(experiment_of(arguments, remark, fixes_of(",".join(fix)) if fix else NONE))
-
-
-def split(line: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What is before ``--``, and what is after it."""
-    words = list(line)
-    at = words.index("--") if "--" in words else len(words)
-    return words[:at], words[at + 1 :]
 
 
 def parser(name: str) -> argparse.ArgumentParser:

@@ -37,3 +37,10 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     if settings.hkl_file is not None:
         settings = dataclasses.replace(settings, dump_file=os.devnull)
     return experiment(geometry(settings, mask, remark), remark)
+
+
+def split(line: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is before ``--``, and what is after it."""
+    words = list(line)
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
