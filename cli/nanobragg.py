@@ -34,10 +34,10 @@ from nanobragg.engine.render import (
     NOISES,
     PRECISIONS,
     Rendered,
-    add_noise,
     choose,
     default_threads,
     is_ready,
+    noisy,
     render,
 )
 from nanobragg.engine.settings import Settings
@@ -320,15 +320,9 @@ def write_noise(
     set_up: Experiment, plan: RenderPlan, image: np.ndarray, backend: str, *, philox: bool, threads: int
 ) -> None:
     """The image with photon noise, of the original's serial generator or of the counter-based one."""
-    settings = set_up.settings
-    if philox or settings.fixes & {"Q52", "Q82"}:
-        adc = float(np.floor(settings.adc + 0.5)) if "Q78" in settings.fixes else settings.adc
-        counts, photons, overloads = images.philox_noise(plan, image, adc, settings.seed, backend, threads)
-    else:
-        table = set_up.random_table
-        counts, photons, overloads = add_noise(plan, image, settings.adc, settings.seed, table, backend)
+    counts, photons, overloads = noisy(set_up, plan, image, backend, philox=philox, threads=threads)
     say(f"{photons:.0f} photons on noise image ({overloads} overloads)")
-    write_smv(settings.noise_file, "-noisefile", smv_header(set_up, noise=True), counts)
+    write_smv(set_up.settings.noise_file, "-noisefile", smv_header(set_up, noise=True), counts)
 
 
 @contextlib.contextmanager

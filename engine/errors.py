@@ -7,3 +7,7 @@ class BadInput(Exception):
     def __init__(self, message: str, status: int = 1):
         super().__init__(message)
         self.status = status
+
+
+class DeviceLost(BadInput):
+    """A GPU that was there has failed: not the fault of what was to be rendered."""

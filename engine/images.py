@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nanobragg.engine.c_numbers import divide
 from nanobragg.engine.fixes import Fixes
@@ -125,8 +126,18 @@ def pgm_scale(given: float, rmsd: float, scale_of_int: float) -> float:
 
 
 def philox_noise(
-    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, backend: str, threads: int
+    plan: RenderPlan,
+    image: np.ndarray,
+    adc: float,
+    seed: int,
+    backend: str,
+    threads: int,
+    dtype: npt.DTypeLike = np.uint16,
 ) -> tuple[np.ndarray, float, int]:
-    """Counts, photons and overloads of `nanobragg.kernels.figures.philox_noise`, made where the image is."""
+    """Counts, photons and overloads of `nanobragg.kernels.figures.philox_noise`, made where the image is.
+
+    Counts are clipped at what ``dtype``, uint16 or int32, can hold.
+    """
     by = loops("cuda" if backend == "cuda" else "figures")
-    return by.philox_noise(plan, image, adc, seed, threads)
+    counts, photons, overloads = by.philox_noise(plan, image, adc, seed, threads, np.iinfo(dtype).max)
+    return counts.astype(dtype, copy=False), photons, overloads

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from nanobragg.engine.errors import BadInput
+from nanobragg.engine import images
+from nanobragg.engine.errors import BadInput, DeviceLost
+from nanobragg.engine.experiment import Experiment
 from nanobragg.kernels import cref, cuda, noise
 from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.plan import RenderPlan
@@ -140,7 +143,7 @@ def render(
     Raises
     ------
     BadInput
-        As `choose`, and if a GPU that was asked for fails.
+        As `choose`, and `DeviceLost` if a GPU that was asked for fails.
     """
     image = np.zeros((plan.n_slow, plan.n_fast), np.float32)
     threads = default_threads() if threads is None else threads
@@ -154,19 +157,41 @@ def render(
         return Rendered(image, run(plan, image, threads=threads, progress=progress, **options))
     except cuda.Unavailable as error:
         if backend != "auto":
-            raise BadInput(f"--backend cuda: {error}") from None
+            raise DeviceLost(f"--backend cuda: {error}") from None
         if remark is not None:
             remark(f"the GPU of this machine is not used ({error}): rendering on the CPU")
     return render(plan, "fast", threads=threads, progress=progress)
 
 
-def add_noise(
-    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, table: np.ndarray, backend: str
+def noisy(
+    made: Experiment,
+    plan: RenderPlan,
+    image: np.ndarray,
+    backend: str,
+    *,
+    philox: bool,
+    threads: int,
+    dtype: npt.DTypeLike = np.uint16,
 ) -> tuple[np.ndarray, float, int]:
-    """Counts (uint16), photons before offset and clipping, and overloads; serial, with the original's generator.
+    """Counts with photon noise, photons before offset and clipping, and overloads.
 
-    ``backend`` is what rendered the image; ``table`` the state that mosaic and misset draws have left.
+    Parameters
+    ----------
+    made, plan, image
+        What was rendered; the generator goes on where mosaic and misset draws have left it.
+    backend
+        What rendered it.
+    philox
+        Whether counts are drawn from seed and place alone; fixes ask for it too (Q52, Q82).
+    threads
+        For those; the original's generator is serial.
+    dtype
+        uint16; or int32, for counts that the original would clip.
     """
-    if backend == "cref":
-        return cref.noise(image, plan.roi, adc, seed, table)
-    return noise.noise(image, plan.roi, adc, seed, table)
+    settings = made.settings
+    if philox or settings.fixes & {"Q52", "Q82"}:
+        adc = float(np.floor(settings.adc + 0.5)) if "Q78" in settings.fixes else settings.adc
+        return images.philox_noise(plan, image, adc, settings.seed, backend, threads, dtype)
+    by = cref if backend == "cref" else noise
+    counts, photons, overloads = by.noise(image, plan.roi, settings.adc, settings.seed, made.random_table)
+    return counts.astype(dtype, copy=False), photons, overloads

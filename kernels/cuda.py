@@ -141,6 +141,11 @@ def open_device(number: int = 0) -> Device:
         return _devices[number]
 
 
+def count_devices() -> int:
+    """Number of GPUs that this process sees; raises `Unavailable` as `open_device`."""
+    return len(_cuda().gpus)
+
+
 def split(n_pixels: int, n_sources: int, n_cells: int) -> tuple[int, int]:
     """Into how many parts sources and cells are cut, so that few pixels keep a GPU busy.
 
@@ -159,6 +164,7 @@ class _Run:
 
         self.loops, self.device, self.host, self.plan = cuda_loops, device, image, plan
         self.single = precision == "mixed"
+        self.rendered = plan.n_rendered  # not what fits into a launch: sums must not depend on free memory
         first, later = cells_per_phi(plan)
         self.carries_over = first != later
         self.cells = with_domains(plan, later).reshape(-1)
@@ -205,7 +211,7 @@ class _Run:
         listed = self.pixels if n == len(self.pixels) else cuda.to_device(pixels)
         parts = (1, 1)
         if not (self.products or interpolate or len(first_cells)):
-            parts = split(n, len(plan.sources), len(self.cells) // 9)
+            parts = split(self.rendered, len(plan.sources), len(self.cells) // 9)
         rows, blocks = parts[0] * parts[1], -(-n // THREADS)
         sums, states = cuda.device_array((rows, n), np.float64), cuda.device_array(n, np.uint8)
         directions, factors = cuda.device_array((3, n), np.float64), cuda.device_array(n, np.float64)
@@ -424,16 +430,18 @@ def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
 
 @_else_on_the_host
 def philox_noise(
-    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int
+    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int, highest: int
 ) -> tuple[np.ndarray, float, int]:
     """See `nanobragg.kernels.figures.philox_noise`."""
     from nanobragg.kernels import cuda_figures
 
     with _image_on_device(plan, image) as (gpu, on_device, there):
-        counts, photons = gpu.cuda.device_array(image.size, np.uint16), gpu.cuda.device_array(image.size, np.float64)
-        cuda_figures.draw_counts[-(-image.size // THREADS), THREADS](on_device, there, adc, seed, counts, photons)
+        counts, photons = gpu.cuda.device_array(image.size, np.int32), gpu.cuda.device_array(image.size, np.float64)
+        cuda_figures.draw_counts[-(-image.size // THREADS), THREADS](
+            on_device, there, adc, seed, float(highest), counts, photons
+        )
         drawn = photons.copy_to_host().reshape(image.shape)
         by_row = np.add.accumulate(drawn, axis=1)[:, -1]
         x0, x1, y0, y1 = plan.roi
         inside = drawn[max(y0, 0) : max(y1 + 1, 0), max(x0, 0) : max(x1 + 1, 0)]
-        return counts.copy_to_host().reshape(image.shape), float(by_row.sum()), int((inside + adc > 65535.0).sum())
+        return counts.copy_to_host().reshape(image.shape), float(by_row.sum()), int((inside + adc > highest).sum())

@@ -113,10 +113,10 @@ def grey_of(value, scale):
 
 
 @scalar
-def noisy_count_of(value, adc, seed, pixel):
-    """Photons drawn for a pixel, and the 16-bit count with the ADC offset, clipped."""
+def noisy_count_of(value, adc, seed, pixel, highest):
+    """Photons drawn for a pixel, and the count with the ADC offset, clipped at 0 and ``highest``."""
     photons = poisson(np.float64(value), seed, pixel)
-    return photons, np.uint16(np.int32(min(max(photons + adc, 0.0), 65535.0)))
+    return photons, np.int32(min(max(photons + adc, 0.0), highest))
 
 
 @kernel
@@ -140,13 +140,14 @@ def to_grey(image, roi, scale, grey):
 
 
 @kernel
-def draw_counts(image, rows, columns, adc, seed, counts, photons):
+def draw_counts(image, rows, columns, adc, seed, highest, counts, photons):
     """Noisy counts of some rows; adds up the photons of each row, returns the overloads."""
     overloads = 0
     for slow in range(rows[0], rows[1]):
         for fast in range(columns[0], columns[1]):
-            drawn, counts[slow, fast] = noisy_count_of(image[slow, fast], adc, seed, slow * image.shape[1] + fast)
+            pixel = slow * image.shape[1] + fast
+            drawn, counts[slow, fast] = noisy_count_of(image[slow, fast], adc, seed, pixel, highest)
             photons[slow] += drawn
-            if drawn + adc > 65535.0:
+            if drawn + adc > highest:
                 overloads += 1
     return overloads

@@ -104,22 +104,29 @@ def uniform_cap_rotation(cap: float, seed: int, table: np.ndarray) -> tuple[tupl
     return tuple(columns[k % 3][k // 3] for k in range(9)), int(seed)
 
 
-def uniform_misset(seed: int, table: np.ndarray) -> tuple[tuple[float, float, float], int]:
-    """Misset angles about x, y, z (radians) of a uniformly random orientation (Shoemake 1992), and the next seed."""
-    u = []
-    for _ in range(3):
-        deviate, seed = uniform(seed, table)
-        u.append(float(deviate))
-    a, b = math.sqrt(1.0 - u[0]), math.sqrt(u[0])
-    x, y = a * math.sin(2.0 * math.pi * u[1]), a * math.cos(2.0 * math.pi * u[1])
-    z, w = b * math.sin(2.0 * math.pi * u[2]), b * math.cos(2.0 * math.pi * u[2])
+def misset_of(u0: float, u1: float, u2: float) -> tuple[float, float, float]:
+    """Misset angles about x, y, z (radians) of an orientation that is uniformly random if these deviates are in [0, 1).
+
+    Shoemake (1992), Uniform random rotations, Graphics Gems III, 124-132.
+    """
+    a, b = math.sqrt(1.0 - u0), math.sqrt(u0)
+    x, y = a * math.sin(2.0 * math.pi * u1), a * math.cos(2.0 * math.pi * u1)
+    z, w = b * math.sin(2.0 * math.pi * u2), b * math.cos(2.0 * math.pi * u2)
     third = min(max(2.0 * (x * z - w * y), -1.0), 1.0)  # of the matrix that turns about x, then y, then z
-    angles = (
+    return (
         math.atan2(2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),
         -math.asin(third),
         math.atan2(2.0 * (x * y + w * z), 1.0 - 2.0 * (y * y + z * z)),
     )
-    return angles, int(seed)
+
+
+def uniform_misset(seed: int, table: np.ndarray) -> tuple[tuple[float, float, float], int]:
+    """Misset angles of a uniformly random orientation, and the next seed."""
+    u = []
+    for _ in range(3):
+        deviate, seed = uniform(seed, table)
+        u.append(float(deviate))
+    return misset_of(*u), int(seed)
 
 
 def mosaic_rotations(

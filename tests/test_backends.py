@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nanobragg.engine import images
-from nanobragg.engine.render import add_noise, render
+from nanobragg.engine.render import render
+from nanobragg.kernels import cref, noise
 from nanobragg.kernels.random import new_table
 from tests.support import CASES, assert_same_image, libm_is_the_recorded_one, plan_of
 from tests.tolerances import OTHER_LIBM
@@ -90,8 +91,8 @@ def test_noise_is_the_c_references(seed, tmp_path):
     image[0, :6] = [0.0, 12.0, 1e6, np.inf, np.nan, -3.0]
     plan = plan_of(TRICLINIC + "-detpixels_x 50", tmp_path)
     table = new_table()
-    ours = add_noise(plan, image, 40.0, seed, table, "strict")
-    theirs = add_noise(plan, image, 40.0, seed, table, "cref")
+    ours = noise.noise(image, plan.roi, 40.0, seed, table)
+    theirs = cref.noise(image, plan.roi, 40.0, seed, table)
     assert_same_image(ours[0], theirs[0])
     assert ours[2] == theirs[2] and (ours[1] == theirs[1] or (np.isnan(ours[1]) and np.isnan(theirs[1])))
 

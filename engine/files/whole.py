@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -76,7 +77,8 @@ def whole_file(path: str, what: str) -> Iterator[BinaryIO]:
     check_writable(path, what)
     target = os.path.realpath(path)
     in_place = _in_place(target)
-    name = target if in_place else os.path.join(os.path.dirname(target), f".nanobragg-{os.getpid()}.part")
+    own = f".nanobragg@{socket.gethostname()}@{os.getpid()}.part"
+    name = target if in_place else os.path.join(os.path.dirname(target), own)
     try:
         file = open(name, "wb")
     except OSError as error:

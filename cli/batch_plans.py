@@ -1,0 +1,115 @@
+"""From the command line of an image to its experiment, many times: files are read once, nothing is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from nanobragg.cli.nanobragg import Options, own_options, read_headers
+from nanobragg.cli.parse import corrected, parse
+from nanobragg.cli.rules import HEADER_FLAGS, RULES
+from nanobragg.engine.batch.job import Job
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Experiment, experiment, geometry
+from nanobragg.engine.fixes import Fixes
+from nanobragg.engine.settings import Settings
+from nanobragg.engine.structure_factors import StructureFactors, structure_factors
+
+INPUTS = frozenset(["mat_file", "hkl_file", "dump_file", "stol_file", "source_file", "mask_file", "img_file"])
+OF_THE_JOB = "of nanoBragg's own options only --fix and --phi-mode may stand in arguments; for others the job has keys"
+
+
+def file_places(words: Sequence[str]) -> Iterator[int]:
+    """Where the words are that name files to be read."""
+    for i, word in enumerate(words[:-1]):
+        if not word.startswith("-"):
+            continue
+        named = {setting for flag, setting in HEADER_FLAGS.items() if flag in word}
+        for rule in RULES:
+            if rule.values == "file" and rule.matches(word):
+                named |= set(rule.effect([words[i + 1]]))
+        if named & INPUTS:
+            yield i + 1
+
+
+def resolved(words: Sequence[str], folder: str) -> list[str]:
+    """The words with file names relative to ``folder`` made whole."""
+    made = list(words)
+    for i in file_places(words):
+        made[i] = os.path.join(folder, words[i])
+    return made
+
+
+def plain_words(words: Sequence[str]) -> tuple[list[str], Fixes]:
+    """The words without our own options, and the fixes that these ask for."""
+    options, rest = own_options(words)
+    if options != Options(backend=options.backend, fixes=options.fixes) or "--backend" in words:
+        raise BadInput(f"arguments: {OF_THE_JOB}")
+    return rest, options.fixes
+
+
+class Preparer:
+    """Experiments of a job's command lines.
+
+    Amplitudes and the pixels of header images stay in memory from one image to the next.
+    """
+
+    def __init__(self, job: Job):
+        self._folder = job.folder
+        self._factors: dict[tuple[Any, ...], StructureFactors] = {}
+        self._headers: dict[tuple[str, ...], tuple[dict[str, Any], np.ndarray | None]] = {}
+
+    def __call__(self, words: Sequence[str]) -> Experiment:
+        """What a command line shows; remarks are not made.
+
+        Raises
+        ------
+        BadInput
+            For what the command itself refuses, and where cell or amplitudes are missing.
+        """
+        settings, mask = self.settings(words)
+        placed = geometry(settings, mask, silent)
+        return experiment(placed, silent, factors=self._factors_of(settings))
+
+    def settings(self, words: Sequence[str]) -> tuple[Settings, np.ndarray | None]:
+        """Settings of a command line, and the mask."""
+        given, fixes = plain_words(resolved(words, self._folder))
+        start, mask = self._start(given, fixes)
+        settings = corrected(parse(given, start).settings)
+        if "dump_file" not in settings.given:
+            settings = dataclasses.replace(settings, dump_file="")
+        no_factors = settings.hkl_file is None and settings.default_F == 0.0 and not settings.dump_file
+        if settings.mat_file is None and settings.cell_a == 0.0:
+            raise BadInput("no cell: -mat or -cell")
+        if no_factors:
+            raise BadInput("no amplitudes: -hkl or -default_F")
+        if settings.misset_mode < 0 and "misset_seed" not in settings.given:
+            raise BadInput(
+                '-misset random: the orientation would follow the clock: take an axis orientation = "random"'
+            )
+        return settings, mask
+
+    def _start(self, words: list[str], fixes: Fixes) -> tuple[dict[str, Any], np.ndarray | None]:
+        named = tuple(words[i + 1] for i, word in enumerate(words[:-1]) for flag in HEADER_FLAGS if flag in word)
+        if named not in self._headers:
+            start: dict[str, Any] = {"seed": -1, "misset_seed": -1, "fixes": fixes}
+            self._headers = {named: (start, read_headers(words, start))}
+        start, mask = self._headers[named]
+        return dict(start), mask
+
+    def _factors_of(self, settings: Settings) -> StructureFactors:
+        read = settings if settings.hkl_file is None else dataclasses.replace(settings, dump_file="")
+        key = (read.hkl_file, read.dump_file, read.default_F, read.fixes)
+        if key not in self._factors:
+            if read.hkl_file is None and read.dump_file and not os.path.isfile(read.dump_file):
+                raise BadInput(f"-dump {read.dump_file}: no such file")
+            self._factors = {key: structure_factors(read, silent)}
+        return self._factors[key]
+
+
+def silent(line: str) -> None:
+    """Take no notice of a remark."""

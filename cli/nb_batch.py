@@ -1,0 +1,271 @@
+"""``nb-batch``: many images from one job file, on one machine or a cluster, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from nanobragg.cli.batch_plans import Preparer
+from nanobragg.cli.job_file import read_job
+from nanobragg.cli.nanobragg import MOST_DEVICES, MOST_THREADS
+from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch import launching, stopping
+from nanobragg.engine.batch.driver import left, run
+from nanobragg.engine.batch.executors import InChild, InProcess
+from nanobragg.engine.batch.folder import OutputLost
+from nanobragg.engine.batch.job import Job, check_inputs
+from nanobragg.engine.batch.master import remove_masters, write_masters
+from nanobragg.engine.batch.on_dask import OnDask
+from nanobragg.engine.batch.progress import Progress
+from nanobragg.engine.batch.sheet import write_sheet
+from nanobragg.engine.batch.status import lines, status
+from nanobragg.engine.batch.verify import faults
+from nanobragg.engine.batch.work import How, Workshop, attempt
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.render import default_threads
+
+DONE, FAILED, STOPPED = 0, 1, 75
+NAME = "nb-batch"
+EPILOG = """
+nb-batch run JOB.toml                      render what is not there yet, on this process
+nb-batch run JOB.toml --workers 4          on four worker processes (dask)
+nb-batch run JOB.toml --part 0/3           a third of the shards; also --part slurm, under srun
+nb-batch expand JOB.toml                   the table of all images
+nb-batch status FOLDER                     how far it is
+nb-batch verify FOLDER                     whether all is as it was written
+nb-batch master FOLDER                     write the master file and the contact sheet again
+
+A job that was stopped goes on when it is run again. Exit status: 0 all done, 1 an error or shards set aside, 75 stopped
+by a signal (SIGTERM, SIGUSR1, SIGINT) and to be run again.
+"""
+
+
+def say(line: str) -> None:
+    """A line on stderr."""
+    print(f"{NAME}: {line}", file=sys.stderr, flush=True)
+
+
+def whole(lowest: int, highest: int) -> Callable[[str], int]:
+    """Reads whole numbers of a range for argparse."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and lowest <= int(text[:12]) <= highest):
+            raise argparse.ArgumentTypeError(f"{text}: not a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+def parser() -> argparse.ArgumentParser:
+    """All forms of the command."""
+    made = argparse.ArgumentParser(
+        prog=NAME, description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    forms = made.add_subparsers(dest="form", required=True, metavar="run|expand|status|verify|master")
+    form = forms.add_parser("run", help="render what is not there yet")
+    form.add_argument("job", help="a job file, or the output folder of a job that was begun")
+    form.add_argument("--output", metavar="FOLDER", help="instead of the job file's own")
+    form.add_argument("--retry", action="store_true", help="try again what was set aside")
+    form.add_argument("--no-sheet", action="store_true", help="no contact sheet")
+    add_how(form)
+    who = form.add_mutually_exclusive_group()
+    who.add_argument("--part", metavar="I/N", help="shards I, I + N, ... (I from 0), or slurm: this task's share")
+    who.add_argument("--workers", type=whole(1, 4096), metavar="N", help="worker processes on this machine (dask)")
+    who.add_argument("--scheduler", metavar="ADDRESS", help="workers of a dask scheduler: its address or its file")
+    who.add_argument(
+        "--slurm-workers", type=whole(1, 100000), metavar="N", help="workers as Slurm jobs (dask-jobqueue)"
+    )
+    who.add_argument("--dask-srun", action="store_true", help="inside srun: task 0 drives, all tasks are dask workers")
+    form.add_argument(
+        "--slurm-option", action="append", default=[], metavar="KEY=VALUE", help="of dask_jobqueue.SLURMCluster"
+    )
+    form = forms.add_parser("expand", help="print the table of images")
+    form.add_argument("job", help="a job file")
+    form.add_argument("--first", type=whole(1, 10**9), metavar="N", help="only so many")
+    for name, text in (
+        ("status", "how far a job is"),
+        ("verify", "compare all files with what was written"),
+        ("master", "write the master and the contact sheet again"),
+    ):
+        form = forms.add_parser(name, help=text)
+        form.add_argument("folder", help="the output folder of a job")
+        if name == "status":
+            form.add_argument("--json", action="store_true", help="for programs")
+    form = forms.add_parser("shard")  # what `InChild` starts
+    form.add_argument("folder")
+    form.add_argument("shard", type=whole(0, 10**12))
+    add_how(form)
+    return made
+
+
+def add_how(form: argparse.ArgumentParser) -> None:
+    """Options of a worker."""
+    form.add_argument("--threads", type=whole(1, MOST_THREADS), metavar="N", help="of each worker, on the CPU")
+    form.add_argument("--device", type=whole(0, MOST_DEVICES), metavar="N", help="the GPU; else by the worker's place")
+
+
+def job_of(name: str, output: str | None) -> Job:
+    """The job of a file, or of an output folder."""
+    if not os.path.isdir(name):
+        return read_job(name, output)
+    if output is not None:
+        raise BadInput(f"--output {output}: {name} is the output folder")
+    job = places.open_job(os.path.abspath(name))
+    check_inputs(job)
+    return job
+
+
+@contextlib.contextmanager
+def executors(options: argparse.Namespace, job: Job) -> Iterator[tuple[Any, Any]]:
+    """Who renders, and who renders shards at which a process has died."""
+    spread = launching.cluster(options, job.output)
+    if spread is None:
+        how = How(options.threads or default_threads(), options.device)
+        yield InProcess(Workshop(job, Preparer, how)), InChild(job, how)
+        return
+    with spread as client:
+        how = How(options.threads or max(default_threads() // (options.workers or 1), 1), options.device)
+        workers = OnDask(job, client, Preparer, how)
+        yield workers, workers
+
+
+def show_run(options: argparse.Namespace) -> int:
+    """Render what is left."""
+    if options.slurm_option and options.slurm_workers is None:
+        raise BadInput("--slurm-option: belongs to --slurm-workers")
+    part = launching.part_of(options.part)
+    job = job_of(options.job, options.output)
+    if options.dask_srun and launching.serve_as_worker(job.output):
+        return DONE
+    places.begin(job)
+    shards = left(job, part, retry=options.retry, tell=say)
+    progress = Progress(*counted(job, part, shards), NAME)
+    for shard, why in places.aside(job).items():
+        progress.tell(f"shard {shard} was set aside: {why} (--retry tries it again)")
+    try:
+        with stopping.on_signals(), executors(options, job) as (executor, suspects):
+            summary = run(job, shards, executor, suspects, stopping.asked.is_set, progress)
+    finally:
+        progress.end()
+    if summary.stopped:
+        say("stopped; the same command goes on from here")
+        return STOPPED
+    return conclude(job, part, sheet=not options.no_sheet)
+
+
+def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int, int]:
+    """Images of a part, and how many of them are done."""
+    images = sum(job.shard(n).images for n in range(part[0], job.shards, part[1]))
+    return images, images - sum(job.shard(n).images for n in shards)
+
+
+def conclude(job: Job, part: tuple[int, int], *, sheet: bool) -> int:
+    """Once nothing is left of the whole job, write the master and the contact sheet."""
+    aside, done = places.aside(job), places.finished(job)
+    mine = [n for n in aside if n % part[1] == part[0] and n not in done]
+    missing = set(range(job.shards)) - done - set(aside)
+    if not missing and done:
+        finish(job, sheet=sheet)
+    elif missing:
+        say(f"{len(missing)} shards are left to other parts")
+    for shard in mine:
+        say(f"shard {shard} is set aside: {aside[shard]}")
+    return FAILED if mine else DONE
+
+
+def finish(job: Job, *, sheet: bool) -> None:
+    """Master and contact sheet."""
+    made = []
+    if job.format == "nxmx":
+        made += write_masters(job, Preparer(job), say)
+    if sheet and (name := write_sheet(job, say)):
+        made.append(name)
+    for name in made:
+        print(places.path(job.output, name), flush=True)
+
+
+def show_master(options: argparse.Namespace) -> int:
+    """Write the master and the contact sheet again."""
+    job = places.open_job(os.path.abspath(options.folder))
+    check_inputs(job)
+    remove_masters(job)
+    finish(job, sheet=True)
+    return DONE
+
+
+def show_expand(options: argparse.Namespace) -> int:
+    """The table of images: tab-separated, what varies, and the whole command line."""
+    job = read_job(options.job)
+    print("image\tshard\tvarying\targuments")
+    for image in itertools.islice(range(job.images), options.first):
+        words = " ".join(job.varying_words(image))
+        print(f"{image}\t{image // job.images_per_shard}\t{words}\t{' '.join(job.words(image))}")
+    say(f"job {job.digest[:12]}: {job.images} images in {job.shards} shards, to {job.output}")
+    return DONE
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """How far a job is."""
+    found = status(places.open_job(os.path.abspath(options.folder)))
+    print(json.dumps(found, indent=1) if options.json else "\n".join(lines(found)))
+    return DONE
+
+
+def show_verify(options: argparse.Namespace) -> int:
+    """Whether all is as it was written."""
+    job = places.open_job(os.path.abspath(options.folder))
+    progress = Progress(job.images, 0, NAME)
+    number = 0
+    try:
+        for fault in faults(job, progress.seen):
+            print(fault, flush=True)
+            number += 1
+    finally:
+        progress.end()
+    print(f"{job.output}: {number or 'no'} faults")
+    return FAILED if number else DONE
+
+
+def show_shard(options: argparse.Namespace) -> int:
+    """Render one shard; the outcome, as JSON, on stdout."""
+    job = places.open_job(options.folder)
+    workshop = Workshop(job, Preparer, How(options.threads or default_threads(), options.device))
+    with stopping.on_signals():
+        outcome = attempt(workshop, options.shard, stopping.asked.is_set, lambda count: None)
+    print(json.dumps(outcome))
+    return DONE
+
+
+def main(line: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    options = parser().parse_args(line)
+    forms = {
+        "run": show_run, "expand": show_expand, "status": show_status, "verify": show_verify, "master": show_master,
+        "shard": show_shard,
+    }  # fmt: skip
+    try:
+        return forms[options.form](options)
+    except (BadInput, OutputLost, MemoryError) as error:
+        say(str(error) or "not enough memory")
+        return FAILED
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]
+        return FAILED
+    except KeyboardInterrupt:
+        say("interrupted: what was under way is lost, what is finished stays")
+        return 130
+    except Exception as error:
+        if "NANOBRAGG_DEBUG" in os.environ:
+            raise
+        say(f"unexpected {type(error).__name__}: {error} (set NANOBRAGG_DEBUG=1 to see where)")
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

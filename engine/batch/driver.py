@@ -1,0 +1,113 @@
+"""The course of a job: what is left to do, who does it, and what is done about what goes wrong."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch.executors import Executor, Queue
+from nanobragg.engine.batch.folder import OutputLost
+from nanobragg.engine.batch.job import Job
+
+MOST_DEATHS = 2
+
+
+class Reporter:
+    """Hears of what happens; the base says nothing."""
+
+    def seen(self, images: int) -> None:
+        """Some images more are done."""
+
+    def tell(self, line: str) -> None:
+        """Something that the user should know."""
+
+    def failed(self, images: int) -> None:
+        """Some images will not be made."""
+
+
+class Summary(NamedTuple):
+    """How a run ended: shards set aside in it, and whether it was stopped before all was done."""
+
+    aside: dict[int, str]
+    stopped: bool
+
+
+def left(job: Job, part: tuple[int, int], *, retry: bool, tell: Callable[[str], None]) -> list[int]:
+    """The shards of a part (number, of how many) that are neither finished nor set aside.
+
+    A record whose files are missing or not as long as they were is forgotten, and the shard rendered again.
+    """
+    mine = range(part[0], job.shards, part[1])
+    done, noted, recorded = places.finished(job), places.aside(job), places.recorded(job)
+    made = []
+    for shard in mine:
+        if shard in done:
+            continue
+        if shard in recorded:
+            tell(f"shard {shard}: its files are missing, cut short or of another job: it is rendered again")
+        if shard in noted and retry:
+            places.forget_aside(job, shard)
+        elif shard in noted:
+            continue
+        made.append(shard)
+    return made
+
+
+def run(
+    job: Job,
+    shards: Iterable[int],
+    executor: Executor,
+    suspect_executor: Executor,
+    stop: Callable[[], bool],
+    reporter: Reporter,
+) -> Summary:
+    """Render shards; those at which a process has died before get processes of their own, after the others.
+
+    Raises
+    ------
+    OutputLost
+        If the output folder takes no more; what is finished stays.
+    """
+    mine = list(shards)
+    suspects = places.clear(job, set(mine))
+    aside: dict[int, str] = {}
+    for some, by in (
+        ([s for s in mine if s not in suspects], executor),
+        ([s for s in mine if s in suspects], suspect_executor),
+    ):
+        if some and not stop():
+            _run(job, collections.deque(some), by, stop, reporter, aside)
+    return Summary(aside, stop())
+
+
+def _run(
+    job: Job,
+    queue: Queue[int],
+    executor: Executor,
+    stop: Callable[[], bool],
+    reporter: Reporter,
+    aside: dict[int, str],
+) -> None:
+    deaths: collections.Counter[int] = collections.Counter()
+
+    def leave(shard: int, why: str) -> None:
+        places.set_aside(job, shard, why)
+        aside[shard] = why
+        reporter.failed(job.shard(shard).images)
+        reporter.tell(f"shard {shard} is set aside: {why}")
+
+    for outcome in executor.outcomes(queue, stop, reporter.seen):
+        if outcome.kind == "lost":
+            raise OutputLost(outcome.why)
+        if outcome.kind == "failed":
+            leave(outcome.shard, outcome.why)
+        elif outcome.kind == "died":
+            deaths[outcome.shard] += 1
+            if deaths[outcome.shard] >= MOST_DEATHS:
+                leave(outcome.shard, f"its worker died {MOST_DEATHS} times ({outcome.why})")
+            else:
+                reporter.tell(f"shard {outcome.shard}: its worker died ({outcome.why}): it is tried once more")
+                places.clear(job, {outcome.shard})
+                queue.append(outcome.shard)

@@ -1,0 +1,141 @@
+"""One file per image, for small jobs: SMV, miniCBF, or raw binary32. The truth goes into the shard's record."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch.folder import File
+from nanobragg.engine.batch.job import Job, Shard
+from nanobragg.engine.batch.shard_file import Frame, digest_of
+from nanobragg.engine.batch.truth import Truth
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.files import smv
+from nanobragg.engine.files.images import write_float
+from nanobragg.engine.files.nexus import SATURATION, in_degrees, total_flux
+
+SUFFIX = {"smv": ".img", "cbf": ".cbf", "float": ".bin"}
+
+
+def write_smv(path: str, pixels: np.ndarray, experiment: Experiment, sensor: str) -> None:
+    """An SMV image with the command's own header."""
+    s = experiment.settings
+    text = smv.header(experiment.detector, s.lambda0, s.phi0, experiment.scan.osc, noise=True, fixes=s.fixes)
+    smv.write_smv(path, "image", text, pixels)
+
+
+def write_raw(path: str, pixels: np.ndarray, experiment: Experiment, sensor: str) -> None:
+    """Binary32, one row after the other."""
+    write_float(path, pixels)
+
+
+def cbf_header(experiment: Experiment, sensor: str) -> str:
+    """What readers of miniCBF look for. It has no words for tilts."""
+    d, s = experiment.detector, experiment.settings
+    pixel = f"{d.pixel_size:g} m x {d.pixel_size:g} m"
+    material = {"Si": "Silicon"}.get(sensor, sensor)
+    lines = [
+        "Detector: simulated", f"Pixel_size {pixel}", f"{material} sensor, thickness {d.thickness:.6f} m",
+        f"Exposure_time {s.exposure:g} s", f"Exposure_period {s.exposure:g} s",
+        f"Count_cutoff {SATURATION['int32']} counts", f"Wavelength {s.lambda0 * 1e10:.8g} A",
+        f"Detector_distance {d.distance:.8g} m",
+        f"Beam_xy ({d.Fbeam / d.pixel_size:.4f}, {d.Sbeam / d.pixel_size:.4f}) pixels",
+        f"Flux {total_flux(experiment):g}", f"Start_angle {in_degrees(experiment.scan.phi0):.6f} deg.",
+        f"Angle_increment {in_degrees(experiment.scan.osc):.6f} deg.",
+    ]  # fmt: skip
+    return "\r\n".join(f"# {line}" for line in lines)
+
+
+def write_cbf(path: str, pixels: np.ndarray, experiment: Experiment, sensor: str) -> None:
+    """A miniCBF image, int32."""
+    fabio = cbf_package()
+    header = {
+        "_array_data.header_convention": '"PILATUS_1.2"',
+        "_array_data.header_contents": cbf_header(experiment, sensor),
+    }
+    fabio.cbfimage.CbfImage(data=pixels, header=header).write(path)
+
+
+def cbf_package():
+    """fabio; raises `BadInput` where it is missing."""
+    try:
+        import fabio.cbfimage
+    except ImportError:
+        raise BadInput("format cbf needs fabio: pip install 'nanobragg[batch]'") from None
+    return fabio
+
+
+WRITERS: dict[str, Callable[[str, np.ndarray, Experiment, str], None]] = {
+    "smv": write_smv,
+    "cbf": write_cbf,
+    "float": write_raw,
+}
+
+
+class ImageFiles:
+    """The files of a shard under way; has what `ShardFile` has."""
+
+    def __init__(self, job: Job, shard: Shard, started: str):
+        self.job, self.shard, self.started = job, shard, started
+        self.truths: list[Truth] = []
+        self.digests: list[str] = []
+        self.files: list[File] = []
+        self._go_on()
+
+    @property
+    def written(self) -> int:
+        """Number of images that are there."""
+        return len(self.truths)
+
+    def _go_on(self) -> None:
+        name = places.partial(self.shard.number)
+        kept = places.read_json(self.job.output, name)
+        with contextlib.suppress(OSError):
+            os.unlink(places.path(self.job.output, name))
+        if kept is None or kept["job"] != self.job.digest:
+            return
+        for truth, digest, file in zip(kept["truths"], kept["digests"], kept["files"], strict=True):
+            try:
+                whole = places.described(self.job.output, file["name"])._asdict() == file
+            except places.OutputLost:
+                whole = False
+            if not whole:
+                return
+            self.truths.append(Truth._make(truth))
+            self.digests.append(digest)
+            self.files.append(File(**file))
+
+    def append(self, frame: Frame) -> None:
+        """Write the next image."""
+        name = f"image-{frame.truth.number:06d}{SUFFIX[self.job.format]}"
+        made = places.temporary(name)
+        with places.or_lost(self.job.output):
+            try:
+                WRITERS[self.job.format](
+                    places.path(self.job.output, made), frame.pixels, frame.experiment, self.job.sensor_material
+                )
+            except BadInput as error:
+                raise places.OutputLost(str(error)) from None
+        places.publish(self.job.output, made, name)
+        self.files.append(places.described(self.job.output, name))
+        self.digests.append(digest_of(frame.pixels))
+        self.truths.append(frame.truth)
+
+    def finish(self, experiment: Experiment) -> list[File]:
+        """The files, all of which have their names."""
+        return self.files
+
+    def suspend(self) -> None:
+        """Keep a note of what is there, to go on from later."""
+        kept = {"job": self.job.digest, "truths": self.truths, "digests": self.digests,
+                "files": [file._asdict() for file in self.files]}  # fmt: skip
+        places.write_text(self.job.output, places.partial(self.shard.number), json.dumps(kept))
+
+    def abandon(self) -> None:
+        """Images that are there stay; they will be written again."""

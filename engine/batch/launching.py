@@ -1,0 +1,153 @@
+"""Where workers come from: a share of the shards for this process, or a dask cluster of one kind or another."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch import on_dask
+from nanobragg.engine.errors import BadInput
+
+WHOLE = (0, 1)
+WAIT_S, LOOK_S = 300.0, 0.2
+
+
+def part_of(text: str | None) -> tuple[int, int]:
+    """This process' part of the shards, and of how many; for ``slurm`` from the task's and the array's numbers.
+
+    Raises
+    ------
+    BadInput
+        For anything but I/N with I below N, and outside of Slurm.
+    """
+    if text is None:
+        return WHOLE
+    if text == "slurm":
+        return _slurm_part()
+    part, _, parts = text.partition("/")
+    if not (part.isascii() and part.isdigit() and parts.isascii() and parts.isdigit() and int(part) < int(parts)):
+        raise BadInput(f"--part {text}: not I/N with I from 0 to N - 1, nor slurm")
+    return int(part), int(parts)
+
+
+def _number(name: str, default: int | None = None) -> int:
+    value = os.environ.get(name, "")
+    if value.isdigit():
+        return int(value)
+    if default is None:
+        raise BadInput(f"--part slurm: {name} is not set: this is no task of Slurm (srun, or a job array)")
+    return default
+
+
+def _slurm_part() -> tuple[int, int]:
+    """Tasks of all steps of an array, one after the other."""
+    array = _number("SLURM_ARRAY_TASK_COUNT", 1)
+    first = _number("SLURM_ARRAY_TASK_MIN", 0)
+    step = max(_number("SLURM_ARRAY_TASK_STEP", 1), 1)
+    place = (_number("SLURM_ARRAY_TASK_ID", first) - first) // step
+    rank, tasks = _number("SLURM_PROCID"), _number("SLURM_NTASKS", 1)
+    return place * tasks + rank, array * tasks
+
+
+def cluster(options: Any, output: str) -> contextlib.AbstractContextManager[Any] | None:
+    """A dask client of what the options ask for, or ``None`` if they ask for no workers."""
+    if options.workers is not None:
+        return _closing(on_dask.local_client(options.workers))
+    if options.scheduler is not None:
+        return on_dask.client_of(options.scheduler)
+    if options.slurm_workers is not None:
+        return _closing(on_dask.slurm_client(options.slurm_workers, slurm_options(options.slurm_option)))
+    if options.dask_srun:
+        return srun_cluster(output)
+    return None
+
+
+def slurm_options(given: list[str]) -> dict[str, Any]:
+    """KEY=VALUE as arguments of ``SLURMCluster``; a value is JSON where it can be read as that, else a text."""
+    made: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not key.isidentifier() or not equals:
+            raise BadInput(f"--slurm-option {text}: not KEY=VALUE")
+        try:
+            made[key] = json.loads(value)
+        except ValueError:
+            made[key] = value
+    return made
+
+
+@contextlib.contextmanager
+def _closing(client: Any) -> Iterator[Any]:
+    """A client whose cluster ends with it."""
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):
+            client.close(timeout=5)
+        with contextlib.suppress(Exception):
+            client.cluster.close(timeout=20)
+
+
+def _address_file(output: str) -> str:
+    """Where task 0 of an srun says how it is reached."""
+    step = f"{os.environ.get('SLURM_JOB_ID', '')}-{os.environ.get('SLURM_STEP_ID', '')}"
+    return os.path.join(os.path.dirname(output), f".nb-batch-scheduler-{step}")
+
+
+def _worker_command(address: str, rank: int) -> list[str]:
+    return [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--name", str(rank),
+            "--memory-limit", "0", "--no-dashboard", "--death-timeout", "60"]  # fmt: skip
+
+
+def serve_as_worker(output: str) -> bool:
+    """In a task of srun that is not the first: be a worker until the driver ends; in the first: return False.
+
+    Raises
+    ------
+    BadInput
+        Outside of srun, or if the first task does not say how it is reached.
+    """
+    rank = _number("SLURM_PROCID")
+    if rank == 0:
+        return False
+    begun = time.monotonic()
+    while not os.path.exists(_address_file(output)):
+        if time.monotonic() - begun > WAIT_S:
+            raise BadInput(f"--dask-srun: task 0 has not started within {WAIT_S:g} s")
+        time.sleep(LOOK_S)
+    with open(_address_file(output), encoding="utf-8") as file:
+        address = file.read().strip()
+    subprocess.run(_worker_command(address, rank), check=False)
+    return True
+
+
+@contextlib.contextmanager
+def srun_cluster(output: str) -> Iterator[Any]:
+    """A client of the workers that the tasks of this srun are, this one included."""
+    distributed = on_dask.dask()
+    on_dask.configure()
+    cluster = distributed.LocalCluster(n_workers=0, host=places.HOST, dashboard_address=None, silence_logs=50)
+    name = _address_file(output)
+    with open(f"{name}.part", "w", encoding="utf-8") as file:
+        file.write(cluster.scheduler_address)
+    os.replace(f"{name}.part", name)
+    own = subprocess.Popen(_worker_command(cluster.scheduler_address, 0))
+    client = distributed.Client(cluster)
+    try:
+        client.wait_for_workers(1, timeout=on_dask.FOR_WORKERS_S)
+        yield client
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        with contextlib.suppress(Exception):
+            client.shutdown()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            own.wait(30)
+        own.kill()

@@ -1,0 +1,178 @@
+"""Shards on the workers of dask: a cluster of our own on this machine, one on Slurm, or one that is there already."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nanobragg.engine.batch import stopping
+from nanobragg.engine.batch.executors import Queue
+from nanobragg.engine.batch.folder import open_job
+from nanobragg.engine.batch.job import Job, check_inputs
+from nanobragg.engine.batch.work import How, MakePrepare, Outcome, Workshop, attempt, gpus
+from nanobragg.engine.errors import BadInput
+
+WAIT_S = 1.0
+FOR_WORKERS_S = 300
+
+
+def dask() -> Any:
+    """``dask.distributed``; raises `BadInput` where it is missing."""
+    try:
+        import distributed
+    except ImportError:
+        raise BadInput("workers need dask: pip install 'nanobragg[batch]'") from None
+    return distributed
+
+
+@functools.lru_cache(maxsize=1)
+def workshop_of(output: str, digest: str, make_prepare: MakePrepare, how: How) -> Workshop:
+    """What this worker keeps; made anew for another job."""
+    job = open_job(output)
+    if job.digest != digest:
+        raise BadInput(f"{output}: holds another job")
+    check_inputs(job)
+    return Workshop(job, make_prepare, how)
+
+
+def place_of_worker() -> int | None:
+    """The number that dask gave this worker, where its name is one."""
+    try:
+        return int(str(dask().get_worker().name).rsplit("-", 1)[-1])
+    except ValueError:
+        return None
+
+
+def on_worker(output: str, digest: str, make_prepare: MakePrepare, how: How, shard: int) -> Outcome:
+    """Render a shard on a worker; only names and the outcome travel."""
+    place = place_of_worker()
+    if how.device is None and "SLURM_LOCALID" not in os.environ and place is not None:
+        how = how._replace(device=place % max(gpus(), 1))
+    try:
+        workshop = workshop_of(output, digest, make_prepare, how)
+    except BadInput as error:
+        return Outcome(shard, "lost", str(error))
+    return attempt(workshop, shard, stopping.asked.is_set, lambda count: None)
+
+
+class OnDask:
+    """The workers of a dask client, each with one shard at a time."""
+
+    def __init__(self, job: Job, client: Any, make_prepare: MakePrepare, how: How):
+        self._job, self._client, self._make_prepare, self._how = job, client, make_prepare, how
+
+    def outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
+        """See `Executor`."""
+        distributed = dask()
+        self._client.run(stopping.begin_again)
+        running: dict[Any, int] = {}
+        told = False
+        while shards or running:
+            if stop() and not told:
+                self._client.run(stopping.ask)
+                told = True
+            if told:
+                shards.clear()
+            room = self._workers()
+            while shards and len(running) < room:
+                shard = shards.popleft()
+                running[self._submit(shard)] = shard
+            try:
+                done = distributed.wait(list(running), timeout=WAIT_S, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                continue
+            for future in done:
+                outcome = self._outcome(future, running.pop(future))
+                if outcome.kind == "finished":
+                    seen(self._job.shard(outcome.shard).images)
+                yield outcome
+
+    def _workers(self) -> int:
+        """How many threads of workers there are now; they may come and go."""
+        return sum(self._client.nthreads().values())
+
+    def _submit(self, shard: int) -> Any:
+        return self._client.submit(
+            on_worker, self._job.output, self._job.digest, self._make_prepare, self._how, shard, pure=False, retries=0
+        )
+
+    def _outcome(self, future: Any, shard: int) -> Outcome:
+        distributed = dask()
+        try:
+            return Outcome(*future.result())
+        except distributed.KilledWorker:
+            return Outcome(shard, "died", "killed")
+        except (concurrent.futures.CancelledError, distributed.comm.CommClosedError) as error:
+            return Outcome(shard, "lost", f"the scheduler has gone ({type(error).__name__})")
+        except Exception as error:  # what a worker raises outside of the shard
+            return Outcome(shard, "lost", f"a worker failed: {type(error).__name__}: {error}")
+
+
+def configure() -> None:
+    """A worker's death is told at once: who tries again is decided by the driver."""
+    dask()
+    import dask as core
+
+    core.config.set(
+        {
+            "distributed.scheduler.allowed-failures": 0,
+            "distributed.worker.daemon": False,
+            "distributed.worker.memory.terminate": False,
+            "distributed.worker.memory.pause": False,
+            "distributed.worker.memory.spill": False,
+            "distributed.worker.memory.target": False,
+            "distributed.comm.timeouts.connect": "60s",
+            "distributed.logging": {"distributed": "critical"},
+        }
+    )
+
+
+def local_client(workers: int) -> Any:
+    """A client of worker processes on this machine."""
+    distributed = dask()
+    configure()
+    cluster = distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
+        silence_logs=50,
+    )  # fmt: skip
+    return distributed.Client(cluster)
+
+
+def client_of(address: str) -> Any:
+    """A client of a scheduler that is there: its address, or a file that it has written."""
+    distributed = dask()
+    configure()
+    try:
+        if os.path.exists(address):
+            client = distributed.Client(scheduler_file=address, timeout=60)
+        else:
+            client = distributed.Client(address, timeout=60)
+        client.wait_for_workers(1, timeout=FOR_WORKERS_S)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise BadInput(f"--scheduler {address}: {error or 'no answer'}") from None
+    return client
+
+
+def slurm_client(workers: int, options: dict[str, Any]) -> Any:
+    """A client of workers that dask-jobqueue submits to Slurm, one a job."""
+    distributed = dask()
+    configure()
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError:
+        raise BadInput("--slurm-workers needs dask-jobqueue: pip install 'nanobragg[batch]'") from None
+    try:
+        given: dict[str, Any] = {"cores": 1, "processes": 1, "memory": "2GB"}
+        cluster = SLURMCluster(**(given | options))
+        cluster.scale(jobs=workers)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise BadInput(f"--slurm-workers: {error}") from None
+    client = distributed.Client(cluster)
+    try:
+        client.wait_for_workers(1, timeout=FOR_WORKERS_S)
+    except TimeoutError:
+        raise BadInput(f"--slurm-workers: Slurm has started no worker in {FOR_WORKERS_S} s (squeue says why)") from None
+    return client

@@ -1,0 +1,67 @@
+"""What is known of an image because it was simulated: the ground truth beside its pixels."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.files.nexus import in_degrees, turn
+
+GROUP = "entry/ground_truth"
+
+
+class Truth(NamedTuple):
+    """Of one image.
+
+    Its command line; reciprocal vectors a*, b*, c* at phi = 0, nine numbers in 1/Angstrom, in our laboratory and in
+    NeXus'; the real cell (Angstrom, degrees); the wavelength (Angstrom); all photons expected; seeds; the first and
+    the last angle of its rotation (degrees).
+    """
+
+    number: int
+    argv: str
+    orientation: tuple[float, ...]
+    orientation_nexus: tuple[float, ...]
+    cell: tuple[float, ...]
+    wavelength: float
+    photons: float
+    seed: int
+    mosaic_seed: int
+    phi: float
+    phi_end: float
+
+
+SHAPES: dict[str, tuple[int, ...]] = {"orientation": (3, 3), "orientation_nexus": (3, 3), "cell": (6,)}
+UNITS = {
+    "orientation": "1/angstrom", "orientation_nexus": "1/angstrom", "cell": "angstrom, degree",
+    "wavelength": "angstrom", "photons": "count", "phi": "deg", "phi_end": "deg",
+}  # fmt: skip
+TYPES = {"number": np.int64, "seed": np.int64, "mosaic_seed": np.int64}
+
+
+def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: np.ndarray) -> Truth:
+    """The ground truth of an image, whose expected photons are ``image``."""
+    e = experiment
+    recip = np.array(e.crystal.recip)
+    nexus = recip @ turn(e.frame.beam, e.frame.spindle).T
+    return Truth(
+        number, shlex.join(words), tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
+        (*e.crystal.cell[:3], *(in_degrees(angle) for angle in e.crystal.cell[3:])),
+        float(f"{e.beam.lambda0 * 1e10:.14g}"), float(image.sum(dtype=np.float64)),
+        -e.settings.seed, -e.settings.mosaic_seed, in_degrees(e.scan.phi0), in_degrees(e.scan.phi0 + e.scan.osc),
+    )  # fmt: skip
+
+
+def columns(truths: Sequence[Truth]) -> dict[str, Any]:
+    """One array for each field, (images, ...)."""
+    made: dict[str, Any] = {}
+    for name, values in zip(Truth._fields, zip(*truths, strict=True), strict=True):
+        if name == "argv":
+            made[name] = list(values)
+        else:
+            made[name] = np.array(values, TYPES.get(name, np.float64)).reshape(len(truths), *SHAPES.get(name, ()))
+    return made

@@ -1,0 +1,79 @@
+"""Whether what a job has written is still what it wrote. Files are read, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch.job import Job
+from nanobragg.engine.batch.shard_file import digest_of, hdf5
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.files.any_image import read_image
+from nanobragg.engine.files.nexus import DATA
+
+
+def faults(job: Job, seen: Callable[[int], None]) -> Iterator[str]:
+    """One line for each thing that is wrong; ``seen`` hears of the images that were looked at."""
+    aside, recorded = places.aside(job), places.recorded(job)
+    for shard in range(job.shards):
+        if shard not in recorded:
+            yield f"shard {shard}: {'set aside: ' + aside[shard] if shard in aside else 'is not there'}"
+            continue
+        record = places.read_json(job.output, f"{places.stem(shard)}.json")
+        if record is None or record.get("digest") != job.digest:
+            yield f"shard {shard}: its record is damaged or of another job"
+            continue
+        yield from _of_files(job, shard, record)
+        yield from _of_frames(job, shard, record)
+        seen(job.shard(shard).images)
+
+
+def _of_files(job: Job, shard: int, record: dict[str, Any]) -> Iterator[str]:
+    for file in record["files"]:
+        try:
+            found = places.described(job.output, file["name"])
+        except places.OutputLost as error:
+            yield f"shard {shard}: {file['name']}: {error}"
+            continue
+        if found.bytes != file["bytes"]:
+            yield f"shard {shard}: {found.name}: has {found.bytes} bytes, and had {file['bytes']}"
+        elif found.sha256 != file["sha256"]:
+            yield f"shard {shard}: {found.name}: its bytes are not those that were written"
+
+
+def _of_frames(job: Job, shard: int, record: dict[str, Any]) -> Iterator[str]:
+    first = job.shard(shard).first
+    digests = record.get("frames", [])
+    if len(digests) != job.shard(shard).images:
+        yield f"shard {shard}: its record has {len(digests)} frames"
+        return
+    if job.format == "nxmx":
+        yield from _of_hdf5(job, shard, record["files"][0]["name"], digests)
+        return
+    shape = (record["shape"][0], record["shape"][1])
+    for number, file in enumerate(record["files"]):
+        try:
+            pixels = read_image(places.path(job.output, file["name"]), shape)
+        except BadInput as error:
+            yield f"image {first + number}: {error}"
+            continue
+        if digest_of(pixels) != digests[number]:
+            yield f"image {first + number}: {file['name']}: its pixels are not those that were written"
+
+
+def _of_hdf5(job: Job, shard: int, name: str, digests: list[str]) -> Iterator[str]:
+    first = job.shard(shard).first
+    try:
+        with hdf5()[0].File(places.path(job.output, name)) as file:
+            frames = file[DATA]
+            for number, digest in enumerate(digests):
+                try:
+                    same = digest_of(frames[number]) == digest
+                except (OSError, RuntimeError, ValueError) as error:
+                    yield f"image {first + number}: {name}: cannot be read ({str(error)[:100]})"
+                    continue
+                if not same:
+                    yield f"image {first + number}: {name}: its pixels are not those that were written"
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        yield f"shard {shard}: {name}: cannot be read ({str(error)[:100]})"

@@ -1,0 +1,215 @@
+"""What a worker does: images of a shard, one after the other, written while the next one is rendered."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch.folder import OutputLost
+from nanobragg.engine.batch.image_files import ImageFiles
+from nanobragg.engine.batch.job import Job
+from nanobragg.engine.batch.shard_file import Frame, ShardFile
+from nanobragg.engine.batch.truth import truth_of
+from nanobragg.engine.errors import BadInput, DeviceLost
+from nanobragg.engine.experiment import Experiment, freeze
+from nanobragg.engine.files.nexus import now
+from nanobragg.engine.render import noisy, render
+from nanobragg.kernels import cuda
+
+Prepare = Callable[[Sequence[str]], Experiment]  # from the words of a command line
+MakePrepare = Callable[[Job], Prepare]
+
+
+class How(NamedTuple):
+    """How a worker renders: threads of the CPU, and which GPU (``None``: by its place among the workers)."""
+
+    threads: int = 1
+    device: int | None = None
+
+
+class Stopped(Exception):
+    """The worker was asked to stop, and has: between two images."""
+
+
+class Outcome(NamedTuple):
+    """How it went with a shard: ``finished``, ``failed``, ``stopped``, ``lost`` (the output) or ``died``."""
+
+    shard: int
+    kind: str
+    why: str = ""
+
+
+def local_rank() -> int:
+    """The place of this process among those of its machine, as its launcher says."""
+    for name in ("NANOBRAGG_DEVICE", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK"):
+        if (value := os.environ.get(name, "")).isdigit():
+            return int(value)
+    return 0
+
+
+def gpus() -> int:
+    """Number of GPUs that this process sees."""
+    if not os.path.exists("/dev/nvidiactl"):
+        return 0
+    try:
+        return cuda.count_devices()
+    except cuda.Unavailable:
+        return 0
+
+
+def device_of(how: How) -> int:
+    """The GPU of this worker: as told, else by its place on the machine."""
+    return how.device if how.device is not None else local_rank() % max(gpus(), 1)
+
+
+class Workshop:
+    """What a worker keeps from image to image."""
+
+    def __init__(self, job: Job, make_prepare: MakePrepare, how: How):
+        self.job, self.threads = job, how.threads
+        self._prepare = make_prepare(job)
+        self._device = device_of(how)
+        self.backend = job.backend if job.backend != "auto" else "cuda" if gpus() else "fast"
+
+    def experiment(self, number: int) -> Experiment:
+        """What an image shows."""
+        return self._prepare(self.job.words(number))
+
+    def frame(self, number: int) -> Frame:
+        """Render an image."""
+        words = self.job.words(number)
+        made = self._prepare(words)
+        plan = freeze(made)
+        image, _ = render(plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision)
+        image.setflags(write=False)
+        truth = truth_of(number, words, made, image)
+        if not np.isfinite(truth.photons):
+            raise BadInput("the image overflows: a pixel is infinite or not a number")
+        return Frame(self._values(made, plan, image), truth, made)
+
+    def _values(self, made: Experiment, plan: Any, image: np.ndarray) -> np.ndarray:
+        if self.job.values == "float32":
+            return image
+        dtype = np.dtype(self.job.values)
+        if self.job.noise == "none":
+            return np.rint(np.clip(image, 0, np.iinfo(dtype).max, dtype=np.float64)).astype(dtype)
+        philox = self.job.noise == "philox"
+        return noisy(made, plan, image, self.backend, philox=philox, threads=self.threads, dtype=dtype)[0]
+
+
+def writer_of(job: Job, number: int) -> ShardFile | ImageFiles:
+    """Who writes the images of a shard."""
+    kind = ShardFile if job.format == "nxmx" else ImageFiles
+    return kind(job, job.shard(number), now())
+
+
+def render_shard(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> None:
+    """Render and write a shard, and leave its record.
+
+    Parameters
+    ----------
+    workshop
+        Of the job.
+    number
+        The shard.
+    stop
+        Asked before each image.
+    seen
+        Called with the number of images that have been done since.
+
+    Raises
+    ------
+    BadInput
+        If an image cannot be simulated; its message begins with the image's number.
+    Stopped
+        If it was asked to stop; what is done is kept.
+    OutputLost
+        If the output folder takes no more.
+    """
+    job, begun = workshop.job, time.perf_counter()
+    with places.claimed(job, number):
+        writer = writer_of(job, number)
+        try:
+            seen(writer.written)
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                _render_images(workshop, number, writer, pool, stop, seen)
+            last = workshop.experiment(job.shard(number).first)
+            files = writer.finish(last)
+        except Stopped:
+            writer.suspend()
+            raise
+        except BaseException:
+            writer.abandon()
+            raise
+        record = {
+            "files": [file._asdict() for file in files], "frames": writer.digests, "backend": workshop.backend,
+            "host": places.HOST, "seconds": round(time.perf_counter() - begun, 3), "finished": now(),
+            "geometry": geometry_digest(last), "shape": [last.detector.n_slow, last.detector.n_fast],
+        }  # fmt: skip
+        if job.format != "nxmx":
+            record["truth"] = [truth._asdict() for truth in writer.truths]
+        places.write_record(job, number, record)
+
+
+def _render_images(
+    workshop: Workshop,
+    number: int,
+    writer: ShardFile | ImageFiles,
+    pool: concurrent.futures.Executor,
+    stop: Callable[[], bool],
+    seen: Callable[[int], None],
+) -> None:
+    shard = workshop.job.shard(number)
+    written: concurrent.futures.Future | None = None
+    for image in range(shard.first + writer.written, shard.first + shard.images):
+        if stop():
+            if written is not None:
+                written.result()
+            raise Stopped
+        try:
+            frame = workshop.frame(image)
+        except DeviceLost:
+            raise
+        except (BadInput, MemoryError) as error:
+            raise BadInput(f"image {image}: {error or 'not enough memory'}") from None
+        if written is not None:
+            written.result()
+        written = pool.submit(writer.append, frame)
+        del frame  # the writer alone holds on to it
+        seen(1)
+    if written is not None:
+        written.result()
+
+
+def geometry_digest(experiment: Experiment) -> str:
+    """The same for experiments whose images one file can describe."""
+    d, axes = experiment.detector, experiment.frame
+    named = {f.name: getattr(d, f.name) for f in dataclasses.fields(d) if f.name != "mask"}
+    known = repr((named, axes, experiment.scan.spindle, experiment.scan.osc > 0.0)).encode()
+    return hashlib.sha256(known + d.mask.tobytes()).hexdigest()[:16]
+
+
+def attempt(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
+    """Render a shard, unless it is finished; whatever happens, as an outcome."""
+    try:
+        if places.record_of(workshop.job, number) is None:
+            render_shard(workshop, number, stop, seen)
+        else:
+            seen(workshop.job.shard(number).images)
+        return Outcome(number, "finished")
+    except Stopped:
+        return Outcome(number, "stopped")
+    except (OutputLost, DeviceLost) as error:
+        return Outcome(number, "lost", str(error))
+    except BadInput as error:
+        return Outcome(number, "failed", str(error))
+    except Exception as error:
+        return Outcome(number, "failed", f"unexpected {type(error).__name__}: {error}")

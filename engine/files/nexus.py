@@ -1,0 +1,204 @@
+"""NXmx: an experiment as NeXus describes it, for HDF5 images.
+
+NeXus' (McStas') laboratory has z along the beam; the spindle is made its -x, as the field's readers expect.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import math
+from typing import Any
+
+import numpy as np
+
+from nanobragg import __version__
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Experiment
+from nanobragg.kernels.vectors import Vector, cross, dot, unit
+
+SATURATION = {"int32": 2**31 - 2, "uint16": 65534, "float32": 2**31 - 2}
+SENSORS = ("Si", "CdTe", "GaAs")
+DATA = "entry/data/data"
+TRANSFORMATIONS = "entry/instrument/detector/transformations"
+OMEGA = "entry/sample/transformations/omega"
+PARALLEL = 1e-6
+
+
+def turn(beam: Vector, spindle: Vector) -> np.ndarray:
+    """The rotation from our laboratory to NeXus', (3, 3); its rows are NeXus' x, y and z in our directions.
+
+    A spindle that is not across the beam is, turned, as near -x as it can be; along the beam it says nothing.
+    """
+    z = unit(beam)
+    towards = dot(spindle, z)
+    across = tuple(s - towards * b for s, b in zip(spindle, z, strict=True))
+    if dot(across, across) < PARALLEL:  # type: ignore[arg-type]
+        across = cross(z, (0.0, 1.0, 0.0) if abs(z[1]) < 0.9 else (1.0, 0.0, 0.0))
+    x = tuple(-a for a in unit(across))  # type: ignore[arg-type]
+    y = cross(z, x)  # type: ignore[arg-type]
+    return np.array([x, y, z])
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """A flat detector in NeXus' laboratory: its first corner (metres), its axes, and the rotation axis."""
+
+    n_fast: int
+    n_slow: int
+    pixel_size: float
+    origin: np.ndarray
+    fast: np.ndarray
+    slow: np.ndarray
+    spindle: np.ndarray
+    turn: np.ndarray
+
+
+def placement(experiment: Experiment) -> Placement:
+    """Where NeXus finds the detector of an experiment.
+
+    Raises
+    ------
+    BadInput
+        For a curved detector, which NXmx cannot describe.
+    """
+    d, axes = experiment.detector, experiment.frame
+    if d.curved:
+        raise BadInput("-curved_det: NXmx has no words for a curved detector; take another format")
+    to_nexus = turn(axes.beam, axes.spindle)
+    origin, fast, slow, spindle = (to_nexus @ v for v in (d.pix0, d.fdet, d.sdet, experiment.scan.spindle))
+    return Placement(d.n_fast, d.n_slow, d.pixel_size, origin, fast, slow, spindle, to_nexus)
+
+
+def rotates(experiment: Experiment) -> bool:
+    """Whether the crystal turns during an exposure."""
+    return experiment.scan.osc > 0.0
+
+
+def total_flux(experiment: Experiment) -> float:
+    """Photons per second on the beam's area."""
+    s = experiment.settings
+    return experiment.beam.fluence * s.beamsize**2 / s.exposure if s.exposure > 0.0 else experiment.beam.fluence
+
+
+def _group(parent: Any, name: str, kind: str) -> Any:
+    group = parent.require_group(name)
+    group.attrs["NX_class"] = kind
+    return group
+
+
+def _put(group: Any, name: str, value: Any, **attributes: Any) -> Any:
+    made = group.create_dataset(name, data=value)
+    for key, attribute in attributes.items():
+        made.attrs[key] = attribute
+    return made
+
+
+def now() -> str:
+    """The time as ISO 8601 with a Z."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def describe(file: Any, experiment: Experiment, frames: int, values: str, sensor: str, started: str) -> None:
+    """Write all of NXmx but the images, wavelengths and angles (`frame_axes`), and their links.
+
+    Parameters
+    ----------
+    file
+        An open `h5py.File`.
+    experiment
+        Of the first image; detector and beam direction are those of all.
+    frames
+        Number of images.
+    values
+        Data type of the pixels.
+    sensor
+        ``Si``, ``CdTe`` or ``GaAs``.
+    started
+        When the first image was begun.
+    """
+    file.attrs["NX_class"] = "NXroot"
+    file.attrs["file_time"] = now()
+    file.attrs["creator"] = f"nanobragg {__version__}"
+    file.attrs["default"] = "entry"
+    entry = _group(file, "entry", "NXentry")
+    entry.attrs["default"] = "data"
+    _put(entry, "definition", "NXmx", version="v1.0")
+    for name in ("start_time", "end_time", "end_time_estimated"):
+        _put(entry, name, started)
+    _put(_group(entry, "source", "NXsource"), "name", "nanoBragg simulation", short_name="simulation")
+    sample = _group(entry, "sample", "NXsample")
+    _put(sample, "name", "simulated crystal")
+    _put(sample, "depends_on", f"/{OMEGA}" if rotates(experiment) else ".")
+    instrument = _group(entry, "instrument", "NXinstrument")
+    _put(instrument, "name", "nanoBragg simulation", short_name="simulation")
+    beam = _group(instrument, "beam", "NXbeam")
+    _put(beam, "total_flux", total_flux(experiment), units="Hz")
+    _put(beam, "incident_beam_size", [experiment.settings.beamsize * 1e3] * 2, units="mm")
+    _detector(_group(instrument, "detector", "NXdetector"), experiment, values, sensor)
+    _group(entry, "data", "NXdata").attrs["signal"] = "data"
+
+
+def _detector(detector: Any, experiment: Experiment, values: str, sensor: str) -> None:
+    made, d = placement(experiment), experiment.detector
+    _put(detector, "description", "simulated")
+    _put(detector, "type", "simulated")
+    _put(detector, "sensor_material", sensor)
+    _put(detector, "sensor_thickness", d.thickness * 1e3, units="mm")
+    _put(detector, "saturation_value", SATURATION[values])
+    _put(detector, "underload_value", 0)
+    _put(detector, "bit_depth_readout", 32)
+    _put(detector, "count_time", experiment.settings.exposure, units="s")
+    _put(detector, "frame_time", experiment.settings.exposure, units="s")
+    _put(detector, "distance", d.distance * 1e3, units="mm")
+    _put(detector, "beam_center_x", d.Fbeam / d.pixel_size, units="pixel")
+    _put(detector, "beam_center_y", d.Sbeam / d.pixel_size, units="pixel")
+    _put(detector, "depends_on", f"/{TRANSFORMATIONS}/det_z")
+    detector.create_dataset("pixel_mask", data=unrendered(experiment), chunks=True, compression="gzip")
+    turns = _group(detector, "transformations", "NXtransformations")
+    x, y, z = (float(c) * 1e3 for c in made.origin)
+    _put(turns, "det_z", [z], transformation_type="translation", units="mm", vector=[0.0, 0.0, 1.0], depends_on=".")
+    module = _group(detector, "module", "NXdetector_module")
+    _put(module, "data_origin", np.array([0, 0]))
+    _put(module, "data_size", np.array([made.n_slow, made.n_fast]))
+    for name, vector in (("fast_pixel_direction", made.fast), ("slow_pixel_direction", made.slow)):
+        _put(module, name, made.pixel_size * 1e3, transformation_type="translation", units="mm", vector=vector,
+             offset=[x, y, 0.0], offset_units="mm", depends_on=f"/{TRANSFORMATIONS}/det_z")  # fmt: skip
+
+
+def unrendered(experiment: Experiment) -> np.ndarray:
+    """NXmx' pixel mask, int32 (slow, fast): 1 where nothing is rendered."""
+    d = experiment.detector
+    made = np.ones((d.n_slow, d.n_fast), np.int32)
+    first_fast, last_fast, first_slow, last_slow = d.roi
+    made[max(first_slow, 0) : max(last_slow + 1, 0), max(first_fast, 0) : max(last_fast + 1, 0)] = 0
+    if d.mask.size:
+        made[d.mask.reshape(made.shape) == 0] = 1
+    return made
+
+
+def frame_axes(file: Any, experiment: Experiment, wavelengths: Any, phi: Any, phi_end: Any) -> None:
+    """Write what may differ from image to image: wavelengths (Angstrom) and, of a rotation, its angles (degrees).
+
+    Each is an array, or a virtual layout of one.
+    """
+
+    def put(group: Any, name: str, value: Any, **attributes: Any) -> None:
+        if isinstance(value, np.ndarray):
+            made = group.create_dataset(name, data=value)
+        else:
+            made = group.create_virtual_dataset(name, value)
+        for key, attribute in attributes.items():
+            made.attrs[key] = attribute
+
+    put(file["entry/instrument/beam"], "incident_wavelength", wavelengths, units="angstrom")
+    if rotates(experiment):
+        spindle = placement(experiment).spindle
+        axes = _group(file["entry/sample"], "transformations", "NXtransformations")
+        put(axes, "omega", phi, transformation_type="rotation", units="deg", vector=spindle, depends_on=".")
+        put(axes, "omega_end", phi_end, units="deg")
+
+
+def in_degrees(angle: float) -> float:
+    """Degrees of an angle in radians, without the noise of the last digits."""
+    return float(f"{math.degrees(angle):.13g}")
