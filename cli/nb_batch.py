@@ -20,7 +20,7 @@ from nanobragg.engine.batch.driver import left, run
 from nanobragg.engine.batch.executors import InChild, InProcess
 from nanobragg.engine.batch.folder import OutputLost
 from nanobragg.engine.batch.job import Job, check_inputs
-from nanobragg.engine.batch.master import remove_masters, write_masters
+from nanobragg.engine.batch.master import master_names, remove_masters, write_masters
 from nanobragg.engine.batch.on_dask import OnDask
 from nanobragg.engine.batch.progress import Progress
 from nanobragg.engine.batch.sheet import write_sheet
@@ -156,7 +156,7 @@ def show_run(options: argparse.Namespace) -> int:
     if summary.stopped:
         say("stopped; the same command goes on from here")
         return STOPPED
-    return conclude(job, part, sheet=not options.no_sheet)
+    return conclude(job, part, changed=bool(shards), sheet=not options.no_sheet)
 
 
 def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int, int]:
@@ -165,13 +165,15 @@ def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int
     return images, images - sum(job.shard(n).images for n in shards)
 
 
-def conclude(job: Job, part: tuple[int, int], *, sheet: bool) -> int:
-    """Once nothing is left of the whole job, write the master and the contact sheet."""
+def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> int:
+    """Once nothing is left of the whole job, write the master and the contact sheet, if they are not there."""
     aside, done = places.aside(job), places.finished(job)
     mine = [n for n in aside if n % part[1] == part[0] and n not in done]
     missing = set(range(job.shards)) - done - set(aside)
     if not missing and done:
-        finish(job, sheet=sheet)
+        places.tidy(job)
+        if changed or not master_names(job.output):
+            finish(job, sheet=sheet)
     elif missing:
         say(f"{len(missing)} shards are left to other parts")
     for shard in mine:

@@ -249,6 +249,14 @@ def claims(job: Job) -> list[Claim]:
     return [Claim(int(f.group(1)), f.group(2), int(f.group(3))) for f in found if f]
 
 
+def tidy(job: Job) -> None:
+    """Remove all that was left behind, once nobody is at work any more."""
+    for name in names(job.output):
+        if CLAIM.fullmatch(name) or LEFT_OVER.fullmatch(name):
+            with contextlib.suppress(OSError):
+                os.unlink(path(job.output, name))
+
+
 def clear(job: Job, shards: set[int]) -> set[int]:
     """Remove what processes have left behind that died at these shards; the shards at which one died.
 

@@ -54,8 +54,9 @@ def errors_of_hdf5(folder: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        said = " ".join(str(error).split())
-        raise OutputLost(f"{folder}: writing failed ({said[:200]})") from None
+        number = getattr(error, "errno", None)  # HDF5's own text tells its life story
+        said = os.strerror(number) if number else " ".join(str(error).split())[:200]
+        raise OutputLost(f"{folder}: writing failed: {said}") from None
 
 
 class ShardFile:

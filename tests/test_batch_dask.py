@@ -1,0 +1,121 @@
+"""Workers of dask: the same frames as in one process, whoever is killed on the way."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nanobragg.cli.nb_batch import main
+from tests.batch_support import batch, command, digests, environment, write_job
+from tests.test_batch_faults import LARGER, left_over
+
+IMAGES = {"images": 200, "images_per_shard": 7}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """200 images of 256 x 256, rendered by one process in peace; their digests."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert main(["run", str(write_job(folder, LARGER, **IMAGES)), "--no-sheet"]) == 0
+    return digests(folder / "out" / "master.h5")
+
+
+def workers_at_work(out):
+    """Process numbers of workers that have claimed shards."""
+    return sorted({int(name.split("@")[2].split(".")[0]) for name in os.listdir(out) if name.endswith(".claim")})
+
+
+def test_workers_and_driver_killed_five_times(undisturbed, tmp_path):
+    job, out, chance = write_job(tmp_path, LARGER, **IMAGES), tmp_path / "out", random.Random(2)
+    victims = []
+    for victim in ("worker", "driver", "worker", "worker", "driver"):
+        before = len(list(out.glob("shard-*.json")))
+        run = subprocess.Popen(command("run", job, "--workers", 2, "--no-sheet"), stderr=subprocess.PIPE, text=True)
+        started = time.monotonic()
+        while time.monotonic() - started < 60 and run.poll() is None:
+            if out.exists() and len(list(out.glob("shard-*.json"))) > before and workers_at_work(out):
+                break
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.1))
+        pids = workers_at_work(out)
+        if run.poll() is None and pids:
+            os.kill(run.pid if victim == "driver" else pids[0], signal.SIGKILL)
+            victims.append(victim)
+        if victim == "worker":
+            time.sleep(0.3)
+            run.terminate()
+        run.stderr.close()
+        run.wait(60)
+        while any(os.path.exists(f"/proc/{pid}") for pid in pids):  # workers end when their driver has
+            assert time.monotonic() - started < 90, "a worker outlives its driver"
+            time.sleep(0.05)
+    assert len(victims) >= 4 and len(list(out.glob("shard-*.json"))) < 29, "it was over too soon to be disturbed"
+    found = batch("run", job, "--workers", 2, "--no-sheet", "--retry")
+    assert found.returncode == 0, found.stderr
+    assert digests(out / "master.h5") == undisturbed and batch("verify", out).returncode == 0 and not left_over(out)
+
+
+def test_a_poison_image_kills_two_workers_and_no_more(tmp_path):
+    job, poisoned = write_job(tmp_path, images=20, images_per_shard=2), environment(tmp_path, POISONED="5")
+    found = batch("run", job, "--workers", 2, "--no-sheet", env=poisoned)
+    assert found.returncode == 1, found.stderr
+    assert "shard 2: its worker died" in found.stderr and "shard 2 is set aside" in found.stderr
+    assert len(list((tmp_path / "out").glob("shard-*.json"))) == 9 and "Traceback" not in found.stderr
+
+
+def test_a_signal_stops_the_workers(tmp_path):
+    job, slow = write_job(tmp_path, images=60, images_per_shard=30), environment(tmp_path, SLOW_S=0.1)
+    with subprocess.Popen(
+        command("run", job, "--workers", 2, "--no-sheet"), env=slow, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while not (tmp_path / "out").exists() or len(workers_at_work(tmp_path / "out")) < 2:
+            time.sleep(0.02)
+        time.sleep(1.0)
+        run.send_signal(signal.SIGUSR1)
+        said = run.stderr.read()
+    assert run.returncode == 75, said
+    assert left_over(tmp_path / "out") and all(name.endswith(".partial") for name in left_over(tmp_path / "out"))
+
+
+def test_a_full_disk_stops_all(tmp_path):
+    import resource
+
+    job = write_job(tmp_path, LARGER, images=60, images_per_shard=30)
+    found = batch("run", job, "--workers", 2, "--no-sheet",
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)))  # fmt: skip
+    assert found.returncode == 1 and found.stderr.count("writing failed") == 1 and "Traceback" not in found.stderr
+    assert os.listdir(tmp_path / "out") == ["job.json"]
+
+
+def test_a_scheduler_that_is_there_already(undisturbed, tmp_path):
+    """Two jobs on one scheduler, by its file; then one that is not there."""
+    file = tmp_path / "scheduler.json"
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", "--scheduler-file", file, "--port", "0",
+                          "--no-dashboard"], stderr=subprocess.DEVNULL),
+        subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "1",
+                          "--nworkers", "2", "--no-dashboard"], stderr=subprocess.DEVNULL),
+    ]  # fmt: skip
+    try:
+        for name, keys in (("first", IMAGES), ("second", {"images": 5})):
+            (tmp_path / name).mkdir()
+            while not file.exists():
+                time.sleep(0.05)
+            found = batch("run", write_job(tmp_path / name, LARGER, **keys), "--scheduler", file, "--no-sheet")
+            assert found.returncode == 0, found.stderr
+        assert digests(tmp_path / "first" / "out" / "master.h5") == undisturbed
+        assert digests(tmp_path / "second" / "out" / "master.h5") == undisturbed[:5]
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30)
+
+
+def test_a_scheduler_that_is_not_there(tmp_path):
+    found = batch("run", write_job(tmp_path, images=2), "--scheduler", "tcp://127.0.0.1:1", env=os.environ | {
+        "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"})  # fmt: skip
+    assert found.returncode == 1 and "--scheduler tcp://127.0.0.1:1" in found.stderr and "Traceback" not in found.stderr
