@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch import on_dask
 from nanobragg.engine.errors import BadInput
 
@@ -106,6 +105,11 @@ def _worker_command(address: str, rank: int) -> list[str]:
             "--memory-limit", "0", "--no-dashboard", "--death-timeout", "60"]  # fmt: skip
 
 
+def quiet() -> dict[str, str]:
+    """The environment of a worker that does not tell its life story."""
+    return os.environ | {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
+
+
 def serve_as_worker(output: str) -> bool:
     """In a task of srun that is not the first: be a worker until the driver ends; in the first: return False.
 
@@ -124,7 +128,7 @@ def serve_as_worker(output: str) -> bool:
         time.sleep(LOOK_S)
     with open(_address_file(output), encoding="utf-8") as file:
         address = file.read().strip()
-    subprocess.run(_worker_command(address, rank), check=False)
+    subprocess.run(_worker_command(address, rank), env=quiet(), check=False)
     return True
 
 
@@ -133,12 +137,12 @@ def srun_cluster(output: str) -> Iterator[Any]:
     """A client of the workers that the tasks of this srun are, this one included."""
     distributed = on_dask.dask()
     on_dask.configure()
-    cluster = distributed.LocalCluster(n_workers=0, host=places.HOST, dashboard_address=None, silence_logs=50)
+    cluster = distributed.LocalCluster(n_workers=0, host=distributed.utils.get_ip(), dashboard_address=None, silence_logs=50)
     name = _address_file(output)
     with open(f"{name}.part", "w", encoding="utf-8") as file:
         file.write(cluster.scheduler_address)
     os.replace(f"{name}.part", name)
-    own = subprocess.Popen(_worker_command(cluster.scheduler_address, 0))
+    own = subprocess.Popen(_worker_command(cluster.scheduler_address, 0), env=quiet())
     client = distributed.Client(cluster)
     try:
         client.wait_for_workers(1, timeout=on_dask.FOR_WORKERS_S)

@@ -16,7 +16,7 @@ from nanobragg.engine.batch.work import How, MakePrepare, Outcome, Workshop, att
 from nanobragg.engine.errors import BadInput
 
 WAIT_S = 1.0
-FOR_WORKERS_S = 300
+CONNECT_S, FOR_WORKERS_S = 15, 300
 
 
 def dask() -> Any:
@@ -147,9 +147,9 @@ def client_of(address: str) -> Any:
     configure()
     try:
         if os.path.exists(address):
-            client = distributed.Client(scheduler_file=address, timeout=60)
+            client = distributed.Client(scheduler_file=address, timeout=CONNECT_S)
         else:
-            client = distributed.Client(address, timeout=60)
+            client = distributed.Client(address, timeout=CONNECT_S)
         client.wait_for_workers(1, timeout=FOR_WORKERS_S)
     except (OSError, ValueError, TimeoutError) as error:
         raise BadInput(f"--scheduler {address}: {error or 'no answer'}") from None

@@ -1,0 +1,128 @@
+"""What a batch costs beside the rendering: rate against bare renders, two workers against one, memory.
+
+    python benchmarks/batch.py [--images N] [--pixels N] [--rounds N] [memory|rate|workers ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from nanobragg.cli.batch_plans import Preparer
+from nanobragg.cli.job_file import read_job
+from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch.executors import InProcess
+from nanobragg.engine.batch.job import Job
+from nanobragg.engine.batch.work import How, Workshop
+from nanobragg.engine.experiment import freeze
+from nanobragg.engine.render import default_threads, render
+from nanobragg.engine.workloads import write_amplitudes
+
+LINE = (
+    "-hkl {hkl} -default_F 50 -cell 42 55 48 88 81 95 -lambda 1 -oversample 1 -distance 120 -pixel {pixel} "
+    "-detpixels {pixels} -phi 1 -osc 1 -phisteps 10 -N 50 -mosaic 0.5 -mosaic_domains {domains}"
+)
+
+
+def make_job(folder: pathlib.Path, images: int, per_shard: int, pixels: int, domains: int) -> pathlib.Path:
+    """A job file of random orientations, ten phi steps each."""
+    line = LINE.format(hkl=write_amplitudes(folder), pixel=102.4 / pixels, pixels=pixels, domains=domains)
+    path = folder / "job.toml"
+    path.write_text(
+        f'arguments = "{line}"\nimages = {images}\nimages_per_shard = {per_shard}\nbackend = "fast"\noutput = "out"\n'
+        '[[axis]]\norientation = "random"\n'
+    )
+    return path
+
+
+def bare_rate(job: Job) -> float:
+    """Images per second of renders of the job's plans and nothing else."""
+    prepare = Preparer(job)
+    plans = [freeze(prepare(job.words(n))) for n in range(job.images)]
+    started = time.perf_counter()
+    for plan in plans:
+        render(plan, job.backend, threads=default_threads())
+    return job.images / (time.perf_counter() - started)
+
+
+def batch_rate(path: pathlib.Path, output: pathlib.Path) -> float:
+    """Images per second of the whole way: words, set-up, rendering, noise, compression, files."""
+    job = read_job(str(path), str(output))
+    places.begin(job)
+    started = time.perf_counter()
+    executor = InProcess(Workshop(job, Preparer, How(default_threads())))
+    kinds = {o.kind for o in executor.outcomes(collections.deque(range(job.shards)), lambda: False, lambda count: None)}
+    assert kinds == {"finished"}, kinds
+    return job.images / (time.perf_counter() - started)
+
+
+def measure_rate(folder: pathlib.Path, options: argparse.Namespace) -> None:
+    """Alternating, batch against bare."""
+    path = make_job(folder, options.images, max(options.images // 2, 1), options.pixels, 100)
+    ratios = []
+    for number in range(options.rounds):
+        bare = bare_rate(read_job(str(path), str(folder / "none")))
+        batch = batch_rate(path, folder / f"rate-{number}")
+        ratios.append(batch / bare)
+        print(f"rate: bare {bare:.3f}, batch {batch:.3f} images per s: {batch / bare:.3f}", flush=True)
+    print(f"rate: median {statistics.median(ratios):.3f} ({options.pixels} x {options.pixels}, 1000 steps a pixel)")
+
+
+def worker_rate(path: pathlib.Path, output: pathlib.Path, workers: int) -> float:
+    """Images per second of processes that share the shards, one thread each, from the first image to the last."""
+    line = [sys.executable, "-m", "nanobragg.cli.nb_batch", "run", str(path), "--output", str(output), "--no-sheet"]
+    job = read_job(str(path), str(output))
+    places.begin(job)
+    started = time.perf_counter()
+    parts = [subprocess.Popen([*line, "--threads", "1", "--part", f"{n}/{workers}"], stderr=subprocess.DEVNULL)
+             for n in range(workers)]  # fmt: skip
+    for part in parts:
+        part.wait()
+    return job.images / (time.perf_counter() - started)
+
+
+def measure_workers(folder: pathlib.Path, options: argparse.Namespace) -> None:
+    """Alternating, two workers against one."""
+    path = make_job(folder, options.images, max(options.images // 8, 1), options.pixels, 50)
+    ratios = []
+    for number in range(options.rounds):
+        one = worker_rate(path, folder / f"one-{number}", 1)
+        two = worker_rate(path, folder / f"two-{number}", 2)
+        ratios.append(two / one)
+        print(f"workers: one {one:.3f}, two {two:.3f} images per s: {two / one:.3f}", flush=True)
+    print(f"workers: median {statistics.median(ratios):.3f} (start included)")
+
+
+def measure_memory(folder: pathlib.Path, options: argparse.Namespace) -> None:
+    """The most that a worker took, beside three images of four bytes a pixel."""
+    for pixels in (1024, 4096):
+        path = make_job(folder, 6, 3, pixels, 1)
+        line = [sys.executable, "-m", "nanobragg.cli.nb_batch", "run", str(path), "--output", str(folder / f"m{pixels}")]
+        subprocess.run([*line, "--no-sheet"], check=True, capture_output=True)
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        images = 3 * pixels * pixels * 4 / 2**20
+        print(f"memory: {pixels} x {pixels}: {most:.0f} MB, three images are {images:.0f} MB: {most - images:.0f} MB more")
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", choices=["rate", "workers", "memory", []])
+    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--pixels", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    for name in options.what or ("memory", "rate", "workers"):
+        with tempfile.TemporaryDirectory() as folder:
+            globals()[f"measure_{name}"](pathlib.Path(folder), options)
+
+
+if __name__ == "__main__":
+    main()
