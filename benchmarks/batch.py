@@ -1,6 +1,6 @@
 """What a batch costs beside the rendering: rate against bare renders, two workers against one, memory.
 
-    python benchmarks/batch.py [--images N] [--pixels N] [--rounds N] [memory|rate|workers ...]
+python benchmarks/batch.py [--images N] [--pixels N] [--rounds N] [memory|rate|workers ...]
 """
 
 from __future__ import annotations
@@ -104,11 +104,21 @@ def measure_memory(folder: pathlib.Path, options: argparse.Namespace) -> None:
     """The most that a worker took, beside three images of four bytes a pixel."""
     for pixels in (1024, 4096):
         path = make_job(folder, 6, 3, pixels, 1)
-        line = [sys.executable, "-m", "nanobragg.cli.nb_batch", "run", str(path), "--output", str(folder / f"m{pixels}")]
+        line = [
+            sys.executable,
+            "-m",
+            "nanobragg.cli.nb_batch",
+            "run",
+            str(path),
+            "--output",
+            str(folder / f"m{pixels}"),
+        ]
         subprocess.run([*line, "--no-sheet"], check=True, capture_output=True)
         most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         images = 3 * pixels * pixels * 4 / 2**20
-        print(f"memory: {pixels} x {pixels}: {most:.0f} MB, three images are {images:.0f} MB: {most - images:.0f} MB more")
+        print(
+            f"memory: {pixels} x {pixels}: {most:.0f} MB, three images are {images:.0f} MB: {most - images:.0f} MB more"
+        )
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nanobragg.cli.nanobragg import Options, own_options, read_headers
 from nanobragg.cli.parse import corrected, parse
-from nanobragg.cli.rules import HEADER_FLAGS, RULES
+from nanobragg.cli.rules import HEADER_FLAGS, rules_for
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, geometry
@@ -29,8 +29,8 @@ def file_places(words: Sequence[str]) -> Iterator[int]:
         if not word.startswith("-"):
             continue
         named = {setting for flag, setting in HEADER_FLAGS.items() if flag in word}
-        for rule in RULES:
-            if rule.values == "file" and rule.matches(word):
+        for rule in rules_for(word):
+            if rule.values == "file":
                 named |= set(rule.effect([words[i + 1]]))
         if named & INPUTS:
             yield i + 1

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from nanobragg.cli.batch_plans import Preparer, file_places, plain_words
-from nanobragg.cli.rules import INTENDED_TOGETHER, RULES, Rule
+from nanobragg.cli.rules import INTENDED_TOGETHER, RULES, Rule, rules_for
 from nanobragg.engine.batch import job as jobs
 from nanobragg.engine.batch.axes import Axis, Orientation, Table, axis_of, places, split_words
 from nanobragg.engine.batch.image_files import SUFFIX, cbf_package
@@ -235,12 +235,12 @@ def _check_table(table: Table) -> None:
 
 def rule_of(flag: str, what: str) -> Rule:
     """The rule that a flag names in full; raises `BadInput` if there is none, or others read it too."""
-    named = [rule for rule in RULES if flag in rule.names]
+    named = rules_for(flag, exact=True)
     if not named:
         near = [rule.name for rule in RULES if flag and f"-{flag.lstrip('-')}" in rule.names]
         hint = f" (is {near[0]} meant?)" if near else ""
         raise BadInput(f"{what} {flag!r}: no flag of nanoBragg is called that{hint}")
-    reads = {rule.number for rule in RULES if rule.matches(flag)}
+    reads = {rule.number for rule in rules_for(flag)}
     if len(reads) > 1 and not any(reads <= together for together in INTENDED_TOGETHER):
         raise BadInput(f"{what} {flag}: cannot vary: nanoBragg reads it as {len(reads)} flags at once")
     return named[-1]

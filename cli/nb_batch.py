@@ -14,6 +14,7 @@ from typing import Any
 from nanobragg.cli.batch_plans import Preparer
 from nanobragg.cli.job_file import read_job
 from nanobragg.cli.nanobragg import MOST_DEVICES, MOST_THREADS
+from nanobragg.engine import quirks
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch import launching, stopping
 from nanobragg.engine.batch.driver import left, run
@@ -26,8 +27,9 @@ from nanobragg.engine.batch.progress import Progress
 from nanobragg.engine.batch.sheet import write_sheet
 from nanobragg.engine.batch.status import lines, status
 from nanobragg.engine.batch.verify import faults
-from nanobragg.engine.batch.work import How, Workshop, attempt
+from nanobragg.engine.batch.work import How, Workshop, attempt, gpus
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import freeze
 from nanobragg.engine.render import default_threads
 
 DONE, FAILED, STOPPED = 0, 1, 75
@@ -62,6 +64,11 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
     return read
 
 
+def workers(text: str) -> int:
+    """A number of worker processes; ``auto`` is one for each GPU, or without one, for each processor."""
+    return (gpus() or default_threads()) if text == "auto" else whole(1, 4096)(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """All forms of the command."""
     made = argparse.ArgumentParser(
@@ -76,7 +83,12 @@ def parser() -> argparse.ArgumentParser:
     add_how(form)
     who = form.add_mutually_exclusive_group()
     who.add_argument("--part", metavar="I/N", help="shards I, I + N, ... (I from 0), or slurm: this task's share")
-    who.add_argument("--workers", type=whole(1, 4096), metavar="N", help="worker processes on this machine (dask)")
+    who.add_argument(
+        "--workers",
+        type=workers,
+        metavar="N",
+        help="worker processes on this machine (dask); auto: one a GPU or processor",
+    )
     who.add_argument("--scheduler", metavar="ADDRESS", help="workers of a dask scheduler: its address or its file")
     who.add_argument(
         "--slurm-workers", type=whole(1, 100000), metavar="N", help="workers as Slurm jobs (dask-jobqueue)"
@@ -145,6 +157,7 @@ def show_run(options: argparse.Namespace) -> int:
         return DONE
     places.begin(job)
     shards = left(job, part, retry=options.retry, tell=say)
+    tell_quirks(job)
     progress = Progress(*counted(job, part, shards), NAME)
     for shard, why in places.aside(job).items():
         progress.tell(f"shard {shard} was set aside: {why} (--retry tries it again)")
@@ -159,6 +172,13 @@ def show_run(options: argparse.Namespace) -> int:
     return conclude(job, part, changed=bool(shards), sheet=not options.no_sheet)
 
 
+def tell_quirks(job: Job) -> None:
+    """Say which of the original's oddities bite in the first image, as nanoBragg does."""
+    made = Preparer(job)(job.words(0))
+    for quirk in quirks.biting(quirks.Run(made, freeze(made))):
+        say(str(quirk))
+
+
 def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int, int]:
     """Images of a part, and how many of them are done."""
     images = sum(job.shard(n).images for n in range(part[0], job.shards, part[1]))
@@ -167,18 +187,19 @@ def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int
 
 def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> int:
     """Once nothing is left of the whole job, write the master and the contact sheet, if they are not there."""
-    aside, done = places.aside(job), places.finished(job)
-    mine = [n for n in aside if n % part[1] == part[0] and n not in done]
-    missing = set(range(job.shards)) - done - set(aside)
-    if not missing and done:
+    aside, mine = places.aside(job), range(part[0], job.shards, part[1])
+    done = places.finished(job, aside)
+    aside = {shard: why for shard, why in aside.items() if shard not in done}
+    missing = set(range(job.shards)) - places.recorded(job) - set(aside)
+    if not missing and len(aside) < job.shards:
         places.tidy(job)
         if changed or not master_names(job.output):
             finish(job, sheet=sheet)
     elif missing:
         say(f"{len(missing)} shards are left to other parts")
-    for shard in mine:
+    for shard in sorted(set(aside) & set(mine)):
         say(f"shard {shard} is set aside: {aside[shard]}")
-    return FAILED if mine else DONE
+    return FAILED if set(aside) & set(mine) else DONE
 
 
 def finish(job: Job, *, sheet: bool) -> None:

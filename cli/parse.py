@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nanobragg.cli.rules import HEADER_FLAGS, INTENDED_TOGETHER, RULES, Rule
+from nanobragg.cli.rules import HEADER_FLAGS, INTENDED_TOGETHER, Rule, rules_for
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.settings import Settings
 
@@ -83,11 +83,10 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
         if not reading.is_flag or (exact and reading.value_of):
             continue
         _mark_header(reading, readings)
-        if exact and not reading.header and not any(reading.text in rule.names for rule in RULES):
+        fitting = rules_for(reading.text, exact=exact)
+        if exact and not reading.header and not fitting:
             raise BadInput(f"{reading.text}: no flag is called that (nanoBragg --help lists them)")
-        for rule in RULES:
-            if reading.text not in rule.names if exact else not rule.matches(reading.text):
-                continue
+        for rule in fitting:
             values = arguments[reading.index + 1 :]
             if len(values) < (len(rule.values.split()) and rule.needs if exact else rule.needs):
                 if exact and not any(fired for fired in reading.fired):

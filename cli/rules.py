@@ -7,6 +7,7 @@ arguments that must follow; values are taken from the arguments after it, which 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -375,6 +376,13 @@ _rule("-mosaic_seed", 1, "n", "mosaic domains", sets("mosaic_seed", reader=negat
 _rule("-misset_seed", 1, "n", "random orientation", sets("misset_seed", reader=negated))
 _section("crystal")
 _rule("-water", 1, "um", "droplet of water around the crystal", sets("water", reader=um_divided))
+
+
+@functools.lru_cache(maxsize=4096)  # a batch asks for the same flags again and again
+def rules_for(argument: str, *, exact: bool = False) -> tuple[Rule, ...]:
+    """The rules that fit an argument, in order: by any part of it, or ``exact`` by a name in full."""
+    return tuple(rule for rule in RULES if (argument in rule.names if exact else rule.matches(argument)))
+
 
 HEADER_FLAGS = {"-img": "img_file", "-mask": "mask_file"}
 MASK_HELP = "skip pixels that are 0 in this SMV image, and take geometry from its header"

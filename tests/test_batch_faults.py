@@ -132,7 +132,9 @@ def test_an_image_that_cannot_be_is_set_aside_at_once(tmp_path):
     (tmp_path / "t.csv").write_text("-lambda\n" + "1\n" * 4 + "1e-300\n" + "1\n" * 4)
     job = write_job(tmp_path, more='[[axis]]\ntable = "t.csv"\n', images_per_shard=3)
     found = batch("run", job, "--no-sheet")
-    assert found.returncode == 1 and "shard 1 is set aside: image 4:" in found.stderr and "Traceback" not in found.stderr
+    assert (
+        found.returncode == 1 and "shard 1 is set aside: image 4:" in found.stderr and "Traceback" not in found.stderr
+    )
     assert len(list((tmp_path / "out").glob("shard-*.json"))) == 2
 
 
@@ -162,7 +164,9 @@ def test_a_write_error(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
     found = batch("run", job, "--no-sheet", preexec_fn=limited)
-    assert found.returncode == 1 and "writing failed: File too large" in found.stderr and "Traceback" not in found.stderr
+    assert (
+        found.returncode == 1 and "writing failed: File too large" in found.stderr and "Traceback" not in found.stderr
+    )
     assert os.listdir(tmp_path / "out") == ["job.json"]
     assert batch("run", job, "--no-sheet").returncode == 0 and batch("verify", tmp_path / "out").returncode == 0
 

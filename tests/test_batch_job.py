@@ -95,7 +95,10 @@ def test_the_digest_knows_what_images_depend_on(tmp_path):
 
     first = digest()
     assert digest() == first and digest(output="elsewhere") == first
-    assert len({first, digest(seed=9), digest(noise="none"), digest(backend="fast"), digest(arguments=SMALL + " -N 9")}) == 5
+    assert (
+        len({first, digest(seed=9), digest(noise="none"), digest(backend="fast"), digest(arguments=SMALL + " -N 9")})
+        == 5
+    )
     (tmp_path / "t.csv").write_text("-lambda\n1\n2.5\n")
     assert digest() != first, "a file that the job names has changed"
 
@@ -170,7 +173,9 @@ def test_wrong_tables(name, tmp_path, capsys):
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [b"", b"arguments = 3", b"\xff\xfe", b"arguments = [1]", b"[axis]\nflag = 1", b"a" * 10])
+@pytest.mark.parametrize(
+    "content", [b"", b"arguments = 3", b"\xff\xfe", b"arguments = [1]", b"[axis]\nflag = 1", b"a" * 10]
+)
 def test_no_job_files(content, tmp_path, capsys):
     (tmp_path / "job.toml").write_bytes(content)
     assert main(["run", str(tmp_path / "job.toml")]) == 1

@@ -54,9 +54,7 @@ class Described:
         fast, slow = detector.modules[0].fast_pixel_direction, detector.modules[0].slow_pixel_direction
         det_z = nxmx.get_dependency_chain(fast)[-1]
         self.origin = fast.offset.to("mm").magnitude + det_z[()].to("mm").magnitude[0] * np.array(det_z.vector)
-        self.fast, self.slow = (
-            np.array(v.vector) * np.ravel(v[()].to("mm").magnitude)[0] for v in (fast, slow)
-        )
+        self.fast, self.slow = (np.array(v.vector) * np.ravel(v[()].to("mm").magnitude)[0] for v in (fast, slow))
         self.wavelength = np.ravel(entry.instruments[0].beams[0].incident_wavelength.to("angstrom").magnitude)[0]
         self.data = entry.data[0][entry.data[0].signal]
         self.recip = self.file["entry/ground_truth/orientation_nexus"][()]
@@ -131,8 +129,14 @@ def test_readers_find_everything(tmp_path):
             first = 2 if name == "shard-000001.h5" else 0
             assert np.allclose(wavelengths, [1, 1.1, 1.2][first : first + images])
             assert beam.total_flux.to("Hz").magnitude == pytest.approx(1e20)
-            assert detector.sensor_material == "CdTe" and detector.sensor_thickness.to("mm").magnitude == pytest.approx(0.45)
-            assert detector.bit_depth_readout == 32 and detector.saturation_value == 2**31 - 2 and entry.definition == "NXmx"
+            assert detector.sensor_material == "CdTe" and detector.sensor_thickness.to("mm").magnitude == pytest.approx(
+                0.45
+            )
+            assert (
+                detector.bit_depth_readout == 32
+                and detector.saturation_value == 2**31 - 2
+                and entry.definition == "NXmx"
+            )
             assert detector.count_time.to("s").magnitude == pytest.approx(0.1) and entry.start_time.year > 2000
             module = detector.modules[0]
             assert list(module.data_size) == [64, 64] and list(module.data_origin) == [0, 0]

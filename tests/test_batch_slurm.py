@@ -37,7 +37,9 @@ def undisturbed(tmp_path_factory):
 
 
 def ran(words, env, **options):
-    found = subprocess.run([str(word) for word in words], env=env, capture_output=True, text=True, timeout=200, **options)
+    found = subprocess.run(
+        [str(word) for word in words], env=env, capture_output=True, text=True, timeout=200, **options
+    )
     assert found.returncode == 0, found.stderr
     return found
 

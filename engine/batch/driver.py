@@ -40,7 +40,7 @@ def left(job: Job, part: tuple[int, int], *, retry: bool, tell: Callable[[str], 
     A record whose files are missing or not as long as they were is forgotten, and the shard rendered again.
     """
     mine = range(part[0], job.shards, part[1])
-    done, noted, recorded = places.finished(job), places.aside(job), places.recorded(job)
+    done, noted, recorded = places.finished(job, mine), places.aside(job), places.recorded(job)
     made = []
     for shard in mine:
         if shard in done:

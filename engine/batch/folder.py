@@ -13,7 +13,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from nanobragg.engine.batch.job import Job, as_text, from_text
@@ -187,9 +187,10 @@ def recorded(job: Job) -> set[int]:
     return {int(f.group(1)) for f in found if f and int(f.group(1)) < job.shards}
 
 
-def finished(job: Job) -> set[int]:
-    """Numbers of the finished shards."""
-    return {shard for shard in recorded(job) if record_of(job, shard)}
+def finished(job: Job, among: Iterable[int]) -> set[int]:
+    """Numbers of the finished shards; only the records of those in question are read."""
+    there = recorded(job)
+    return {shard for shard in among if shard in there and record_of(job, shard)}
 
 
 def write_record(job: Job, shard: int, record: dict[str, Any]) -> None:

@@ -137,7 +137,9 @@ def srun_cluster(output: str) -> Iterator[Any]:
     """A client of the workers that the tasks of this srun are, this one included."""
     distributed = on_dask.dask()
     on_dask.configure()
-    cluster = distributed.LocalCluster(n_workers=0, host=distributed.utils.get_ip(), dashboard_address=None, silence_logs=50)
+    cluster = distributed.LocalCluster(
+        n_workers=0, host=distributed.utils.get_ip(), dashboard_address=None, silence_logs=50
+    )
     name = _address_file(output)
     with open(f"{name}.part", "w", encoding="utf-8") as file:
         file.write(cluster.scheduler_address)

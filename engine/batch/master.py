@@ -10,7 +10,7 @@ import numpy as np
 
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.job import Job
-from nanobragg.engine.batch.shard_file import errors_of_hdf5, hdf5, label, missing
+from nanobragg.engine.batch.shard_file import errors_of_hdf5, hdf5, label, missing, open_file
 from nanobragg.engine.batch.truth import GROUP, SHAPES, TYPES, UNITS, Truth
 from nanobragg.engine.batch.work import Prepare
 from nanobragg.engine.errors import BadInput
@@ -73,7 +73,7 @@ def _write(job: Job, prepare: Prepare, name: str, records: dict[int, dict[str, A
         kind = text if column in ("argv", "sha256") else np.dtype(TYPES.get(column, np.float64))
         return layout(f"{GROUP}/{column}", SHAPES.get(column, ()), kind)
 
-    with errors_of_hdf5(job.output), h5py.File(places.path(job.output, made), "w", libver="latest") as file:
+    with errors_of_hdf5(job.output), open_file(places.path(job.output, made), "w") as file:
         nexus.describe(file, experiment, images, job.values, job.sensor_material, started(records))
         file["entry/data"].create_virtual_dataset("data", layout(nexus.DATA, shape, dtype), fillvalue=missing(dtype))
         same = not wavelength_varies(job)

@@ -43,6 +43,11 @@ def hdf5() -> tuple[Any, Any]:
     return h5py, hdf5plugin
 
 
+def open_file(path: str, mode: str = "r") -> Any:
+    """An HDF5 file without a lock, which some file systems refuse: names say who writes. Frames pass no cache."""
+    return hdf5()[0].File(path, mode, rdcc_nbytes=0, locking=False)
+
+
 def digest_of(pixels: np.ndarray) -> str:
     """SHA-256 of the pixels as they are in memory."""
     return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
@@ -84,7 +89,7 @@ class ShardFile:
         except OSError:
             return
         try:
-            with hdf5()[0].File(self._made) as file:
+            with open_file(self._made) as file:
                 kept = json.loads(file[UNFINISHED][()].tobytes())
                 truths = [Truth._make(row) for row in kept["truths"]]
                 frames = file[nexus.DATA]
@@ -92,7 +97,7 @@ class ShardFile:
                     digest_of(frames[k]) == digest for k, digest in enumerate(kept["digests"])
                 )
             if whole:
-                self._file = hdf5()[0].File(self._made, "r+", rdcc_nbytes=0)
+                self._file = open_file(self._made, "r+")
                 del self._file[UNFINISHED]
                 self.truths, self.digests, self.started = truths, kept["digests"], kept["started"]
                 return
@@ -101,8 +106,8 @@ class ShardFile:
         self.abandon()
 
     def _open(self, pixels: np.ndarray) -> None:
-        h5py, plugins = hdf5()
-        self._file = h5py.File(self._made, "w", rdcc_nbytes=0)
+        _, plugins = hdf5()
+        self._file = open_file(self._made, "w")
         self._file.require_group("entry/data").create_dataset(
             "data", (self.shard.images, *pixels.shape), pixels.dtype, chunks=(1, *pixels.shape),
             fillvalue=missing(pixels.dtype), **plugins.Bitshuffle(cname="lz4"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.job import Job
-from nanobragg.engine.batch.shard_file import hdf5
+from nanobragg.engine.batch.shard_file import open_file
 from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.files.nexus import DATA
 
@@ -27,7 +27,7 @@ def first_images(job: Job, most: int = MOST) -> Iterator[tuple[int, np.ndarray]]
         first = job.shard(shard).first
         for k in range(min(job.shard(shard).images, most - given)):
             if job.format == "nxmx":
-                with hdf5()[0].File(places.path(job.output, record["files"][0]["name"])) as file:
+                with open_file(places.path(job.output, record["files"][0]["name"])) as file:
                     yield first + k, file[DATA][k]
             else:
                 shape = (record["shape"][0], record["shape"][1])

@@ -31,6 +31,7 @@ def on_signals() -> Iterator[None]:
             raise KeyboardInterrupt
         ask()
 
+    begin_again()
     before = {number: signal.signal(number, heard) for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Any
 
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.job import Job
-from nanobragg.engine.batch.shard_file import digest_of, hdf5
+from nanobragg.engine.batch.shard_file import digest_of, open_file
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.files.nexus import DATA
@@ -65,7 +65,7 @@ def _of_frames(job: Job, shard: int, record: dict[str, Any]) -> Iterator[str]:
 def _of_hdf5(job: Job, shard: int, name: str, digests: list[str]) -> Iterator[str]:
     first = job.shard(shard).first
     try:
-        with hdf5()[0].File(places.path(job.output, name)) as file:
+        with open_file(places.path(job.output, name)) as file:
             frames = file[DATA]
             for number, digest in enumerate(digests):
                 try:
