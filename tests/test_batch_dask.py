@@ -67,17 +67,24 @@ def test_a_poison_image_kills_two_workers_and_no_more(tmp_path):
     assert len(list((tmp_path / "out").glob("shard-*.json"))) == 9 and "Traceback" not in found.stderr
 
 
-def test_a_signal_stops_the_workers(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("to_all", [False, True])
+def test_a_signal_stops_the_workers(number, to_all, tmp_path):
+    """Sent to the driver alone, or to all processes, as terminals and Slurm do."""
     job, slow = write_job(tmp_path, images=60, images_per_shard=30), environment(tmp_path, SLOW_S=0.1)
     with subprocess.Popen(
-        command("run", job, "--workers", 2, "--no-sheet"), env=slow, stderr=subprocess.PIPE, text=True
+        command("run", job, "--workers", 2, "--no-sheet"),
+        env=slow,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as run:
         while not (tmp_path / "out").exists() or len(workers_at_work(tmp_path / "out")) < 2:
             time.sleep(0.02)
         time.sleep(1.0)
-        run.send_signal(signal.SIGUSR1)
+        (os.killpg if to_all else os.kill)(run.pid, number)
         said = run.stderr.read()
-    assert run.returncode == 75, said
+    assert run.returncode == 75 and "Traceback" not in said, said
     assert left_over(tmp_path / "out") and all(name.endswith(".partial") for name in left_over(tmp_path / "out"))
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from typing import Any
 
 from nanobragg.engine.batch import stopping
@@ -66,8 +70,18 @@ class OnDask:
 
     def outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
         """See `Executor`."""
-        distributed = dask()
+        from nanobragg.engine.batch import dask_plugin
+
+        self._client.register_plugin(dask_plugin.FinishTheImage())
         self._client.run(stopping.begin_again)
+        try:
+            yield from self._outcomes(shards, stop, seen)
+        finally:
+            with contextlib.suppress(Exception):  # the workers may have gone
+                self._client.unregister_worker_plugin(dask_plugin.NAME)
+
+    def _outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
+        distributed = dask()
         running: dict[Any, int] = {}
         told = False
         while shards or running:
@@ -88,6 +102,9 @@ class OnDask:
                 outcome = self._outcome(future, running.pop(future))
                 if outcome.kind == "finished":
                     seen(self._job.shard(outcome.shard).images)
+                if outcome.kind == "stopped" and not stop():  # the worker alone was asked: it is about to go
+                    shards.append(outcome.shard)
+                    time.sleep(WAIT_S)
                 yield outcome
 
     def _workers(self) -> int:
@@ -134,6 +151,9 @@ def local_client(workers: int) -> Any:
     """A client of worker processes on this machine."""
     distributed = dask()
     configure()
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # it inherits that: a signal to all processes of a job would end it
+    signal.signal(signal.SIGUSR1, before)
     cluster = distributed.LocalCluster(
         n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
         silence_logs=50,

@@ -22,19 +22,32 @@ def begin_again() -> None:
     asked.clear()
 
 
+def _heard(number: int, frame: Any) -> None:
+    if number == signal.SIGINT and asked.is_set():
+        raise KeyboardInterrupt
+    ask()
+
+
+def listen() -> dict[int, Any]:
+    """Take the signals; what was done about them before. Only the main thread of a process can."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    begin_again()
+    taken = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, _heard) for number in taken}
+
+
+def give_back(before: dict[int, Any]) -> None:
+    """Leave the signals to whoever had them before."""
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @contextlib.contextmanager
 def on_signals() -> Iterator[None]:
     """Stop after the current image at the first signal; at a second interrupt, at once."""
-
-    def heard(number: int, frame: Any) -> None:
-        if number == signal.SIGINT and asked.is_set():
-            raise KeyboardInterrupt
-        ask()
-
-    begin_again()
-    before = {number: signal.signal(number, heard) for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
+    before = listen()
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        give_back(before)
