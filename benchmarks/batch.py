@@ -1,12 +1,14 @@
 """What a batch costs beside the rendering: rate against bare renders, two workers against one, memory.
 
-python benchmarks/batch.py [--images N] [--pixels N] [--rounds N] [memory|rate|workers ...]
+python benchmarks/batch.py [--images N] [--pixels N] [--rounds N] [memory|rate|workers|pieces ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import json
+import os
 import pathlib
 import resource
 import statistics
@@ -15,13 +17,22 @@ import sys
 import tempfile
 import time
 
+import numpy as np
+
 from nanobragg.cli.batch_plans import Preparer
 from nanobragg.cli.job_file import read_job
+from nanobragg.cli.nb_bench import timed
+from nanobragg.engine import images
 from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch.driver import left
 from nanobragg.engine.batch.executors import InProcess
 from nanobragg.engine.batch.job import Job
-from nanobragg.engine.batch.work import How, Workshop
+from nanobragg.engine.batch.master import write_masters
+from nanobragg.engine.batch.shard_file import ShardFile, digest_of, open_file
+from nanobragg.engine.batch.status import status
+from nanobragg.engine.batch.work import How, Workshop, render_shard
 from nanobragg.engine.experiment import freeze
+from nanobragg.engine.files.nexus import DATA, now
 from nanobragg.engine.render import default_threads, render
 from nanobragg.engine.workloads import write_amplitudes
 
@@ -121,15 +132,76 @@ def measure_memory(folder: pathlib.Path, options: argparse.Namespace) -> None:
         )
 
 
+def measure_pieces(folder: pathlib.Path, options: argparse.Namespace) -> None:
+    """What the plan of docs/batch.md for a million images is made from."""
+    frame_pieces(folder)
+    folder_pieces(folder, 10_000, 100)
+
+
+def frame_pieces(folder: pathlib.Path) -> None:
+    """A frame of 16 Mpixel with a photon in every second pixel: noise, digest, compression, size."""
+    path = make_job(folder, 4, 4, 4096, 1)
+    job = read_job(str(path), str(folder / "frames"))
+    places.begin(job)
+    shop = Workshop(job, Preparer, How(1))
+    frame = shop.frame(0)
+    pixels = np.random.default_rng(1).poisson(0.5, frame.pixels.shape).astype(np.int32)
+    plan, image = freeze(frame.experiment), np.full(pixels.shape, 0.5, np.float32)
+    noise, _ = timed(lambda: images.philox_noise(plan, image, 0.0, 1, "fast", 1, np.int32))
+    digest, _ = timed(lambda: digest_of(pixels))
+    file = ShardFile(job, job.shard(0), now())
+    file.append(frame._replace(pixels=pixels))
+    append, _ = timed(lambda: file.append(frame._replace(pixels=pixels)))
+    file.append(frame._replace(pixels=pixels))
+    file.append(frame._replace(pixels=pixels))
+    finish, files = timed(lambda: file.finish(frame.experiment))
+    print(f"frame of 4096 x 4096, int32: noise {noise:.3f} s, digest {digest:.3f} s, digest and write {append:.3f} s, "
+          f"{files[0].bytes / 4e6:.2f} MB compressed; end of a shard of 4: {finish:.3f} s")  # fmt: skip
+
+
+def folder_pieces(folder: pathlib.Path, shards: int, per_shard: int) -> None:
+    """A folder with so many finished shards: what a start, a status and a master cost."""
+    path = make_job(folder, shards * per_shard, per_shard, 64, 1)
+    job = read_job(str(path), str(folder / "many"))
+    places.begin(job)
+    shop = Workshop(job, Preparer, How(1))
+    places.clear(job, set())
+    render_shard(shop, 0, lambda: False, lambda count: None)
+    record = places.record_of(job, 0)
+    assert record is not None
+    for number in range(1, shards):
+        name = f"{places.stem(number)}.h5"
+        os.link(places.path(job.output, "shard-000000.h5"), places.path(job.output, name))
+        made = record | {"shard": number, "files": [record["files"][0] | {"name": name}]}
+        pathlib.Path(places.path(job.output, f"{places.stem(number)}.json")).write_text(json.dumps(made))
+    size = os.stat(places.path(job.output, "shard-000001.json")).st_size
+    start, _ = timed(lambda: left(job, (0, 1), retry=False, tell=print))
+    share, _ = timed(lambda: left(job, (0, 256), retry=False, tell=print))
+    state, _ = timed(lambda: status(job))
+    master, names = timed(lambda: write_masters(job, Preparer(job), print))
+    whole = places.path(job.output, names[0])
+    first, _ = timed(lambda: read_frame(whole, 0))
+    last, _ = timed(lambda: read_frame(whole, shards * per_shard - 1))
+    print(f"{shards} shards of {per_shard} images (records of {size} bytes): start {start:.2f} s, of a share of "
+          f"256 {share:.2f} s, status {state:.2f} s, master {master:.2f} s and {os.stat(whole).st_size / 1e6:.1f} MB, "
+          f"its first frame {first:.2f} s, its last {last:.2f} s (opening included)")  # fmt: skip
+
+
+def read_frame(name: str, number: int) -> np.ndarray:
+    """A frame of a master, from opening the file on."""
+    with open_file(name) as file:
+        return file[DATA][number]
+
+
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=["rate", "workers", "memory", []])
+    parser.add_argument("what", nargs="*", choices=["rate", "workers", "memory", "pieces", []])
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--pixels", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    for name in options.what or ("memory", "rate", "workers"):
+    for name in options.what or ("memory", "rate", "workers", "pieces"):
         with tempfile.TemporaryDirectory() as folder:
             globals()[f"measure_{name}"](pathlib.Path(folder), options)
 

@@ -27,6 +27,16 @@ class Pattern:
         return argument == self.text if self.exact else self.text in argument
 
 
+SPELLINGS = {
+    "-detector_abs": ["-detector_absorb", "-detector_absorption"], "-wave": ["-wavelength"],
+    "-mat": ["-matrix", "-matfile"], "-hkl": ["-hklfile"], "-dump": ["-dumpfile"], "-mosaici": ["-mosaicity"],
+    "-mosaic_spr": ["-mosaic_spread"], "-mosaic_dom": ["-mosaic_domains"], "-pix0_vector": ["-pix0_vector_mm"],
+    "-pixel": ["-pixel_size"], "-sample_thick": ["-sample_thickness"], "-xtal_thick": ["-xtal_thickness"],
+    "-sample_heigh": ["-sample_height"], "-xtal_heigh": ["-xtal_height"], "-heigh": ["-height"],
+    "-sample_den": ["-sample_density"], "-molec": ["-molecular_weight"], "-curved_det": ["-curved_detector"],
+    "-detsize_f": ["-detsize_fast"], "-detsize_s": ["-detsize_slow"], "-detpixels_f": ["-detpixels_fast"],
+    "-detpixels_s": ["-detpixels_slow"], "-adc": ["-adc_offset"], "-osc": ["-oscillation"], "-img": ["-imgfile"],
+}  # fmt: skip
 Reader = Callable[[str], Any]  # how the text of a value becomes a setting
 Effect = Callable[[Sequence[str]], dict[str, Any]]  # from the arguments that follow to the settings they change
 
@@ -51,8 +61,9 @@ class Rule:
 
     @property
     def names(self) -> frozenset[str]:
-        """All names, as they are written in full."""
-        return frozenset(pattern.text for pattern in self.patterns)
+        """All names, and the longer spellings in use of those that are cut short."""
+        texts = [pattern.text for pattern in self.patterns]
+        return frozenset(texts).union(*(SPELLINGS.get(text, ()) for text in texts))
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from nanobragg.cli.nb_batch import main
 from tests.batch_support import command, digests, environment, write_job
-from tests.support import HERE, REQUIRED
+from tests.support import HERE, REQUIRED, ROOT
 from tests.test_batch_faults import left_over
 
 IS_THERE = all(shutil.which(name) for name in ("slurmctld", "slurmd", "munged", "srun")) and os.geteuid() == 0
@@ -111,3 +111,31 @@ def test_the_part_of_a_task(numbers, part, monkeypatch):
     for name, value in numbers.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
     assert part_of("slurm") == part
+
+
+def test_the_script_of_the_examples(slurm, undisturbed, tmp_path):
+    """Signalled, it is queued again by itself, and goes on."""
+    job, env = write_job(tmp_path, **IMAGES), environment(tmp_path, SLOW_S=0.1) | slurm
+    (tmp_path / "nb-batch").write_text(f'#!/bin/bash\nexec {" ".join(command())} "$@" --threads 1 --no-sheet\n')
+    (tmp_path / "nb-batch").chmod(0o755)
+    env["NB_BATCH"] = str(tmp_path / "nb-batch")
+    number = ran(["sbatch", "--parsable", ROOT / "examples" / "batch.slurm", job], env, cwd=tmp_path).stdout.strip()
+
+    def state():
+        found = subprocess.run(["squeue", "-h", "-j", number, "-o", "%T"], env=env, capture_output=True, text=True)
+        return found.stdout.strip()
+
+    def wait_until(reached, seconds):
+        begun = time.monotonic()
+        while not reached():
+            assert time.monotonic() - begun < seconds, (state(), (tmp_path / f"slurm-{number}.out").read_text())
+            time.sleep(0.1)
+
+    wait_until(lambda: (tmp_path / "out").exists() and list((tmp_path / "out").glob("shard-*.json")), 60)
+    subprocess.run(["scancel", "--signal=USR1", number], env=env, check=True)
+    wait_until(lambda: state() == "PENDING", 60)
+    assert "goes on from here" in (tmp_path / f"slurm-{number}.out").read_text()
+    assert not (tmp_path / "out" / "master.h5").exists()
+    subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], env=env, check=True)
+    wait_until(lambda: (tmp_path / "out" / "master.h5").exists(), 200)
+    assert digests(tmp_path / "out" / "master.h5") == undisturbed

@@ -245,6 +245,11 @@ def test_exact_flags(tmp_path):
     assert run(tmp_path, line + " -curved_det", "--fix", "flags").returncode == 0
     assert run(tmp_path, line, "--fix", "flags").returncode == 0
     assert (tmp_path / "floatimage.bin").read_bytes() == image
+    spelled = line.replace("-lambda", "-wavelength").replace("-phi", "-oscillation 0 -pixel_size 0.1 -phi")
+    assert (
+        run(tmp_path, spelled + " -mosaic_domains 3 -mosaicity 0 -height 0 -hklfile", "--fix", "flags").returncode != 0
+    )
+    assert run(tmp_path, spelled + " -mosaic_domains 3 -mosaicity 0 -height 0", "--fix", "flags").returncode == 0
     for more, says in (
         ("-distanse 100", "-distanse"),
         ("-my_lambda 2", "-my_lambda"),
