@@ -109,6 +109,8 @@ def parser() -> argparse.ArgumentParser:
         form.add_argument("folder", help="the output folder of a job")
         if name == "status":
             form.add_argument("--json", action="store_true", help="for programs")
+        if name == "verify":
+            form.add_argument("--part", metavar="I/N", help="only shards I, I + N, ...; or slurm")
     form = forms.add_parser("shard")  # what `InChild` starts
     form.add_argument("folder")
     form.add_argument("shard", type=whole(0, 10**12))
@@ -242,11 +244,13 @@ def show_status(options: argparse.Namespace) -> int:
 
 def show_verify(options: argparse.Namespace) -> int:
     """Whether all is as it was written."""
+    part = launching.part_of(options.part)
     job = places.open_job(os.path.abspath(options.folder))
-    progress = Progress(job.images, 0, NAME)
+    shards = range(part[0], job.shards, part[1])
+    progress = Progress(counted(job, part, ())[0], 0, NAME)
     number = 0
     try:
-        for fault in faults(job, progress.seen):
+        for fault in faults(job, shards, progress.seen):
             print(fault, flush=True)
             number += 1
     finally:

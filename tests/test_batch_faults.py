@@ -197,6 +197,7 @@ def test_damaged_shards(form, tmp_path):
         (out / name).write_bytes(damaged)
         found = batch("verify", out)
         assert found.returncode == 1 and name in found.stdout, f"a flipped bit at {at}"
+    assert [batch("verify", out, "--part", f"{part}/3").returncode for part in range(3)] == [0, 1, 0]
     for damaged in (whole[:-100], b"", None):
         if damaged is None:
             (out / name).unlink()

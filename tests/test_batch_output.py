@@ -9,13 +9,15 @@ import nxmx
 import pytest
 
 from nanobragg.cli.batch_plans import Preparer
+from nanobragg.cli.job_file import read_job
 from nanobragg.cli.nanobragg import main as nanobragg
 from nanobragg.cli.nb_batch import main
 from nanobragg.engine.batch.folder import open_job
+from nanobragg.engine.batch.work import How, Workshop
 from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.files.smv import read_smv
 from tests.batch_support import CRYSTAL, RANDOM, SMALL, frames, write_job
-from tests.support import assert_same_image, working_in
+from tests.support import ROOT, assert_same_image, working_in
 
 DETECTOR = "-distance 80 -pixel 0.1 -detpixels_x 300 -detpixels_y 260 -default_F 100 "
 SHARP = CRYSTAL.split("-hkl")[0] + "-lambda 1 -N 60 -nointerpolate -oversample 3 -default_F 100 "
@@ -223,3 +225,12 @@ def test_the_contact_sheet(tmp_path):
 
     picture = imread(tmp_path / "out" / "contact-sheet.png")
     assert picture.shape[0] > 300 and 0.05 < (picture[..., 0] > 0.9).mean() < 1.0
+
+
+def test_the_example_is_a_job(tmp_path):
+    """It is checked as it stands, and its first image rendered."""
+    job = read_job(str(ROOT / "examples" / "random-1a8o.toml"), str(tmp_path / "out"))
+    assert job.images == 100 and job.shards == 5 and job.format == "nxmx" and job.values == "int32"
+    frame = Workshop(job, Preparer, How(2)).frame(0)
+    assert frame.pixels.shape == (720, 720) and 5 < np.median(frame.pixels) < 100 < frame.pixels.max()
+    assert frame.truth.cell[0] == pytest.approx(41.98, abs=0.1)

@@ -28,12 +28,13 @@ def value(done, label):
     return float(done.stdout.split(f"{label}=")[1].split()[0])
 
 
-def test_figures_of_the_report(tmp_path):
+def test_figures_of_the_report(tmp_path, monkeypatch):
     """With a mask of zeros and layers: figures of the rendered pixels alone, against numpy on the float image."""
     line = (
         CRYSTAL
         + "-oversample 3 -detector_thick 300 -detector_thicksteps 2 -roi 1 3 0 2 -nonoise --backend strict --fix"
     )
+    monkeypatch.chdir(tmp_path)
     done = run(tmp_path, line, "report")
     image = np.fromfile(tmp_path / "floatimage.bin", "<f4").reshape(4, 5)[0:3, 1:4].astype(float)
     assert value(done, "mean") == pytest.approx(image.mean(), rel=1e-5)

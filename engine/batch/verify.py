@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from nanobragg.engine.batch import folder as places
@@ -13,10 +13,10 @@ from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.files.nexus import DATA
 
 
-def faults(job: Job, seen: Callable[[int], None]) -> Iterator[str]:
-    """One line for each thing that is wrong; ``seen`` hears of the images that were looked at."""
+def faults(job: Job, shards: Iterable[int], seen: Callable[[int], None]) -> Iterator[str]:
+    """One line for each thing that is wrong with some shards; ``seen`` hears of the images that were looked at."""
     aside, recorded = places.aside(job), places.recorded(job)
-    for shard in range(job.shards):
+    for shard in shards:
         if shard not in recorded:
             yield f"shard {shard}: {'set aside: ' + aside[shard] if shard in aside else 'is not there'}"
             continue
