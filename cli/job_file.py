@@ -10,7 +10,7 @@ from typing import Any
 from nanobragg.cli.batch_plans import Preparer, file_places, plain_words
 from nanobragg.cli.rules import INTENDED_TOGETHER, RULES, Rule, rules_for
 from nanobragg.engine.batch import job as jobs
-from nanobragg.engine.batch.axes import Axis, Orientation, Table, axis_of, places, split_words
+from nanobragg.engine.batch.axes import Axis, Orientation, Table, axis_of, places, split_words, words_of
 from nanobragg.engine.batch.image_files import SUFFIX, cbf_package
 from nanobragg.engine.batch.job import Job, file_digest
 from nanobragg.engine.batch.shard_file import hdf5
@@ -37,15 +37,15 @@ IMAGES_PER_SHARD, MOST_IMAGES, MOST_PER_SHARD = 100, 2_000_000_000, 100_000
 DEFAULT_VALUES = {"smv": "uint16", "cbf": "int32", "float": "float32"}
 
 
-def read_job(name: str, output: str | None = None) -> Job:
-    """The job of a file; ``output`` replaces the folder that it names.
+def read_job(name: str, output: str | None = None, **instead: str) -> Job:
+    """The job of a file; ``output`` replaces the folder that it names, ``instead`` other keys.
 
     Raises
     ------
     BadInput
         For anything in it that cannot be meant.
     """
-    found = _toml(name)
+    found = _toml(name) | instead
     unknown = set(found) - KEYS
     if unknown:
         raise BadInput(f"{name}: {', '.join(sorted(unknown))}: no such key (there are {', '.join(sorted(KEYS))})")
@@ -202,7 +202,7 @@ def _range(axis: dict[str, Any], flag: str, what: str, folder: str, seed: int) -
         numbers["step"] = (numbers["stop"] - numbers["start"]) / (count - 1)
     made = {"flag": flag, "start": str(numbers["start"]), "step": str(numbers["step"])}
     made_axis = axis_of(made if count is None else made | {"count": count}, folder, seed)
-    check_flag(flag, made_axis.words(0)[1:], what)
+    check_flag(flag, made_axis.given(0)[0][1], what)
     return made_axis
 
 
@@ -226,7 +226,7 @@ def _check_table(table: Table) -> None:
         rule_of(flag, f"table {table.name}: column")
     checked: set[tuple[str, ...]] = set()
     for place in range(table.length):
-        for flag, values in table.fields(place):
+        for flag, values in table.given(place):
             known = (flag, *values)
             if known not in checked:
                 check_flag(flag, values, f"table {table.name}: line {place + 2}")
@@ -314,7 +314,7 @@ def _inputs(words: Sequence[str], axes: Sequence[Axis], folder: str) -> dict[str
             named.add(axis.name)
         if any(rule_of(flag, "axis").values == "file" for flag in axis.flags):
             for place in range(axis.length or 1):
-                some = axis.words(place)
+                some = words_of(axis, place)
                 named |= {some[i] for i in file_places(some)}
     return {name: file_digest(os.path.join(folder, name), name) for name in sorted(named)}
 
@@ -354,14 +354,15 @@ def _check_shards(job: Job, name: str) -> None:
     if not moving:
         return
     prepare = Preparer(job)
-    known: dict[tuple[str, ...], str] = {}
+    known: dict[tuple[tuple[str, ...], ...], str] = {}
     for shard in map(job.shard, range(job.shards)):
         seen = set()
         for image in range(shard.first, shard.first + shard.images):
-            words = tuple(w for axis, place in places(moving, job.combine, image) for w in axis.words(place))
-            if words not in known:
-                known[words] = geometry_digest(prepare(job.words(image)))
-            seen.add(known[words])
+            given = [pair for axis, place in places(job.opened_axes, job.combine, image) for pair in axis.given(place)]
+            key = tuple((flag, *values) for flag, values in given if moves_detector(flag))
+            if key not in known:
+                known[key] = geometry_digest(prepare(job.words(image)))
+            seen.add(known[key])
         if len(seen) > 1:
             flags = ", ".join(flag for axis in moving for flag in axis.flags if moves_detector(flag))
             raise BadInput(

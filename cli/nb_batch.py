@@ -20,7 +20,7 @@ from nanobragg.engine.batch import launching, stopping
 from nanobragg.engine.batch.driver import left, run
 from nanobragg.engine.batch.executors import InChild, InProcess
 from nanobragg.engine.batch.folder import OutputLost
-from nanobragg.engine.batch.job import Job, check_inputs
+from nanobragg.engine.batch.job import BACKENDS, FORMATS, Job, check_inputs
 from nanobragg.engine.batch.master import master_names, remove_masters, write_masters
 from nanobragg.engine.batch.on_dask import OnDask
 from nanobragg.engine.batch.progress import Progress
@@ -78,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
     form = forms.add_parser("run", help="render what is not there yet")
     form.add_argument("job", help="a job file, or the output folder of a job that was begun")
     form.add_argument("--output", metavar="FOLDER", help="instead of the job file's own")
+    form.add_argument("--format", choices=FORMATS, help="instead of the job file's own")
+    form.add_argument("--backend", choices=BACKENDS, help="instead of the job file's own")
     form.add_argument("--retry", action="store_true", help="try again what was set aside")
     form.add_argument("--no-sheet", action="store_true", help="no contact sheet")
     add_how(form)
@@ -124,12 +126,14 @@ def add_how(form: argparse.ArgumentParser) -> None:
     form.add_argument("--device", type=whole(0, MOST_DEVICES), metavar="N", help="the GPU; else by the worker's place")
 
 
-def job_of(name: str, output: str | None) -> Job:
+def job_of(options: argparse.Namespace) -> Job:
     """The job of a file, or of an output folder."""
+    name = options.job
+    instead = {key: value for key in ("format", "backend") if (value := getattr(options, key)) is not None}
     if not os.path.isdir(name):
-        return read_job(name, output)
-    if output is not None:
-        raise BadInput(f"--output {output}: {name} is the output folder")
+        return read_job(name, options.output, **instead)
+    if options.output is not None or instead:
+        raise BadInput(f"{name}: is the output folder of a job that was begun: --output, --format, --backend are set")
     job = places.open_job(os.path.abspath(name))
     check_inputs(job)
     return job
@@ -154,7 +158,7 @@ def show_run(options: argparse.Namespace) -> int:
     if options.slurm_option and options.slurm_workers is None:
         raise BadInput("--slurm-option: belongs to --slurm-workers")
     part = launching.part_of(options.part)
-    job = job_of(options.job, options.output)
+    job = job_of(options)
     if options.dask_srun and launching.serve_as_worker(job.output):
         return DONE
     places.begin(job)

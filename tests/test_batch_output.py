@@ -234,3 +234,28 @@ def test_the_example_is_a_job(tmp_path):
     frame = Workshop(job, Preparer, How(2)).frame(0)
     assert frame.pixels.shape == (720, 720) and 5 < np.median(frame.pixels) < 100 < frame.pixels.max()
     assert frame.truth.cell[0] == pytest.approx(41.98, abs=0.1)
+
+
+def test_frames_do_not_depend_on_threads_or_shards(tmp_path):
+    """With fast numerics too, and by whatever number of shards."""
+    found = []
+    for name, keys, options in (
+        ("one", {"images_per_shard": 3}, ["--threads", "1"]),
+        ("three", {"images_per_shard": 2}, ["--threads", "3"]),
+        ("alone", {"images_per_shard": 1}, []),
+    ):
+        (tmp_path / name).mkdir()
+        job = write_job(tmp_path / name, SMALL + " -mosaic 1 -mosaic_domains 7", images=3, backend="fast", **keys)
+        assert main(["run", str(job), "--no-sheet", *options]) == 0
+        found.append(frames(tmp_path / name / "out" / "master.h5"))
+    assert_same_image(found[0], found[1])
+    assert_same_image(found[0], found[2])
+
+
+def test_format_and_backend_on_the_command_line(tmp_path, capsys):
+    job = write_job(tmp_path, images=2)
+    assert main(["run", str(job), "--format", "cbf", "--backend", "fast", "--no-sheet"]) == 0
+    kept = open_job(str(tmp_path / "out"))
+    assert (kept.format, kept.backend) == ("cbf", "fast") and (tmp_path / "out" / "image-000001.cbf").exists()
+    assert main(["run", str(tmp_path / "out"), "--format", "cbf"]) == 1
+    assert main(["run", str(job), "--format", "smv"]) == 1 and "values, format differ" in capsys.readouterr().err

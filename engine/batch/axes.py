@@ -33,8 +33,8 @@ class Axis(Protocol):
     def length(self) -> int | None:
         """How many different places it has; ``None`` for as many as there are images."""
 
-    def words(self, place: int) -> list[str]:
-        """The arguments of a place."""
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
+        """The flags of a place, each with the words of its value."""
 
     def canonical(self) -> dict[str, Any]:
         """Itself as JSON, from which `axis_of` makes it again."""
@@ -57,9 +57,9 @@ class Values:
         """Number of values."""
         return len(self.rows)
 
-    def words(self, place: int) -> list[str]:
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
         """Flag and value."""
-        return [self.flag, *self.rows[place]]
+        return [(self.flag, list(self.rows[place]))]
 
     def canonical(self) -> dict[str, Any]:
         """As in a job file."""
@@ -80,9 +80,9 @@ class Range:
         """The flag."""
         return (self.flag,)
 
-    def words(self, place: int) -> list[str]:
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
         """Flag and value."""
-        return [self.flag, plain(self.start + self.step * place)]
+        return [(self.flag, [plain(self.start + self.step * place)])]
 
     def canonical(self) -> dict[str, Any]:
         """As in a job file."""
@@ -98,10 +98,10 @@ class Orientation:
     flags: tuple[str, ...] = ("-misset",)
     length: int | None = None
 
-    def words(self, place: int) -> list[str]:
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
         """Misset angles, degrees."""
         angles = misset_of(*deviates(self.seed, ORIENTATION_STREAM, place, 3))
-        return ["-misset", *(repr(math.degrees(angle)) for angle in angles)]
+        return [("-misset", [repr(math.degrees(angle)) for angle in angles])]
 
     def canonical(self) -> dict[str, Any]:
         """As in a job file."""
@@ -149,23 +149,24 @@ class Table:
         """Number of rows."""
         return len(self._starts) - 1
 
-    def fields(self, place: int) -> list[tuple[str, list[str]]]:
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
         """Flags of a row with the words of their values; those of empty fields are left out."""
         fields = self._fields(place + 1)
         if len(fields) != len(self.flags):
             raise BadInput(
                 f"table {self.name}: line {place + 2} has {len(fields)} fields, the first line {len(self.flags)}"
             )
-        given = [(flag, field) for flag, field in zip(self.flags, fields, strict=True) if field not in ("", NO)]
-        return [(flag, [] if field == YES else field.split()) for flag, field in given]
-
-    def words(self, place: int) -> list[str]:
-        """Flags and values of a row."""
-        return [word for flag, values in self.fields(place) for word in (flag, *values)]
+        there = [(flag, field) for flag, field in zip(self.flags, fields, strict=True) if field not in ("", NO)]
+        return [(flag, [] if field == YES else field.split()) for flag, field in there]
 
     def canonical(self) -> dict[str, Any]:
         """Its name; what is in it is known by the digest of the job's inputs."""
         return {"table": self.name}
+
+
+def words_of(axis: Axis, place: int) -> list[str]:
+    """The arguments that an axis gives at a place."""
+    return [word for flag, values in axis.given(place) for word in (flag, *values)]
 
 
 def plain(number: Decimal) -> str:

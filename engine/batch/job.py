@@ -10,7 +10,7 @@ import os
 from typing import Any, NamedTuple
 
 from nanobragg import __version__
-from nanobragg.engine.batch.axes import Axis, axis_of, places, seed_of
+from nanobragg.engine.batch.axes import Axis, axis_of, places, seed_of, words_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
 
@@ -90,7 +90,7 @@ class Job:
     def varying_words(self, image: int) -> list[str]:
         """What the axes add to the arguments of an image."""
         found = places(self.opened_axes, self.combine, image)
-        return [word for axis, place in found for word in axis.words(place)]
+        return [word for axis, place in found for word in words_of(axis, place)]
 
     def words(self, image: int) -> list[str]:
         """The whole command line of an image.
