@@ -13,13 +13,19 @@ from nanobragg.cli.nanobragg import Options, own_options, read_headers
 from nanobragg.cli.parse import corrected, parse
 from nanobragg.cli.rules import HEADER_FLAGS, rules_for
 from nanobragg.engine.batch.job import Job
+from nanobragg.engine.beam import Beam
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, experiment, geometry
+from nanobragg.engine.experiment import Experiment, beam_of, experiment, geometry
 from nanobragg.engine.fixes import Fixes
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import StructureFactors, structure_factors
 
 INPUTS = frozenset(["mat_file", "hkl_file", "dump_file", "stol_file", "source_file", "mask_file", "img_file"])
+# Settings that a beam cannot depend on; whatever else changes, its sources are made anew.
+OF_ORIENTATION: dict[str, Any] = {
+    "misset_mode": 0, "misset_x": 0.0, "misset_y": 0.0, "misset_z": 0.0, "phi0": 0.0,
+    "seed": 0, "mosaic_seed": 0, "misset_seed": 0, "given": frozenset(),
+}  # fmt: skip
 OF_THE_JOB = "of nanoBragg's own options only --fix and --phi-mode may stand in arguments; for others the job has keys"
 
 
@@ -55,12 +61,14 @@ def plain_words(words: Sequence[str]) -> tuple[list[str], Fixes]:
 class Preparer:
     """Experiments of a job's command lines.
 
-    Amplitudes and the pixels of header images stay in memory from one image to the next.
+    Amplitudes, sources and the pixels of header images stay in memory from one image to the next.
     """
 
     def __init__(self, job: Job):
         self._folder = job.folder
         self._factors: dict[tuple[Any, ...], StructureFactors] = {}
+        self._beam_of: Settings | None = None
+        self._beam: Beam | None = None
         self._headers: dict[tuple[str, ...], tuple[dict[str, Any], np.ndarray | None]] = {}
 
     def __call__(self, words: Sequence[str]) -> Experiment:
@@ -73,7 +81,11 @@ class Preparer:
         """
         settings, mask = self.settings(words)
         placed = geometry(settings, mask, silent)
-        return experiment(placed, silent, factors=self._factors_of(settings))
+        factors = self._factors_of(settings)
+        same = dataclasses.replace(settings, **OF_ORIENTATION)
+        if same != self._beam_of:
+            self._beam_of, self._beam = same, beam_of(placed)
+        return experiment(placed, silent, factors=factors, beam=self._beam)
 
     def settings(self, words: Sequence[str]) -> tuple[Settings, np.ndarray | None]:
         """Settings of a command line, and the mask."""

@@ -186,18 +186,29 @@ def geometry(
     return Geometry(settings, axes, block, placed, rotation, oversample, settings.oversample <= 0, table)
 
 
-def experiment(start: Geometry, warn: Callable[[str], None], *, factors: StructureFactors | None = None) -> Experiment:
-    """Read sources, and amplitudes where none are given, and add them; raises `BadInput` where a file will not do."""
-    settings = start.settings
-    if factors is None:
-        factors = structure_factors(settings, warn)
+def beam_of(start: Geometry) -> Beam:
+    """The beam, its sources read where a file names them; raises `BadInput` where a file will not do."""
+    settings, rows = start.settings, None
     if settings.stol_file is not None:
         _rows(settings.stol_file, "-stol, -4stol or -Q", 2)
-    rows = None
     if settings.source_file is not None:
         rows = read_sources(settings.source_file, start.frame.beam, settings.lambda0, settings.fixes)
+    return beams.beam(settings, start.frame, rows)
+
+
+def experiment(
+    start: Geometry,
+    warn: Callable[[str], None],
+    *,
+    factors: StructureFactors | None = None,
+    beam: Beam | None = None,
+) -> Experiment:
+    """Add amplitudes and beam, which are read where they are not given; raises `BadInput` where a file will not do."""
+    if factors is None:
+        factors = structure_factors(start.settings, warn)
+    if beam is None:
+        beam = beam_of(start)
     parts = {field.name: getattr(start, field.name) for field in dataclasses.fields(start)}
-    beam = beams.beam(settings, start.frame, rows)
     return Experiment(**parts, beam=beam, factors=factors, interpolate=start.crystal.interpolate and factors.n_hkl != 0)
 
 

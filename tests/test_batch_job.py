@@ -11,6 +11,7 @@ from nanobragg.cli.job_file import read_job
 from nanobragg.cli.nb_batch import main
 from nanobragg.engine.batch.axes import LARGEST_SEED, seed_of
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import freeze
 from tests.batch_support import INPUTS, RANDOM, SMALL, write_job
 
 RANGE = '\n[[axis]]\nflag = "-phi"\nstart = 0\nstep = 0.1\n'
@@ -198,3 +199,19 @@ def test_files_are_looked_for_beside_the_job(tmp_path, monkeypatch, capsys):
         from nanobragg.engine.batch.folder import begin
 
         begin(read_job(str(job)))
+
+
+def test_what_is_kept_between_images_is_not_kept_too_long(tmp_path):
+    """One preparer for all images, in any order, gives the plans that a new one gives for each."""
+    (tmp_path / "s.txt").write_text("-10 0 0 1 1e-10\n-10 0.01 0 1 1.01e-10\n")
+    (tmp_path / "t.csv").write_text(
+        "-lambda,-misset,-dispersion,-dispsteps,-sourcefile,-hkl,-beamsize,-phi,-default_F\n"
+        f"1,1 2 3,,,,{INPUTS}/triclinic.hkl,0.1,0,\n1.1,1 2 3,,,,,0.1,0,7\n1,4 5 6,1,3,,,0.1,5,\n"
+        "1,4 5 6,,,s.txt,,0.2,5,\n1.2,4 5 6,,,s.txt,,0.1,5,\n1,1 2 3,,,,,0.1,0,\n"
+    )
+    job = read_job(str(write_job(tmp_path, more='[[axis]]\ntable = "t.csv"\n', images=6)))
+    kept = Preparer(job)
+    for number in (0, 1, 2, 3, 4, 5, 3, 0, 2):
+        ours, anew = (freeze(prepare(job.words(number))) for prepare in (kept, Preparer(job)))
+        for name, a, b in zip(ours._fields, ours, anew, strict=True):
+            assert np.array_equal(a, b), (number, name)
