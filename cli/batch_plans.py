@@ -66,10 +66,10 @@ class Preparer:
 
     def __init__(self, job: Job):
         self._folder = job.folder
-        self._factors: dict[tuple[Any, ...], StructureFactors] = {}
-        self._beam_of: Settings | None = None
-        self._beam: Beam | None = None
-        self._headers: dict[tuple[str, ...], tuple[dict[str, Any], np.ndarray | None]] = {}
+        # The last of each, as pairs that are replaced whole: several threads may ask.
+        self._factors: tuple[Any, StructureFactors | None] = (None, None)
+        self._beam: tuple[Settings | None, Beam | None] = (None, None)
+        self._headers: tuple[Any, tuple[dict[str, Any], np.ndarray | None]] = (None, ({}, None))
 
     def __call__(self, words: Sequence[str]) -> Experiment:
         """What a command line shows; remarks are not made.
@@ -83,9 +83,11 @@ class Preparer:
         placed = geometry(settings, mask, silent)
         factors = self._factors_of(settings)
         same = dataclasses.replace(settings, **OF_ORIENTATION)
-        if same != self._beam_of:
-            self._beam_of, self._beam = same, beam_of(placed)
-        return experiment(placed, silent, factors=factors, beam=self._beam)
+        known, beam = self._beam
+        if beam is None or known != same:
+            beam = beam_of(placed)
+            self._beam = (same, beam)
+        return experiment(placed, silent, factors=factors, beam=beam)
 
     def settings(self, words: Sequence[str]) -> tuple[Settings, np.ndarray | None]:
         """Settings of a command line, and the mask."""
@@ -107,20 +109,23 @@ class Preparer:
 
     def _start(self, words: list[str], fixes: Fixes) -> tuple[dict[str, Any], np.ndarray | None]:
         named = tuple(words[i + 1] for i, word in enumerate(words[:-1]) for flag in HEADER_FLAGS if flag in word)
-        if named not in self._headers:
-            start: dict[str, Any] = {"seed": -1, "misset_seed": -1, "fixes": fixes}
-            self._headers = {named: (start, read_headers(words, start))}
-        start, mask = self._headers[named]
+        known, (start, mask) = self._headers
+        if known != (named, fixes):
+            start = {"seed": -1, "misset_seed": -1, "fixes": fixes}
+            mask = read_headers(words, start)
+            self._headers = ((named, fixes), (start, mask))
         return dict(start), mask
 
     def _factors_of(self, settings: Settings) -> StructureFactors:
         read = settings if settings.hkl_file is None else dataclasses.replace(settings, dump_file="")
         key = (read.hkl_file, read.dump_file, read.default_F, read.fixes)
-        if key not in self._factors:
+        known, factors = self._factors
+        if factors is None or known != key:
             if read.hkl_file is None and read.dump_file and not os.path.isfile(read.dump_file):
                 raise BadInput(f"-dump {read.dump_file}: no such file")
-            self._factors = {key: structure_factors(read, silent)}
-        return self._factors[key]
+            factors = structure_factors(read, silent)
+            self._factors = (key, factors)
+        return factors
 
 
 def silent(line: str) -> None:

@@ -27,7 +27,7 @@ from nanobragg.engine.batch.progress import Progress
 from nanobragg.engine.batch.sheet import write_sheet
 from nanobragg.engine.batch.status import lines, status
 from nanobragg.engine.batch.verify import faults
-from nanobragg.engine.batch.work import How, Workshop, attempt, gpus
+from nanobragg.engine.batch.work import How, Outcome, Workshop, attempt, gpus
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import freeze
 from nanobragg.engine.render import default_threads
@@ -266,9 +266,12 @@ def show_verify(options: argparse.Namespace) -> int:
 def show_shard(options: argparse.Namespace) -> int:
     """Render one shard; the outcome, as JSON, on stdout."""
     job = places.open_job(options.folder)
-    workshop = Workshop(job, Preparer, How(options.threads or default_threads(), options.device))
     with stopping.on_signals():
-        outcome = attempt(workshop, options.shard, stopping.asked.is_set, lambda count: None)
+        try:
+            workshop = Workshop(job, Preparer, How(options.threads or default_threads(), options.device))
+            outcome = attempt(workshop, options.shard, stopping.asked.is_set, lambda count: None)
+        except BadInput as error:
+            outcome = Outcome(options.shard, "lost", str(error))
     print(json.dumps(outcome))
     return DONE
 

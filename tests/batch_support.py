@@ -22,12 +22,18 @@ RANDOM = '\n[[axis]]\norientation = "random"\n'
 INJECTED = """
 import os, signal, time
 from nanobragg.engine.batch import work
+from nanobragg.engine.errors import DeviceLost
+if "GPUS" in os.environ:
+    from nanobragg.engine.batch import on_dask
+    on_dask.gpus = work.gpus = lambda: int(os.environ["GPUS"])
 frame = work.Workshop.frame
 poisoned = {int(n) for n in os.environ.get("POISONED", "").split()}
 def injected(self, number):
     time.sleep(float(os.environ.get("SLOW_S", "0")))
     if number in poisoned:
         os.kill(os.getpid(), signal.SIGKILL)
+    if os.environ.get("BROKEN_DEVICE") in ("all", str(self._device)):
+        raise DeviceLost("--backend cuda: it has fallen off the bus")
     return frame(self, number)
 work.Workshop.frame = injected
 """

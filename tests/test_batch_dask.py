@@ -126,3 +126,26 @@ def test_a_scheduler_that_is_not_there(tmp_path):
     found = batch("run", write_job(tmp_path, images=2), "--scheduler", "tcp://127.0.0.1:1", env=os.environ | {
         "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"})  # fmt: skip
     assert found.returncode == 1 and "--scheduler tcp://127.0.0.1:1" in found.stderr and "Traceback" not in found.stderr
+
+
+def test_a_gpu_that_fails(tmp_path):
+    """The other worker goes on; if all fail, the job stops, and nothing is set aside."""
+    job = write_job(tmp_path, images=12, images_per_shard=2)
+    broken = environment(tmp_path, GPUS=2, BROKEN_DEVICE=1)
+    found = batch("run", job, "--workers", 2, "--no-sheet", env=broken)
+    assert found.returncode == 0 and "go on without this worker" in found.stderr, found.stderr
+    assert batch("verify", tmp_path / "out").returncode == 0
+    (tmp_path / "all").mkdir()
+    job, broken = write_job(tmp_path / "all", images=12, images_per_shard=2), environment(tmp_path, BROKEN_DEVICE="all")
+    for options in (["--workers", 2], []):
+        found = batch("run", job, *options, "--no-sheet", env=broken)
+        assert found.returncode == 1 and "fallen off the bus" in found.stderr and "Traceback" not in found.stderr
+    assert os.listdir(tmp_path / "all" / "out") == ["job.json"]
+
+
+def test_a_backend_that_is_not_there(tmp_path):
+    job = write_job(tmp_path, images=4, backend="cuda")
+    for options in (["--workers", 2], []):
+        found = batch("run", job, *options, "--no-sheet")
+        assert found.returncode == 1 and found.stderr.count("--backend cuda") == 1 and "Traceback" not in found.stderr
+    assert os.listdir(tmp_path / "out") == ["job.json"], "no shard is set aside for it"

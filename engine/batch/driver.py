@@ -101,6 +101,9 @@ def _run(
     for outcome in executor.outcomes(queue, stop, reporter.seen):
         if outcome.kind == "lost":
             raise OutputLost(outcome.why)
+        if outcome.kind == "device":
+            reporter.tell(f"shard {outcome.shard}: {outcome.why}: the others go on without this worker")
+            queue.append(outcome.shard)
         if outcome.kind == "failed":
             leave(outcome.shard, outcome.why)
         elif outcome.kind == "died":

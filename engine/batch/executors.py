@@ -37,7 +37,7 @@ class InProcess:
     def outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
         """See `Executor`."""
         while shards and not stop():
-            yield attempt(self._workshop, shards.popleft(), stop, seen)
+            yield alone(attempt(self._workshop, shards.popleft(), stop, seen))
 
 
 class InChild:
@@ -53,7 +53,7 @@ class InChild:
             outcome = self._outcome(shard, stop)
             if outcome.kind == "finished":
                 seen(self._job.shard(shard).images)
-            yield outcome
+            yield alone(outcome)
 
     def _outcome(self, shard: int, stop: Callable[[], bool]) -> Outcome:
         command = [sys.executable, "-m", "nanobragg.cli.nb_batch", "shard", self._job.output, str(shard),
@@ -74,6 +74,11 @@ class InChild:
             return Outcome(*json.loads(said.splitlines()[-1]))
         except (IndexError, ValueError, TypeError):
             return Outcome(shard, "died", ended(child.returncode))
+
+
+def alone(outcome: Outcome) -> Outcome:
+    """Nobody else can go on when our GPU has failed."""
+    return outcome._replace(kind="lost") if outcome.kind == "device" else outcome
 
 
 def ended(status: int) -> str:

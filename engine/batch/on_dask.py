@@ -59,7 +59,8 @@ def on_worker(output: str, digest: str, make_prepare: MakePrepare, how: How, sha
         workshop = workshop_of(output, digest, make_prepare, how)
     except BadInput as error:
         return Outcome(shard, "lost", str(error))
-    return attempt(workshop, shard, stopping.asked.is_set, lambda count: None)
+    outcome = attempt(workshop, shard, stopping.asked.is_set, lambda count: None)
+    return outcome._replace(worker=dask().get_worker().address)
 
 
 class OnDask:
@@ -67,6 +68,7 @@ class OnDask:
 
     def __init__(self, job: Job, client: Any, make_prepare: MakePrepare, how: How):
         self._job, self._client, self._make_prepare, self._how = job, client, make_prepare, how
+        self._broken: set[str] = set()
 
     def outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
         """See `Executor`."""
@@ -81,7 +83,6 @@ class OnDask:
                 self._client.unregister_worker_plugin(dask_plugin.NAME)
 
     def _outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
-        distributed = dask()
         running: dict[Any, int] = {}
         told = False
         while shards or running:
@@ -90,31 +91,44 @@ class OnDask:
                 told = True
             if told:
                 shards.clear()
-            room = self._workers()
-            while shards and len(running) < room:
+            while shards and len(running) < len(self._workers()):
                 shard = shards.popleft()
                 running[self._submit(shard)] = shard
-            try:
-                done = distributed.wait(list(running), timeout=WAIT_S, return_when="FIRST_COMPLETED").done
-            except TimeoutError:
-                continue
-            for future in done:
+            for future in self._done(running):
                 outcome = self._outcome(future, running.pop(future))
                 if outcome.kind == "finished":
                     seen(self._job.shard(outcome.shard).images)
-                if outcome.kind == "stopped" and not stop():  # the worker alone was asked: it is about to go
+                if outcome.kind == "stopped" and not told:  # the worker alone was asked: it is about to go
                     shards.append(outcome.shard)
                     time.sleep(WAIT_S)
+                if outcome.kind == "device":
+                    outcome = self._without(outcome, running)
                 yield outcome
 
-    def _workers(self) -> int:
-        """How many threads of workers there are now; they may come and go."""
-        return sum(self._client.nthreads().values())
+    def _done(self, running: dict[Any, int]) -> set[Any]:
+        """Shards that are over, after a while at the latest."""
+        if not running:  # workers may come back
+            time.sleep(WAIT_S)
+            return set()
+        try:
+            return set(dask().wait(list(running), timeout=WAIT_S, return_when="FIRST_COMPLETED").done)
+        except TimeoutError:
+            return set()
+
+    def _without(self, outcome: Outcome, running: dict[Any, int]) -> Outcome:
+        """Ask no more of a worker whose GPU has failed; nobody is left to go on if it was the last."""
+        self._broken.add(outcome.worker)
+        return outcome if self._workers() or running else outcome._replace(kind="lost")
+
+    def _workers(self) -> list[str]:
+        """Addresses of the worker processes there are now; they may come and go."""
+        return [address for address in self._client.nthreads() if address not in self._broken]
 
     def _submit(self, shard: int) -> Any:
         return self._client.submit(
-            on_worker, self._job.output, self._job.digest, self._make_prepare, self._how, shard, pure=False, retries=0
-        )
+            on_worker, self._job.output, self._job.digest, self._make_prepare, self._how, shard, pure=False, retries=0,
+            workers=self._workers() if self._broken else None,
+        )  # fmt: skip
 
     def _outcome(self, future: Any, shard: int) -> Outcome:
         distributed = dask()

@@ -21,7 +21,7 @@ from nanobragg.engine.batch.truth import truth_of
 from nanobragg.engine.errors import BadInput, DeviceLost
 from nanobragg.engine.experiment import Experiment, freeze
 from nanobragg.engine.files.nexus import now
-from nanobragg.engine.render import noisy, render
+from nanobragg.engine.render import choose, noisy, render
 from nanobragg.kernels import cuda
 
 Prepare = Callable[[Sequence[str]], Experiment]  # from the words of a command line
@@ -40,11 +40,16 @@ class Stopped(Exception):
 
 
 class Outcome(NamedTuple):
-    """How it went with a shard: ``finished``, ``failed``, ``stopped``, ``lost`` (the output) or ``died``."""
+    """How it went with a shard, and by which worker of a cluster.
+
+    ``finished``, ``failed``, ``stopped``, ``died`` (its worker), ``device`` (a GPU has failed), or ``lost`` (the
+    output, or all that could go on).
+    """
 
     shard: int
     kind: str
     why: str = ""
+    worker: str = ""
 
 
 def local_rank() -> int:
@@ -71,13 +76,14 @@ def device_of(how: How) -> int:
 
 
 class Workshop:
-    """What a worker keeps from image to image."""
+    """What a worker keeps from image to image; raises `BadInput` if its backend cannot be had here."""
 
     def __init__(self, job: Job, make_prepare: MakePrepare, how: How):
         self.job, self.threads = job, how.threads
         self._prepare = make_prepare(job)
         self._device = device_of(how)
-        self.backend = job.backend if job.backend != "auto" else "cuda" if gpus() else "fast"
+        wanted = job.backend if job.backend != "auto" else "cuda" if gpus() else "fast"
+        self.backend = choose(wanted, freeze(self.experiment(0)), device=self._device)
 
     def experiment(self, number: int) -> Experiment:
         """What an image shows."""
@@ -207,8 +213,10 @@ def attempt(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Cal
         return Outcome(number, "finished")
     except Stopped:
         return Outcome(number, "stopped")
-    except (OutputLost, DeviceLost) as error:
+    except OutputLost as error:
         return Outcome(number, "lost", str(error))
+    except DeviceLost as error:
+        return Outcome(number, "device", str(error))
     except BadInput as error:
         return Outcome(number, "failed", str(error))
     except Exception as error:
