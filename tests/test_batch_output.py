@@ -15,7 +15,9 @@ from nanobragg.cli.nb_batch import main
 from nanobragg.engine.batch.folder import open_job
 from nanobragg.engine.batch.work import How, Workshop
 from nanobragg.engine.files.any_image import read_image
+from nanobragg.engine.files.nexus import turn
 from nanobragg.engine.files.smv import read_smv
+from nanobragg.engine.frame import CONVENTIONS
 from tests.batch_support import CRYSTAL, RANDOM, SMALL, frames, write_job
 from tests.support import ROOT, assert_same_image, working_in
 
@@ -259,3 +261,19 @@ def test_format_and_backend_on_the_command_line(tmp_path, capsys):
     assert (kept.format, kept.backend) == ("cbf", "fast") and (tmp_path / "out" / "image-000001.cbf").exists()
     assert main(["run", str(tmp_path / "out"), "--format", "cbf"]) == 1
     assert main(["run", str(job), "--format", "smv"]) == 1 and "values, format differ" in capsys.readouterr().err
+
+
+def test_beam_and_spindle_in_nexus():
+    """For every convention, and any two directions: z along the beam, the spindle as near -x as it can be."""
+    rng = np.random.default_rng(4)
+    pairs = [(table[0], table[6]) for table in CONVENTIONS.values()]
+    pairs += [tuple(v / np.linalg.norm(v) for v in rng.normal(size=(2, 3))) for _ in range(50)]
+    for beam, spindle in pairs:
+        to_nexus = turn(tuple(beam), tuple(spindle))
+        assert np.allclose(to_nexus @ to_nexus.T, np.eye(3)) and np.linalg.det(to_nexus) == pytest.approx(1.0)
+        assert np.allclose(to_nexus @ beam, [0, 0, 1])
+        x, y, _ = to_nexus @ spindle
+        assert x < 0 and abs(y) < 1e-12
+    for beam in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (0.6, 0.0, -0.8)):
+        to_nexus = turn(beam, beam)
+        assert np.allclose(to_nexus @ to_nexus.T, np.eye(3)) and np.allclose(to_nexus @ beam, [0, 0, 1])
