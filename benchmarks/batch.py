@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import collections
-import json
+import dataclasses
 import os
 import pathlib
 import resource
@@ -24,6 +24,7 @@ from nanobragg.cli.job_file import read_job
 from nanobragg.cli.nb_bench import timed
 from nanobragg.engine import images
 from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch import records
 from nanobragg.engine.batch.driver import left
 from nanobragg.engine.batch.executors import InProcess
 from nanobragg.engine.batch.job import Job
@@ -165,15 +166,13 @@ def folder_pieces(folder: pathlib.Path, shards: int, per_shard: int) -> None:
     job = read_job(str(path), str(folder / "many"))
     places.begin(job)
     shop = Workshop(job, Preparer, How(1))
-    places.clear(job, set())
     render_shard(shop, 0, lambda: False, lambda count: None)
-    record = places.record_of(job, 0)
+    record = records.finished_record(job, 0)
     assert record is not None
     for number in range(1, shards):
         name = f"{places.stem(number)}.h5"
         os.link(places.path(job.output, "shard-000000.h5"), places.path(job.output, name))
-        made = record | {"shard": number, "files": [record["files"][0] | {"name": name}]}
-        pathlib.Path(places.path(job.output, f"{places.stem(number)}.json")).write_text(json.dumps(made))
+        records.write_record(job, number, dataclasses.replace(record, files=(record.files[0]._replace(name=name),)))
     size = os.stat(places.path(job.output, "shard-000001.json")).st_size
     start, _ = timed(lambda: left(job, (0, 1), retry=False, tell=print))
     share, _ = timed(lambda: left(job, (0, 256), retry=False, tell=print))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from nanobragg.cli.batch_plans import Preparer, file_places, plain_words
@@ -33,12 +34,16 @@ AXES = {  # the keys that an axis may have, by the one that says its kind
 }
 OUTPUTS = {"float_file", "int_file", "pgm_file", "noise_file", "stolout_file", "dump_file"}
 ALONGSIDE = {"pivot", "convention", "misset_mode", "user_cell", "stol_mult", "write_pgm", "do_noise", "nopolar"}
-IMAGES_PER_SHARD, MOST_IMAGES, MOST_PER_SHARD = 100, 2_000_000_000, 100_000
+IMAGES_PER_SHARD, MOST_IMAGES, MOST_PER_SHARD, MOST_SHARDS = 100, 100_000_000, 100_000, 1_000_000
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+WHOLE = re.compile(r"[+-]?\d{1,10}", re.ASCII)
+MOST_DIGITS = 25  # before or after the point of a decimal number
+COUNTS = {"n", "xmin", "xmax", "ymin", "ymax", "fast", "slow"}  # values that are read as whole numbers
 DEFAULT_VALUES = {"smv": "uint16", "cbf": "int32", "float": "float32"}
 
 
 def read_job(name: str, output: str | None = None, **instead: str) -> Job:
-    """The job of a file; ``output`` replaces the folder that it names, ``instead`` other keys.
+    """The job of a file, whose images `check` tries; ``output`` replaces its folder, ``instead`` other keys.
 
     Raises
     ------
@@ -63,6 +68,8 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
     per_shard = _whole(found, "images_per_shard", name, 1, MOST_PER_SHARD, IMAGES_PER_SHARD)
     where = output if output is not None else _text(found, "output", name)
     named = _inputs(words, axes, folder)
+    if images > per_shard * MOST_SHARDS:
+        raise BadInput(f"{name}: {images} images in shards of {per_shard} are too many files: raise images_per_shard")
     made = Job(
         arguments=tuple(words), images=images, images_per_shard=min(per_shard, images), seed=seed, combine=combine,
         axes=tuple(axis.canonical() for axis in axes), backend=_choice(found, "backend", name, jobs.BACKENDS),
@@ -70,7 +77,6 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
         sensor_material=_choice(found, "sensor_material", name, SENSORS), inputs=named,
         folder=folder, output=os.path.abspath(os.path.join("" if output is not None else folder, where)),
     )  # fmt: skip
-    check(made, name)
     return made
 
 
@@ -95,6 +101,8 @@ def _arguments(given: Any, name: str) -> list[str]:
         words = list(given)
     else:
         raise BadInput(f"{name}: arguments = must be nanoBragg's arguments, as one text or a list of texts")
+    if any("\0" in word for word in words):
+        raise BadInput(f"{name}: arguments: hold a character that no argument can hold")
     plain_words(words)
     return words
 
@@ -160,6 +168,8 @@ def _axis(kind: str, axis: dict[str, Any], what: str, folder: str, seed: int) ->
         return Orientation(seed)
     if kind == "table":
         table = Table(os.path.join(folder, _text(axis, "table", what)), axis["table"])
+        files = [flag for flag in table.flags if rule_of(flag, f"table {table.name}: column").values == "file"]
+        table = Table(table.path, table.name, files)
         _check_table(table)
         return table
     flag = _text(axis, "flag", what)
@@ -183,7 +193,9 @@ def _value(value: Any, what: str) -> list[str]:
         return []
     if isinstance(value, list):
         return [word for part in value for word in _value(part, what)]
-    if isinstance(value, int | str | Decimal) and not isinstance(value, bool):
+    if isinstance(value, Decimal):
+        return [f"{value:f}" if value.is_finite() and abs(value.adjusted()) < MOST_DIGITS else str(value)]
+    if isinstance(value, int | str) and not isinstance(value, bool):
         return [str(value)]
     raise BadInput(f"{what}: {value!r} is no value of a flag")
 
@@ -207,13 +219,10 @@ def _range(axis: dict[str, Any], flag: str, what: str, folder: str, seed: int) -
 
 
 def _decimal(value: Any, what: str) -> Decimal:
-    try:
-        number = Decimal(value) if not isinstance(value, bool) else Decimal("nan")
-    except (InvalidOperation, TypeError, ValueError):
-        number = Decimal("nan")
-    if not number.is_finite():
-        raise BadInput(f"{what} = {value!r} is no number")
-    return number
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool) and Decimal(value).is_finite()
+    if not is_number or (value and abs(Decimal(value).adjusted()) > MOST_DIGITS):
+        raise BadInput(f"{what} = {value}: is no number that can be meant")
+    return Decimal(value)
 
 
 def _check_table(table: Table) -> None:
@@ -222,8 +231,6 @@ def _check_table(table: Table) -> None:
     twice = {flag for flag in table.flags if table.flags.count(flag) > 1}
     if twice:
         raise BadInput(f"table {table.name}: column {', '.join(sorted(twice))} is there twice")
-    for flag in table.flags:
-        rule_of(flag, f"table {table.name}: column")
     checked: set[tuple[str, ...]] = set()
     for place in range(table.length):
         for flag, values in table.given(place):
@@ -257,13 +264,11 @@ def check_flag(flag: str, values: Sequence[str], what: str) -> None:
         raise BadInput(f"{what}: {flag} names an output; the images of a batch go to its folder")
     if rule.values in ("file", "random", "beam|sample"):
         return
-    for value in values:
-        try:
-            finite = abs(float(value)) < float("inf")
-        except ValueError:
-            finite = False
-        if not finite and not (flag == "-detector_abs" and value == "inf"):
-            raise BadInput(f"{what}: {flag} {' '.join(values)}: {value!r} is no number")
+    for kind, value in zip(wanted, values, strict=False):
+        if (WHOLE if kind in COUNTS else NUMBER).fullmatch(value):
+            continue
+        if not (flag == "-detector_abs" and value == "inf"):
+            raise BadInput(f"{what}: {flag} {' '.join(values)}: {value!r} is no {'whole ' * (kind in COUNTS)}number")
 
 
 def _check_contradictions(axes: Sequence[Axis], name: str) -> None:
@@ -374,5 +379,5 @@ def _check_shards(job: Job, name: str) -> None:
 def moves_detector(flag: str) -> bool:
     """Whether a flag changes what NXmx says once for all images of a file."""
     return rule_of(flag, "axis").group in ("detector position", "detector size", "sensor", "files read") or flag in (
-        "-roi", "-osc", "-phistep", "-phisteps", "-spindle_axis", "-point_pixel",
+        "-roi", "-spindle_axis", "-point_pixel", "-exposure", "-beamsize",
     )  # fmt: skip

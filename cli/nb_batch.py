@@ -9,19 +9,19 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from nanobragg.cli.batch_plans import Preparer
-from nanobragg.cli.job_file import read_job
+from nanobragg.cli.batch_plans import Preparer, silent
+from nanobragg.cli.job_file import check, read_job
 from nanobragg.cli.nanobragg import MOST_DEVICES, MOST_THREADS
 from nanobragg.engine import quirks
+from nanobragg.engine.batch import claims, launching, records, stopping
 from nanobragg.engine.batch import folder as places
-from nanobragg.engine.batch import launching, stopping
 from nanobragg.engine.batch.driver import left, run
 from nanobragg.engine.batch.executors import InChild, InProcess
 from nanobragg.engine.batch.folder import OutputLost
 from nanobragg.engine.batch.job import BACKENDS, FORMATS, Job, check_inputs
-from nanobragg.engine.batch.master import master_names, remove_masters, write_masters
+from nanobragg.engine.batch.master import is_current, write_masters
 from nanobragg.engine.batch.on_dask import OnDask
 from nanobragg.engine.batch.progress import Progress
 from nanobragg.engine.batch.sheet import write_sheet
@@ -32,7 +32,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import freeze
 from nanobragg.engine.render import default_threads
 
-DONE, FAILED, STOPPED = 0, 1, 75
+DONE, FAILED, MISUSED, STOPPED = 0, 1, 2, 75
 NAME = "nb-batch"
 EPILOG = """
 nb-batch run JOB.toml                      render what is not there yet, on this process
@@ -43,8 +43,8 @@ nb-batch status FOLDER                     how far it is
 nb-batch verify FOLDER                     whether all is as it was written
 nb-batch master FOLDER                     write the master file and the contact sheet again
 
-A job that was stopped goes on when it is run again. Exit status: 0 all done, 1 an error or shards set aside, 75 stopped
-by a signal (SIGTERM, SIGUSR1, SIGINT) and to be run again.
+A job that was stopped goes on when it is run again. Exit status: 0 all done, 1 an error or shards set aside, 2 a
+wrong command line, 75 stopped by a signal (SIGTERM, SIGUSR1, SIGINT) and to be run again.
 """
 
 
@@ -64,6 +64,15 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
     return read
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with a line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        say(f"{message} ({self.prog} --help)")
+        sys.exit(MISUSED)
+
+
 def workers(text: str) -> int:
     """A number of worker processes; ``auto`` is one for each GPU, or without one, for each processor."""
     return (gpus() or default_threads()) if text == "auto" else whole(1, 4096)(text)
@@ -71,9 +80,7 @@ def workers(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All forms of the command."""
-    made = argparse.ArgumentParser(
-        prog=NAME, description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = Parser(prog=NAME, description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     forms = made.add_subparsers(dest="form", required=True, metavar="run|expand|status|verify|master")
     form = forms.add_parser("run", help="render what is not there yet")
     form.add_argument("job", help="a job file, or the output folder of a job that was begun")
@@ -149,8 +156,8 @@ def executors(options: argparse.Namespace, job: Job) -> Iterator[tuple[Any, Any]
         return
     with spread as client:
         how = How(options.threads or max(default_threads() // (options.workers or 1), 1), options.device)
-        workers = OnDask(job, client, Preparer, how)
-        yield workers, workers
+        dask_workers = OnDask(job, client, Preparer, how, say)
+        yield dask_workers, dask_workers
 
 
 def show_run(options: argparse.Namespace) -> int:
@@ -161,18 +168,20 @@ def show_run(options: argparse.Namespace) -> int:
     job = job_of(options)
     if options.dask_srun and launching.serve_as_worker(job.output):
         return DONE
+    if not places.is_begun(job):
+        check(job, options.job)
     places.begin(job)
     shards = left(job, part, retry=options.retry, tell=say)
     tell_quirks(job)
-    progress = Progress(*counted(job, part, shards), NAME)
-    for shard, why in places.aside(job).items():
-        progress.tell(f"shard {shard} was set aside: {why} (--retry tries it again)")
-    try:
-        with stopping.on_signals(), executors(options, job) as (executor, suspects):
-            summary = run(job, shards, executor, suspects, stopping.asked.is_set, progress)
-    finally:
-        progress.end()
-    if summary.stopped:
+    for shard, why in records.aside(job).items():
+        say(f"shard {shard} was set aside: {why} (--retry tries it again)")
+    with executors(options, job) as (executor, suspects):
+        progress = Progress(*counted(job, part, shards), NAME)
+        try:
+            run(job, shards, executor, suspects, stopping.asked.is_set, progress)
+        finally:
+            progress.end()
+    if stopping.asked.is_set() and left(job, part, retry=False, tell=silent):
         say("stopped; the same command goes on from here")
         return STOPPED
     return conclude(job, part, changed=bool(shards), sheet=not options.no_sheet)
@@ -185,24 +194,24 @@ def tell_quirks(job: Job) -> None:
         say(str(quirk))
 
 
-def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int, int]:
-    """Images of a part, and how many of them are done."""
-    images = sum(job.shard(n).images for n in range(part[0], job.shards, part[1]))
-    return images, images - sum(job.shard(n).images for n in shards)
+def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int, int, int]:
+    """Images of a part, how many of them are done, and how many set aside."""
+    mine = range(part[0], job.shards, part[1])
+    failed = sum(job.shard(n).images for n in records.aside(job) if n in mine)
+    images = sum(job.shard(n).images for n in mine)
+    return images, images - failed - sum(job.shard(n).images for n in shards), failed
 
 
 def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> int:
-    """Once nothing is left of the whole job, write the master and the contact sheet, if they are not there."""
-    aside, mine = places.aside(job), range(part[0], job.shards, part[1])
-    done = places.finished(job, aside)
-    aside = {shard: why for shard, why in aside.items() if shard not in done}
-    missing = set(range(job.shards)) - places.recorded(job) - set(aside)
+    """Once nothing is left of the whole job, write the master and the contact sheet, unless they show that already."""
+    aside, mine = records.aside(job), range(part[0], job.shards, part[1])
+    missing = set(range(job.shards)) - records.recorded(job) - set(aside)
     if not missing and len(aside) < job.shards:
-        places.tidy(job)
-        if changed or not master_names(job.output):
+        claims.tidy(job)
+        if changed or (job.format == "nxmx" and not is_current(job)):
             finish(job, sheet=sheet)
     elif missing:
-        say(f"{len(missing)} shards are left to other parts")
+        say(f"{len(missing)} shards are left to others")
     for shard in sorted(set(aside) & set(mine)):
         say(f"shard {shard} is set aside: {aside[shard]}")
     return FAILED if set(aside) & set(mine) else DONE
@@ -210,9 +219,7 @@ def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> 
 
 def finish(job: Job, *, sheet: bool) -> None:
     """Master and contact sheet."""
-    made = []
-    if job.format == "nxmx":
-        made += write_masters(job, Preparer(job), say)
+    made = write_masters(job, Preparer(job), say) if job.format == "nxmx" else []
     if sheet and (name := write_sheet(job, say)):
         made.append(name)
     for name in made:
@@ -223,7 +230,6 @@ def show_master(options: argparse.Namespace) -> int:
     """Write the master and the contact sheet again."""
     job = places.open_job(os.path.abspath(options.folder))
     check_inputs(job)
-    remove_masters(job)
     finish(job, sheet=True)
     return DONE
 
@@ -231,6 +237,7 @@ def show_master(options: argparse.Namespace) -> int:
 def show_expand(options: argparse.Namespace) -> int:
     """The table of images: tab-separated, what varies, and the whole command line."""
     job = read_job(options.job)
+    check(job, options.job)
     print("image\tshard\tvarying\targuments")
     for image in itertools.islice(range(job.images), options.first):
         words = " ".join(job.varying_words(image))
@@ -251,11 +258,14 @@ def show_verify(options: argparse.Namespace) -> int:
     part = launching.part_of(options.part)
     job = places.open_job(os.path.abspath(options.folder))
     shards = range(part[0], job.shards, part[1])
-    progress = Progress(counted(job, part, ())[0], 0, NAME)
+    progress = Progress(counted(job, part, ())[0], 0, 0, NAME)
     number = 0
     try:
         for fault in faults(job, shards, progress.seen):
             print(fault, flush=True)
+            number += 1
+        if part == launching.WHOLE and job.format == "nxmx" and not is_current(job):
+            print("the master is not there, or shows something else: nb-batch master writes it")
             number += 1
     finally:
         progress.end()
@@ -266,12 +276,11 @@ def show_verify(options: argparse.Namespace) -> int:
 def show_shard(options: argparse.Namespace) -> int:
     """Render one shard; the outcome, as JSON, on stdout."""
     job = places.open_job(options.folder)
-    with stopping.on_signals():
-        try:
-            workshop = Workshop(job, Preparer, How(options.threads or default_threads(), options.device))
-            outcome = attempt(workshop, options.shard, stopping.asked.is_set, lambda count: None)
-        except BadInput as error:
-            outcome = Outcome(options.shard, "lost", str(error))
+    try:
+        workshop = Workshop(job, Preparer, How(options.threads or default_threads(), options.device))
+        outcome = attempt(workshop, options.shard, stopping.asked.is_set, lambda count: None)
+    except BadInput as error:
+        outcome = Outcome(options.shard, "lost", str(error))
     print(json.dumps(outcome))
     return DONE
 
@@ -284,7 +293,10 @@ def main(line: Sequence[str] | None = None) -> int:
         "shard": show_shard,
     }  # fmt: skip
     try:
-        return forms[options.form](options)
+        if options.form not in ("run", "shard"):
+            return forms[options.form](options)
+        with stopping.on_signals():
+            return forms[options.form](options)
     except (BadInput, OutputLost, MemoryError) as error:
         say(str(error) or "not enough memory")
         return FAILED

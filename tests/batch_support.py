@@ -31,6 +31,8 @@ poisoned = {int(n) for n in os.environ.get("POISONED", "").split()}
 def injected(self, number):
     time.sleep(float(os.environ.get("SLOW_S", "0")))
     if number in poisoned:
+        with open(os.environ.get("DEATHS", os.devnull), "a") as deaths:
+            deaths.write("x")
         os.kill(os.getpid(), signal.SIGKILL)
     if os.environ.get("BROKEN_DEVICE") in ("all", str(self._device)):
         raise DeviceLost("--backend cuda: it has fallen off the bus")

@@ -122,10 +122,51 @@ def test_a_scheduler_that_is_there_already(undisturbed, tmp_path):
             process.wait(30)
 
 
+def test_poison_on_a_scheduler_of_others(tmp_path):
+    """Two workers die, however many deaths the scheduler would allow."""
+    file, deaths = tmp_path / "scheduler.json", tmp_path / "deaths"
+    poisoned = environment(tmp_path, POISONED="5", DEATHS=deaths)
+    dask = [sys.executable, "-m"]
+    processes = [
+        subprocess.Popen([*dask, "distributed.cli.dask_scheduler", "--scheduler-file", file, "--port", "0",
+                          "--no-dashboard"], stderr=subprocess.DEVNULL),
+        subprocess.Popen([*dask, "distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "1",
+                          "--nworkers", "2", "--no-dashboard"], stderr=subprocess.DEVNULL, env=poisoned),
+    ]  # fmt: skip
+    try:
+        while not file.exists():
+            time.sleep(0.05)
+        found = batch("run", write_job(tmp_path, images=20, images_per_shard=2), "--scheduler", file, "--no-sheet")
+        assert found.returncode == 1 and deaths.read_text() == "xx", found.stderr
+        assert len(list((tmp_path / "out").glob("shard-*.json"))) == 9
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30)
+
+
+def test_workers_alone_are_told_to_go(undisturbed, tmp_path):
+    """They finish their image and go; the cluster starts others, which go on from there."""
+    job, out = write_job(tmp_path, LARGER, **IMAGES), tmp_path / "out"
+    with subprocess.Popen(command("run", job, "--workers", 2, "--no-sheet"), stderr=subprocess.PIPE, text=True) as run:
+        while not out.exists() or len(workers_at_work(out)) < 2:
+            time.sleep(0.02)
+        for pid in workers_at_work(out):
+            os.kill(pid, signal.SIGTERM)
+        said = run.communicate(timeout=120)[1]
+    assert run.returncode == 0 and "Traceback" not in said, said
+    assert digests(out / "master.h5") == undisturbed and batch("verify", out).returncode == 0 and not left_over(out)
+
+
 def test_a_scheduler_that_is_not_there(tmp_path):
     found = batch("run", write_job(tmp_path, images=2), "--scheduler", "tcp://127.0.0.1:1", env=os.environ | {
         "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"})  # fmt: skip
     assert found.returncode == 1 and "--scheduler tcp://127.0.0.1:1" in found.stderr and "Traceback" not in found.stderr
+    (tmp_path / "junk.json").write_text('{"id": 3}')
+    found = batch("run", tmp_path / "job.toml", "--scheduler", tmp_path / "junk.json")
+    assert found.returncode == 1 and "junk.json" in found.stderr and "Traceback" not in found.stderr
+    found = batch("run", tmp_path / "job.toml", "--slurm-workers", 1, env=environment(tmp_path, PATH="/nowhere"))
+    assert found.returncode == 1 and "no sbatch" in found.stderr and len(found.stderr.splitlines()) == 1
 
 
 def test_a_gpu_that_fails(tmp_path):

@@ -240,3 +240,96 @@ def test_what_others_left_behind(tmp_path):
     found = batch("run", tmp_path / "job.toml", "--no-sheet")
     assert found.returncode == 0, found.stderr
     assert not left_over(out) and (frames(out / "master.h5") >= 0).all() and open_job(str(out)).digest == job.digest
+
+
+def test_a_master_of_before_does_not_stay(tmp_path):
+    """A shard that was set aside is there now; whoever rendered it died before the master was written."""
+    job, out = write_job(tmp_path, images=8, images_per_shard=2), tmp_path / "out"
+    assert batch("run", job, "--no-sheet", env=environment(tmp_path, POISONED="3")).returncode == -signal.SIGKILL
+    assert batch("run", job, "--no-sheet", env=environment(tmp_path, POISONED="3")).returncode == 1
+    before = (out / "master.h5").read_bytes()
+    assert (frames(out / "master.h5")[2:4] == -1).all()
+    assert batch("run", job, "--no-sheet", "--retry").returncode == 0
+    (out / "master.h5").write_bytes(before)
+    found = batch("verify", out)
+    assert found.returncode == 1 and "master" in found.stdout
+    assert batch("run", job, "--no-sheet").returncode == 0
+    assert (frames(out / "master.h5") >= 0).all() and batch("verify", out).returncode == 0
+    (out / "master.h5").unlink()
+    assert batch("verify", out).returncode == 1 and batch("master", out).returncode == 0
+    assert batch("verify", out).returncode == 0
+
+
+@pytest.mark.parametrize("parts", [["0/1", "0/1"], ["0/2", "1/2"]])
+def test_two_runs_in_one_folder(parts, tmp_path):
+    """Neither harms the other, whether they share the shards or want the same."""
+    job, out = write_job(tmp_path, images=16, images_per_shard=2), tmp_path / "out"
+    slow = environment(tmp_path, SLOW_S=0.05)
+    runs = [subprocess.Popen(command("run", job, "--no-sheet", "--part", part), env=slow, stderr=subprocess.PIPE, text=True)
+            for part in parts]  # fmt: skip
+    said = [run.communicate(timeout=120)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert batch("run", job, "--no-sheet").returncode == 0
+    assert batch("verify", out).returncode == 0 and not left_over(out)
+
+
+def test_records_of_a_wrong_shape(tmp_path):
+    job, out = write_job(tmp_path, images=4, images_per_shard=2), tmp_path / "out"
+    assert main(["run", str(job), "--no-sheet"]) == 0
+    whole = json.loads((out / "shard-000001.json").read_text())
+    wrong = [{key: value for key, value in whole.items() if key != name} for name in whole]
+    wrong += [whole | change for change in ({"frames": 5}, {"files": [3]}, {"files": []}, {"seconds": "x"}, {"geometry": 1},
+                                            {"frames": whole["frames"] * 2}, {"shapes": 3}, {"more": 1})]  # fmt: skip
+    for record in [*wrong, [], None]:
+        (out / "shard-000001.json").write_text(json.dumps(record))
+        assert main(["status", str(out)]) == 0
+        assert main(["verify", str(out)]) == 1
+        assert main(["run", str(job), "--no-sheet"]) == 0, record
+    assert main(["verify", str(out)]) == 0
+    kept = json.loads((out / "job.json").read_text())
+    for change in ({"folder": 3}, {"digest": 3}, {"job": []}, {"job": kept["job"] | {"images": "many"}}):
+        (out / "job.json").write_text(json.dumps(kept | change))
+        found = batch("run", job, "--no-sheet")
+        assert found.returncode == 1 and "job.json" in found.stderr and "unexpected" not in found.stderr
+
+
+@pytest.mark.parametrize("junk", ['{"a": 1}', "[]", '{"job": 3, "truths": 3}', ""])
+def test_junk_instead_of_a_partial_shard_of_images(junk, tmp_path):
+    job, out = write_job(tmp_path, images=4, images_per_shard=4, format="smv"), tmp_path / "out"
+    assert main(["run", str(job), "--part", "1/2"]) == 0
+    (out / ".shard-000000.partial").write_text(junk)
+    assert main(["run", str(job), "--no-sheet"]) == 0 and main(["verify", str(out)]) == 0 and not left_over(out)
+
+
+def test_images_of_their_own_are_gone_on_with(tmp_path):
+    job, out = write_job(tmp_path, images=30, images_per_shard=30, format="smv"), tmp_path / "out"
+    with subprocess.Popen(command("run", job, "--no-sheet"), env=environment(tmp_path, SLOW_S=0.05)) as run:
+        while not (out / "image-000002.img").exists():
+            time.sleep(0.02)
+        run.send_signal(signal.SIGTERM)
+    assert run.returncode == 75 and left_over(out) == [".shard-000000.partial"]
+    assert batch("run", job, "--no-sheet", env=environment(tmp_path, POISONED="0 1 2")).returncode == 0
+    assert batch("verify", out).returncode == 0 and not left_over(out)
+
+
+def test_a_signal_at_the_beginning(tmp_path):
+    """While packages load and files are read there is nothing to finish; from the first own line on it is 75."""
+    job = write_job(tmp_path, images=400, images_per_shard=40)
+    ends = set()
+    for wait in (0.25, 0.4, 0.6):
+        with subprocess.Popen(command("run", job, "--no-sheet"), stderr=subprocess.DEVNULL) as run:
+            time.sleep(wait)
+            run.send_signal(signal.SIGUSR1)
+        ends.add(run.returncode)
+    assert ends <= {75, -signal.SIGUSR1} and 75 in ends
+    assert batch("run", job, "--no-sheet").returncode == 0
+
+
+def test_a_job_that_is_moved(tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a.hkl").write_text("0 0 1 100\n0 1 0 50\n1 0 0 20\n")
+    write_job(tmp_path / "here", "-hkl a.hkl -cell 30 40 50 90 90 90 -detpixels 8", images=6, images_per_shard=2)
+    assert batch("run", tmp_path / "here" / "job.toml", "--part", "0/2").returncode == 0
+    (tmp_path / "here").rename(tmp_path / "there")
+    found = batch("run", tmp_path / "there" / "job.toml", "--workers", 1, "--no-sheet")
+    assert found.returncode == 0 and batch("verify", tmp_path / "there" / "out").returncode == 0, found.stderr

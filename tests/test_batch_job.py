@@ -120,6 +120,9 @@ WRONG = {
     "too many values": ({"images": 1}, '[[axis]]\nflag = "-lambda"\nvalues = [[1, 2]]\n', "takes A"),
     "too few values": ({"images": 1}, '[[axis]]\nflag = "-misset"\nvalues = [[1, 2]]\n', "takes x y z"),
     "a word": ({"images": 1}, '[[axis]]\nflag = "-lambda"\nvalues = ["one"]\n', "no number"),
+    "a list for a start": ({"images": 1}, '[[axis]]\nflag = "-phi"\nstart = [0, [5], 0]\nstep = 1\n', "no number that can be"),
+    "far too large": ({"images": 1}, '[[axis]]\nflag = "-phi"\nstart = 0\nstep = 1e99999999999\n', "no number that can be"),
+    "too many files": ({"images": 2_000_000, "images_per_shard": 1}, RANDOM, "too many files"),
     "not finite": ({"images": 1}, '[[axis]]\nflag = "-lambda"\nvalues = [nan]\n', "no number"),
     "an accident": ({"images": 1}, '[[axis]]\nflag = "-misset_seed"\nvalues = [1]\n', "flags at once"),
     "kinds": ({"images": 1}, '[[axis]]\nflag = "-phi"\nvalues = [1]\nstart = 2\n', "must have one of"),
@@ -162,6 +165,12 @@ TABLES = {
     "no rows": ("-lambda\n", "no row"),
     "empty": ("", "empty"),
     "a word": ("-lambda\n1\nx\n", "line 3: -lambda x"),
+    "a blank line": ("-lambda\n1.5\n\n2\n\n", "line 3 is empty"),
+    "a blank row": ("-lambda,-N\n1.5,2\n  \n2,3", "line 3 is empty"),
+    "digits of Python": ("-lambda\n1_000\n", "'1_000' is no number"),
+    "digits of others": ("-lambda\n\uff11\uff12\n", "is no number"),
+    "half a count": ("-phisteps\n2.7\n", "'2.7' is no whole number"),
+    "an exponent of a count": ("-oversample\n1e1\n", "'1e1' is no whole number"),
     "quotes": ('-lambda\n"1"\n', "quotation"),
 }
 
@@ -199,6 +208,17 @@ def test_files_are_looked_for_beside_the_job(tmp_path, monkeypatch, capsys):
         from nanobragg.engine.batch.folder import begin
 
         begin(read_job(str(job)))
+
+
+def test_numbers_are_written_as_the_original_reads_them(tmp_path):
+    (tmp_path / "my inputs").mkdir()
+    (tmp_path / "my inputs" / "a b.hkl").write_text("0 0 1 100\n0 1 0 50\n1 0 0 20\n")
+    (tmp_path / "t.csv").write_text("-hkl,-roi\r\nmy inputs/a b.hkl,1 2 3 4\r\nmy inputs/a b.hkl,\r\n\r\n\r\n")
+    more = '[[axis]]\nflag = "-oversample"\nvalues = [1e1, 2]\n[[axis]]\ntable = "t.csv"\n'
+    job = read_job(str(write_job(tmp_path, more=more)))
+    assert job.images == 2 and "my inputs/a b.hkl" in job.inputs
+    assert job.varying_words(0) == ["-oversample", "10", "-hkl", "my inputs/a b.hkl", "-roi", "1", "2", "3", "4"]
+    assert Preparer(job)(job.words(0)).oversample == 10
 
 
 def test_what_is_kept_between_images_is_not_kept_too_long(tmp_path):

@@ -37,6 +37,8 @@ PLACED = {
     "xds swung": "-xds -twotheta 15",
     "custom": CUSTOM,
     "custom tilted": CUSTOM + "-detector_rotx 5 -detector_roty -6 -detector_rotz 9 -twotheta 3",
+    "mosflm turned": "-mosflm -phi 33",
+    "xds turned": "-xds -ORGX 140 -ORGY 120 -phi 33",
     "mosflm rotated": "-mosflm -phi 33 -osc 0.001 -phisteps 1",
     "custom rotated": CUSTOM + "-detector_rotx 5 -phi -71 -osc 0.001 -phisteps 1",
 }
@@ -64,8 +66,9 @@ class Described:
         self.recip = self.file["entry/ground_truth/orientation_nexus"][()]
         omega = entry.samples[0].depends_on
         if omega is not None:
-            angle = np.radians(omega[()].to("deg").magnitude[0])
-            self.recip = self.recip @ rotation(np.array(omega.vector), angle).T
+            angles = np.radians(omega[()].to("deg").magnitude)
+            turns = [rotation(np.array(omega.vector), angle) for angle in angles]
+            self.recip = np.array([recip @ turn.T for recip, turn in zip(self.recip, turns, strict=True)])
 
     def direction(self, fast, slow):
         """The unit vector from the sample to the middle of a pixel."""
@@ -89,7 +92,19 @@ def rotation(axis, angle):
 @pytest.mark.parametrize("name", PLACED)
 def test_spots_are_where_the_ground_truth_says(name, tmp_path):
     """Both ways: the brightest pixel has whole indices, and these are seen there; 40 reflections near the sphere too."""
-    out = made(tmp_path, SHARP + DETECTOR + PLACED[name], noise="none", backend="fast")
+    check_spots(made(tmp_path, SHARP + DETECTOR + PLACED[name], noise="none", backend="fast"))
+
+
+def test_spots_of_stills_that_are_turned_one_by_one(tmp_path):
+    """A range of -phi without -osc: each image has an angle of its own."""
+    more = '[[axis]]\nflag = "-phi"\nstart = 0\nstep = 7.5\n'
+    out = made(tmp_path, SHARP + DETECTOR + "-misset 10 20 30", more, noise="none", backend="fast", images_per_shard=2)
+    check_spots(out)
+    with h5py.File(out / "shard-000001.h5") as file:
+        assert file["entry/sample/transformations/omega"][()] == [15.0] and file["entry/sample/depends_on"][()] != b"."
+
+
+def check_spots(out):
     seen = Described(out / "master.h5")
     for number in range(3):
         image = seen.data[number].astype(float)
@@ -203,6 +218,7 @@ def test_formats_hold_the_same_counts(tmp_path, capsys):
 
 
 def test_a_detector_that_varies_has_a_master_for_each_place(tmp_path, capsys):
+    (tmp_path / "out").mkdir()
     more = '[[axis]]\nflag = "-distance"\nvalues = [100, 150]\n[[axis]]\norientation = "random"\n'
     out = made(tmp_path, more=more, combine="product", images=4, images_per_shard=1)
     assert sorted(p.name for p in out.glob("master*")) == ["master-000.h5", "master-001.h5"]
@@ -210,6 +226,20 @@ def test_a_detector_that_varies_has_a_master_for_each_place(tmp_path, capsys):
         with h5py.File(out / name) as file:
             assert len(file["entry/data/data"]) == 2
             assert file["entry/instrument/detector/distance"][()] == pytest.approx(distance)
+
+
+def test_flux_and_sizes_that_vary(tmp_path, capsys):
+    more = '[[axis]]\nflag = "-fluence"\nvalues = [1e28, 2e28, 3e28]\n'
+    out = made(tmp_path, SMALL + " -beamsize 0.1 -exposure 2", more, images_per_shard=2)
+    with h5py.File(out / "master.h5") as file:
+        assert np.allclose(file["entry/instrument/beam/total_flux"], np.array([1, 2, 3]) * 1e28 * 1e-8 / 2)
+        photons = file["entry/ground_truth/photons"][()]
+        assert np.allclose(photons / photons[0], [1, 2, 3], rtol=1e-6)
+    (tmp_path / "sizes").mkdir()
+    more = '[[axis]]\nflag = "-detpixels"\nvalues = [32, 48, 40]\n'
+    out = made(tmp_path / "sizes", SMALL, more, format="float", images_per_shard=3)
+    assert [read_image(str(out / f"image-{n:06d}.bin")).shape for n in range(3)] == [(32, 32), (48, 48), (40, 40)]
+    assert main(["verify", str(out)]) == 0 and main(["master", str(out)]) == 0 and (out / "contact-sheet.png").exists()
 
 
 def test_unrendered_pixels_are_masked(tmp_path):

@@ -16,7 +16,7 @@ from tests.batch_support import command, environment, write_job
 
 
 def test_plain_lines_in_a_log(capsys):
-    progress = Progress(100, 20, "nb-batch", every=0.05)
+    progress = Progress(100, 20, 0, "nb-batch", every=0.05)
     progress.seen(10)
     progress.failed(5)
     time.sleep(0.2)

@@ -112,11 +112,12 @@ class Table:
     """A table with one row per image; its columns are named by flags.
 
     Rows are read from the text as they are asked for. An empty field leaves its flag out, and so does ``false``;
-    ``true`` gives a flag that takes no value. Several values of one flag are separated by blanks.
+    ``true`` gives a flag that takes no value. Several values of one flag are separated by blanks; fields of flags in
+    ``whole``, which name files, are one value whatever is in them.
     """
 
-    def __init__(self, path: str, name: str):
-        self.path, self.name = path, name
+    def __init__(self, path: str, name: str, whole: Sequence[str] = ()):
+        self.path, self.name, self._whole = path, name, tuple(whole)
         separator = SEPARATORS.get(os.path.splitext(name)[1].lower())
         if separator is None:
             raise BadInput(f"table {name}: the name of a table ends in .csv or .tsv")
@@ -131,10 +132,12 @@ class Table:
         ends = np.flatnonzero(np.frombuffer(self._text, np.uint8) == ord("\n"))
         starts = np.concatenate([[0], ends + 1])
         stops = np.concatenate([ends, [len(self._text)]])
-        whole = [n for n in (0, len(starts) - 1) if not self._text[starts[n] : stops[n]].strip()]
-        if 0 in whole:
+        lines = len(starts)
+        while lines and not self._text[starts[lines - 1] : stops[lines - 1]].strip():
+            lines -= 1
+        self._starts, self._stops = starts[:lines], stops[:lines]
+        if not lines or not self._text[starts[0] : stops[0]].strip():
             raise BadInput(f"table {name}: is empty, or its first line is")
-        self._starts, self._stops = (array[: len(starts) - len(whole)] for array in (starts, stops))
         self.flags = tuple(self._fields(0))
 
     def _fields(self, line: int) -> list[str]:
@@ -142,6 +145,8 @@ class Table:
             text = self._text[self._starts[line] : self._stops[line]].decode("utf-8-sig")
         except UnicodeDecodeError:
             raise BadInput(f"table {self.name}: line {line + 1} is no text") from None
+        if not text.strip():
+            raise BadInput(f"table {self.name}: line {line + 1} is empty")
         return [field.strip() for field in text.rstrip("\r").split(self._separator)]
 
     @property
@@ -157,11 +162,16 @@ class Table:
                 f"table {self.name}: line {place + 2} has {len(fields)} fields, the first line {len(self.flags)}"
             )
         there = [(flag, field) for flag, field in zip(self.flags, fields, strict=True) if field not in ("", NO)]
-        return [(flag, [] if field == YES else field.split()) for flag, field in there]
+        return [(flag, self._words(flag, field)) for flag, field in there]
+
+    def _words(self, flag: str, field: str) -> list[str]:
+        if flag in self._whole:
+            return [field]
+        return [] if field == YES else field.split()
 
     def canonical(self) -> dict[str, Any]:
         """Its name; what is in it is known by the digest of the job's inputs."""
-        return {"table": self.name}
+        return {"table": self.name, "whole": list(self._whole)}
 
 
 def words_of(axis: Axis, place: int) -> list[str]:
@@ -181,7 +191,7 @@ def axis_of(canonical: dict[str, Any], folder: str, seed: int) -> Axis:
     if "orientation" in canonical:
         return Orientation(seed)
     if "table" in canonical:
-        return Table(os.path.join(folder, canonical["table"]), canonical["table"])
+        return Table(os.path.join(folder, canonical["table"]), canonical["table"], canonical["whole"])
     if "values" in canonical:
         return Values(canonical["flag"], tuple(tuple(row) for row in canonical["values"]))
     return Range(canonical["flag"], Decimal(canonical["start"]), Decimal(canonical["step"]), canonical.get("count"))

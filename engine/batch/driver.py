@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
-from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch import claims, records
 from nanobragg.engine.batch.executors import Executor, Queue
 from nanobragg.engine.batch.folder import OutputLost
 from nanobragg.engine.batch.job import Job
@@ -27,20 +26,13 @@ class Reporter:
         """Some images will not be made."""
 
 
-class Summary(NamedTuple):
-    """How a run ended: shards set aside in it, and whether it was stopped before all was done."""
-
-    aside: dict[int, str]
-    stopped: bool
-
-
 def left(job: Job, part: tuple[int, int], *, retry: bool, tell: Callable[[str], None]) -> list[int]:
     """The shards of a part (number, of how many) that are neither finished nor set aside.
 
     A record whose files are missing or not as long as they were is forgotten, and the shard rendered again.
     """
     mine = range(part[0], job.shards, part[1])
-    done, noted, recorded = places.finished(job, mine), places.aside(job), places.recorded(job)
+    done, noted, recorded = records.finished(job, mine), records.aside(job), records.recorded(job)
     made = []
     for shard in mine:
         if shard in done:
@@ -48,7 +40,7 @@ def left(job: Job, part: tuple[int, int], *, retry: bool, tell: Callable[[str], 
         if shard in recorded:
             tell(f"shard {shard}: its files are missing, cut short or of another job: it is rendered again")
         if shard in noted and retry:
-            places.forget_aside(job, shard)
+            records.forget_aside(job, shard)
         elif shard in noted:
             continue
         made.append(shard)
@@ -62,7 +54,7 @@ def run(
     suspect_executor: Executor,
     stop: Callable[[], bool],
     reporter: Reporter,
-) -> Summary:
+) -> None:
     """Render shards; those at which a process has died before get processes of their own, after the others.
 
     Raises
@@ -71,30 +63,26 @@ def run(
         If the output folder takes no more; what is finished stays.
     """
     mine = list(shards)
-    suspects = places.clear(job, set(mine))
-    aside: dict[int, str] = {}
+    suspects = claims.clear(job, set(mine))
     for some, by in (
         ([s for s in mine if s not in suspects], executor),
         ([s for s in mine if s in suspects], suspect_executor),
     ):
         if some and not stop():
-            _run(job, collections.deque(some), by, stop, reporter, aside)
-    return Summary(aside, stop())
+            _run(job, collections.deque(some), by, reporter, stop)
 
 
 def _run(
     job: Job,
     queue: Queue[int],
     executor: Executor,
-    stop: Callable[[], bool],
     reporter: Reporter,
-    aside: dict[int, str],
+    stop: Callable[[], bool],
 ) -> None:
     deaths: collections.Counter[int] = collections.Counter()
 
     def leave(shard: int, why: str) -> None:
-        places.set_aside(job, shard, why)
-        aside[shard] = why
+        records.set_aside(job, shard, why)
         reporter.failed(job.shard(shard).images)
         reporter.tell(f"shard {shard} is set aside: {why}")
 
@@ -104,6 +92,8 @@ def _run(
         if outcome.kind == "device":
             reporter.tell(f"shard {outcome.shard}: {outcome.why}: the others go on without this worker")
             queue.append(outcome.shard)
+        if outcome.kind == "elsewhere":
+            reporter.tell(f"shard {outcome.shard}: {outcome.why}: it is left to that")
         if outcome.kind == "failed":
             leave(outcome.shard, outcome.why)
         elif outcome.kind == "died":
@@ -112,5 +102,5 @@ def _run(
                 leave(outcome.shard, f"its worker died {MOST_DEATHS} times ({outcome.why})")
             else:
                 reporter.tell(f"shard {outcome.shard}: its worker died ({outcome.why}): it is tried once more")
-                places.clear(job, {outcome.shard})
+                claims.clear(job, {outcome.shard})
                 queue.append(outcome.shard)

@@ -18,7 +18,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import smv
 from nanobragg.engine.files.images import write_float
-from nanobragg.engine.files.nexus import SATURATION, in_degrees, total_flux
+from nanobragg.engine.files.nexus import SATURATION, in_degrees, now, total_flux
 
 SUFFIX = {"smv": ".img", "cbf": ".cbf", "float": ".bin"}
 
@@ -41,7 +41,8 @@ def cbf_header(experiment: Experiment, sensor: str) -> str:
     pixel = f"{d.pixel_size:g} m x {d.pixel_size:g} m"
     material = {"Si": "Silicon"}.get(sensor, sensor)
     lines = [
-        "Detector: simulated", f"Pixel_size {pixel}", f"{material} sensor, thickness {d.thickness:.6f} m",
+        "Detector: simulated", now().replace("Z", ".000"), f"Pixel_size {pixel}",
+        f"{material} sensor, thickness {d.thickness:.6f} m",
         f"Exposure_time {s.exposure:g} s", f"Exposure_period {s.exposure:g} s",
         f"Count_cutoff {SATURATION['int32']} counts", f"Wavelength {s.lambda0 * 1e10:.8g} A",
         f"Detector_distance {d.distance:.8g} m",
@@ -56,7 +57,7 @@ def write_cbf(path: str, pixels: np.ndarray, experiment: Experiment, sensor: str
     """A miniCBF image, int32."""
     fabio = cbf_package()
     header = {
-        "_array_data.header_convention": '"PILATUS_1.2"',
+        "_array_data.header_convention": '"GENERIC_MINI"',  # a Pilatus is made of modules
         "_array_data.header_contents": cbf_header(experiment, sensor),
     }
     fabio.cbfimage.CbfImage(data=pixels, header=header).write(path)
@@ -86,6 +87,7 @@ class ImageFiles:
         self.truths: list[Truth] = []
         self.digests: list[str] = []
         self.files: list[File] = []
+        self.shapes: list[tuple[int, int]] = []
         self._go_on()
 
     @property
@@ -98,18 +100,22 @@ class ImageFiles:
         kept = places.read_json(self.job.output, name)
         with contextlib.suppress(OSError):
             os.unlink(places.path(self.job.output, name))
-        if kept is None or kept["job"] != self.job.digest:
-            return
-        for truth, digest, file in zip(kept["truths"], kept["digests"], kept["files"], strict=True):
-            try:
-                whole = places.described(self.job.output, file["name"])._asdict() == file
-            except places.OutputLost:
-                whole = False
-            if not whole:
+        try:
+            if kept is None or kept["job"] != self.job.digest:
                 return
-            self.truths.append(Truth._make(truth))
-            self.digests.append(digest)
-            self.files.append(File(**file))
+            rows = list(zip(kept["truths"], kept["digests"], kept["files"], kept["shapes"], strict=True))
+            for truth, digest, (file, size, sha256), (slow, fast) in rows:
+                if places.described(self.job.output, file) != File(file, size, sha256):
+                    return
+                self._note(Truth._make(truth), digest, File(file, size, sha256), (slow, fast))
+        except (KeyError, TypeError, ValueError, places.OutputLost):  # what is damaged is rendered again
+            return
+
+    def _note(self, truth: Truth, digest: str, file: File, shape: tuple[int, int]) -> None:
+        self.truths.append(truth)
+        self.digests.append(digest)
+        self.files.append(file)
+        self.shapes.append(shape)
 
     def append(self, frame: Frame) -> None:
         """Write the next image."""
@@ -123,9 +129,8 @@ class ImageFiles:
             except BadInput as error:
                 raise places.OutputLost(str(error)) from None
         places.publish(self.job.output, made, name)
-        self.files.append(places.described(self.job.output, name))
-        self.digests.append(digest_of(frame.pixels))
-        self.truths.append(frame.truth)
+        slow, fast = frame.pixels.shape
+        self._note(frame.truth, digest_of(frame.pixels), places.described(self.job.output, name), (slow, fast))
 
     def finish(self, experiment: Experiment) -> list[File]:
         """The files, all of which have their names."""
@@ -133,8 +138,8 @@ class ImageFiles:
 
     def suspend(self) -> None:
         """Keep a note of what is there, to go on from later."""
-        kept = {"job": self.job.digest, "truths": self.truths, "digests": self.digests,
-                "files": [file._asdict() for file in self.files]}  # fmt: skip
+        kept = {"job": self.job.digest, "truths": self.truths, "digests": self.digests, "files": self.files,
+                "shapes": self.shapes}  # fmt: skip
         places.write_text(self.job.output, places.partial(self.shard.number), json.dumps(kept))
 
     def abandon(self) -> None:

@@ -77,6 +77,10 @@ class Job:
         given = [*self.arguments, *(flag for axis in self.opened_axes for flag in axis.flags)]
         return any(word.startswith("-") and flag in word for word in given)
 
+    def varies(self, *flags: str) -> bool:
+        """Whether an axis gives one of these flags."""
+        return any(flag in flags for axis in self.opened_axes for flag in axis.flags)
+
     @property
     def shards(self) -> int:
         """Number of shards."""
@@ -138,7 +142,7 @@ def from_text(text: str, name: str, output: str) -> Job:
         made = dict(kept["job"])
         version = made.pop("nanobragg")
         made |= {"arguments": tuple(made["arguments"]), "axes": tuple(made["axes"])}
-        job = Job(**made, folder=kept["folder"], output=output)
+        job = Job(**made, folder=os.fspath(kept["folder"]), output=output)
         digest = kept["digest"]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise BadInput(f"{name}: is not what nb-batch left in its output folder") from None

@@ -36,22 +36,23 @@ def part_of(text: str | None) -> tuple[int, int]:
     return int(part), int(parts)
 
 
-def _number(name: str, default: int | None = None) -> int:
+def _number(name: str, option: str, default: int | None = None) -> int:
     value = os.environ.get(name, "")
     if value.isdigit():
         return int(value)
     if default is None:
-        raise BadInput(f"--part slurm: {name} is not set: this is no task of Slurm (srun, or a job array)")
+        raise BadInput(f"{option}: {name} is not set: this is no task of Slurm (srun, or a job array)")
     return default
 
 
 def _slurm_part() -> tuple[int, int]:
     """Tasks of all steps of an array, one after the other."""
-    array = _number("SLURM_ARRAY_TASK_COUNT", 1)
-    first = _number("SLURM_ARRAY_TASK_MIN", 0)
-    step = max(_number("SLURM_ARRAY_TASK_STEP", 1), 1)
-    place = (_number("SLURM_ARRAY_TASK_ID", first) - first) // step
-    rank, tasks = _number("SLURM_PROCID"), _number("SLURM_NTASKS", 1)
+    option = "--part slurm"
+    array = _number("SLURM_ARRAY_TASK_COUNT", option, 1)
+    first = _number("SLURM_ARRAY_TASK_MIN", option, 0)
+    step = max(_number("SLURM_ARRAY_TASK_STEP", option, 1), 1)
+    place = (_number("SLURM_ARRAY_TASK_ID", option, first) - first) // step
+    rank, tasks = _number("SLURM_PROCID", option), _number("SLURM_NTASKS", option, 1)
     return place * tasks + rank, array * tasks
 
 
@@ -96,7 +97,8 @@ def _closing(client: Any) -> Iterator[Any]:
 
 def _address_file(output: str) -> str:
     """Where task 0 of an srun says how it is reached."""
-    step = f"{os.environ.get('SLURM_JOB_ID', '')}-{os.environ.get('SLURM_STEP_ID', '')}"
+    names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")  # a job that is queued again has the same number
+    step = "-".join(os.environ.get(name, "0") for name in names)
     return os.path.join(os.path.dirname(output), f".nb-batch-scheduler-{step}")
 
 
@@ -118,7 +120,7 @@ def serve_as_worker(output: str) -> bool:
     BadInput
         Outside of srun, or if the first task does not say how it is reached.
     """
-    rank = _number("SLURM_PROCID")
+    rank = _number("SLURM_PROCID", "--dask-srun")
     if rank == 0:
         return False
     begun = time.monotonic()

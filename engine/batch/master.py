@@ -2,58 +2,87 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch import records
 from nanobragg.engine.batch.job import Job
-from nanobragg.engine.batch.shard_file import errors_of_hdf5, hdf5, label, missing, open_file
-from nanobragg.engine.batch.truth import GROUP, SHAPES, TYPES, UNITS, Truth
+from nanobragg.engine.batch.records import Record
+from nanobragg.engine.batch.shard_file import errors_of_hdf5, hdf5, label, missing, open_file, turns
+from nanobragg.engine.batch.truth import GROUP, SHAPES, TYPES, UNITS, Truth, wavelength
 from nanobragg.engine.batch.work import Prepare
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files import nexus
+
+SHOWS = "shows"  # an attribute: which files a master was made of
 
 
 def write_masters(job: Job, prepare: Prepare, tell: Callable[[str], None]) -> list[str]:
     """Write the master of a job, or one for each detector if the detector varies; their names.
 
-    Frames of shards that are not finished read as missing (-1, 65535 or NaN).
+    Frames of shards that are not finished read as missing (-1, 65535 or NaN). Masters of before that are not among them
+    are removed.
 
     Raises
     ------
     BadInput
-        If no shard is finished, or images are no HDF5.
+        If no shard is finished.
     """
-    if job.format != "nxmx":
-        raise BadInput(f"{job.output}: images in format {job.format} have no master")
-    records = {n: record for n in range(job.shards) if (record := places.record_of(job, n)) is not None}
-    if not records:
+    found = shown(job)
+    if not found:
         raise BadInput(f"{job.output}: no shard is finished")
-    if len(records) < job.shards:
-        tell(f"{job.shards - len(records)} of {job.shards} shards are not there: their frames read as missing")
-    detectors = sorted({record["geometry"] for record in records.values()})
-    first = {d: min(n for n, record in records.items() if record["geometry"] == d) for d in detectors}
-    if len(detectors) == 1:
-        _write(job, prepare, "master.h5", records, range(job.shards))
-        return ["master.h5"]
-    made = []
-    for number, detector in enumerate(sorted(detectors, key=first.__getitem__)):
-        name = f"master-{number:03d}.h5"
-        own = {n: record for n, record in records.items() if record["geometry"] == detector}
-        _write(job, prepare, name, own, sorted(own))
-        made.append(name)
-    tell(f"the detector varies: {len(made)} masters, one for each")
+    if len(found) < job.shards:
+        tell(f"{job.shards - len(found)} of {job.shards} shards are not there: their frames read as missing")
+    first = {record.geometry: n for n, record in sorted(found.items(), reverse=True)}
+    detectors = sorted(first, key=first.__getitem__)
+    made = ["master.h5"] if len(detectors) == 1 else [f"master-{number:03d}.h5" for number in range(len(detectors))]
+    for name, detector in zip(made, detectors, strict=True):
+        own = {n: record for n, record in found.items() if record.geometry == detector}
+        _write(job, prepare, name, own, range(job.shards) if len(detectors) == 1 else sorted(own), digest_of_all(found))
+    if len(made) > 1:
+        tell(f"the detector varies: {len(made)} masters, one for each")
+    for name in set(master_names(job.output)) - set(made):
+        os.unlink(places.path(job.output, name))
     return made
 
 
-def _write(job: Job, prepare: Prepare, name: str, records: dict[int, dict[str, Any]], shards: Any) -> None:
+def shown(job: Job) -> dict[int, Record]:
+    """The shards that a master would show now."""
+    found = ((n, records.finished_record(job, n)) for n in sorted(records.recorded(job)))
+    return {n: record for n, record in found if record is not None}
+
+
+def digest_of_all(found: dict[int, Record]) -> str:
+    """The same for the same files of the same shards."""
+    known = [(n, [file.sha256 for file in record.files]) for n, record in sorted(found.items())]
+    return hashlib.sha256(repr(known).encode()).hexdigest()
+
+
+def is_current(job: Job) -> bool:
+    """Whether there are masters, and they show what is finished now."""
+    wanted = digest_of_all(shown(job))
+    made = master_names(job.output)
+    try:
+        return bool(made) and all(_shows(places.path(job.output, name)) == wanted for name in made)
+    except (OSError, KeyError, RuntimeError):
+        return False
+
+
+def _shows(path: str) -> str:
+    with open_file(path) as file:
+        return str(file[GROUP].attrs[SHOWS])
+
+
+def _write(job: Job, prepare: Prepare, name: str, found: dict[int, Record], shards: Iterable[int], shows: str) -> None:
     h5py, _ = hdf5()
     shown = [job.shard(n) for n in shards]
     images = sum(shard.images for shard in shown)
-    experiment = prepare(job.words(job.shard(min(records)).first))
+    experiment = prepare(job.words(job.shard(min(found)).first))
     shape = (experiment.detector.n_slow, experiment.detector.n_fast)
     dtype = np.dtype(job.values)
     made = places.temporary(name)
@@ -63,8 +92,8 @@ def _write(job: Job, prepare: Prepare, name: str, records: dict[int, dict[str, A
         virtual = h5py.VirtualLayout((images, *tail), kind)
         at = 0
         for shard in shown:
-            if shard.number in records:
-                file = records[shard.number]["files"][0]["name"]
+            if shard.number in found:
+                file = found[shard.number].files[0].name
                 virtual[at : at + shard.images] = h5py.VirtualSource(file, where, (shard.images, *tail), dtype=kind)
             at += shard.images
         return virtual
@@ -74,13 +103,19 @@ def _write(job: Job, prepare: Prepare, name: str, records: dict[int, dict[str, A
         return layout(f"{GROUP}/{column}", SHAPES.get(column, ()), kind)
 
     with errors_of_hdf5(job.output), open_file(places.path(job.output, made), "w") as file:
-        nexus.describe(file, experiment, images, job.values, job.sensor_material, started(records))
+        times = min(r.started for r in found.values()), max(r.finished for r in found.values())
+        turning = turns(job, experiment)
+        nexus.describe(file, experiment, job.values, job.sensor_material, times, turns=turning)
         file["entry/data"].create_virtual_dataset("data", layout(nexus.DATA, shape, dtype), fillvalue=missing(dtype))
-        same = not wavelength_varies(job)
-        one = np.array(float(f"{experiment.beam.lambda0 * 1e10:.14g}"))
-        nexus.frame_axes(file, experiment, one if same else truth("wavelength"), truth("phi"), truth("phi_end"))
+        wavelengths, flux = np.array(wavelength(experiment)), np.array(nexus.total_flux(experiment))
+        if job.varies("-lambda", "-wave", "-energy", "-img", "-mask"):
+            wavelengths = truth("wavelength")
+        if job.varies("-flux", "-fluence", "-exposure", "-beamsize"):
+            flux = truth("flux")
+        nexus.frame_axes(file, experiment, wavelengths, flux, truth("phi"), truth("phi_end"), turns=turning)
         group = file.create_group(GROUP)
         label(group, job, experiment)
+        group.attrs[SHOWS] = shows
         for column in (*Truth._fields, "sha256"):
             is_number = column not in ("argv", "sha256") and column not in TYPES
             group.create_virtual_dataset(column, truth(column), **({"fillvalue": np.nan} if is_number else {}))
@@ -89,23 +124,6 @@ def _write(job: Job, prepare: Prepare, name: str, records: dict[int, dict[str, A
     places.publish(job.output, made, name)
 
 
-def wavelength_varies(job: Job) -> bool:
-    """Whether an axis gives wavelengths."""
-    flags = {flag for axis in job.opened_axes for flag in axis.flags}
-    return any(flag in ("-lambda", "-wave", "-energy", "-img") for flag in flags)
-
-
-def started(records: dict[int, dict[str, Any]]) -> str:
-    """When the first of some shards was finished, as far as records know."""
-    return min(record["finished"] for record in records.values())
-
-
 def master_names(folder: str) -> list[str]:
     """The masters that are in a folder."""
     return [name for name in places.names(folder) if name.startswith("master") and name.endswith(".h5")]
-
-
-def remove_masters(job: Job) -> None:
-    """Take away masters of before, which may show shards that have changed."""
-    for name in master_names(job.output):
-        os.unlink(places.path(job.output, name))

@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -59,75 +60,101 @@ def on_worker(output: str, digest: str, make_prepare: MakePrepare, how: How, sha
         workshop = workshop_of(output, digest, make_prepare, how)
     except BadInput as error:
         return Outcome(shard, "lost", str(error))
-    outcome = attempt(workshop, shard, stopping.asked.is_set, lambda count: None)
+    outcome = attempt(workshop, shard, lambda: stopping.asked.is_set() or digest in stopping.jobs, lambda count: None)
     return outcome._replace(worker=dask().get_worker().address)
 
 
-class OnDask:
-    """The workers of a dask client, each with one shard at a time."""
+def deaths_allowed(number: int, dask_scheduler: Any = None) -> int:
+    """On a scheduler: how many workers a task may kill before it is given up; what it was before."""
+    before, dask_scheduler.allowed_failures = dask_scheduler.allowed_failures, number
+    return int(before)
 
-    def __init__(self, job: Job, client: Any, make_prepare: MakePrepare, how: How):
+
+class OnDask:
+    """The workers of a dask client, each with one shard at a time; ``tell`` hears what the user should know."""
+
+    def __init__(self, job: Job, client: Any, make_prepare: MakePrepare, how: How, tell: Callable[[str], None]):
         self._job, self._client, self._make_prepare, self._how = job, client, make_prepare, how
-        self._broken: set[str] = set()
+        self._tell = tell
+        self._running: dict[Any, int] = {}
+        self._gone: set[str] = set()  # workers not to be asked any more: their GPU has failed, or they heard a signal
+        self._alone_since: float | None = None
 
     def outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
-        """See `Executor`."""
+        """See `Executor`. The driver decides who tries again, so the scheduler is told not to."""
         from nanobragg.engine.batch import dask_plugin
 
         self._client.register_plugin(dask_plugin.FinishTheImage())
-        self._client.run(stopping.begin_again)
+        self._client.run(stopping.begin_job, self._job.digest)
+        before = self._client.run_on_scheduler(deaths_allowed, 0)
         try:
-            yield from self._outcomes(shards, stop, seen)
-        finally:
-            with contextlib.suppress(Exception):  # the workers may have gone
-                self._client.unregister_worker_plugin(dask_plugin.NAME)
-
-    def _outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
-        running: dict[Any, int] = {}
-        told = False
-        while shards or running:
-            if stop() and not told:
-                self._client.run(stopping.ask)
-                told = True
-            if told:
-                shards.clear()
-            while shards and len(running) < len(self._workers()):
-                shard = shards.popleft()
-                running[self._submit(shard)] = shard
-            for future in self._done(running):
-                outcome = self._outcome(future, running.pop(future))
+            for outcome in self._outcomes(shards, stop):
                 if outcome.kind == "finished":
                     seen(self._job.shard(outcome.shard).images)
-                if outcome.kind == "stopped" and not told:  # the worker alone was asked: it is about to go
-                    shards.append(outcome.shard)
-                    time.sleep(WAIT_S)
-                if outcome.kind == "device":
-                    outcome = self._without(outcome, running)
                 yield outcome
+        finally:
+            with contextlib.suppress(Exception):  # the scheduler may have gone
+                self._client.run_on_scheduler(deaths_allowed, before)
 
-    def _done(self, running: dict[Any, int]) -> set[Any]:
+    def _outcomes(self, shards: Queue[int], stop: Callable[[], bool]) -> Iterator[Outcome]:
+        while shards or self._running:
+            if stop():
+                shards.clear()
+                self._stop_workers()
+                if not self._workers():
+                    return
+            while shards and len(self._running) < len(self._workers()):
+                shard = shards.popleft()
+                self._running[self._submit(shard)] = shard
+            for future in self._done():
+                outcome = self._outcome(future, self._running.pop(future))
+                if outcome.kind == "stopped" and not stop():  # the worker alone was asked, and is about to go
+                    self._gone.add(outcome.worker)
+                    shards.append(outcome.shard)
+                yield self._without(outcome) if outcome.kind == "device" else outcome
+            if self._is_given_up():
+                yield Outcome(shards[0], "lost", "no worker is left")
+
+    def _stop_workers(self) -> None:
+        """Tell all that are there now; some may have heard the signal too, and gone, and others come instead."""
+        with contextlib.suppress(Exception):
+            self._client.run(stopping.stop_job, self._job.digest, on_error="ignore")
+
+    def _done(self) -> set[Any]:
         """Shards that are over, after a while at the latest."""
-        if not running:  # workers may come back
-            time.sleep(WAIT_S)
+        if not self._running:
+            self._wait_for_workers()
             return set()
         try:
-            return set(dask().wait(list(running), timeout=WAIT_S, return_when="FIRST_COMPLETED").done)
+            return set(dask().wait(list(self._running), timeout=WAIT_S, return_when="FIRST_COMPLETED").done)
         except TimeoutError:
             return set()
 
-    def _without(self, outcome: Outcome, running: dict[Any, int]) -> Outcome:
+    def _wait_for_workers(self) -> None:
+        if self._workers():
+            self._alone_since = None
+            return
+        if self._alone_since is None:
+            self._alone_since = time.monotonic()
+            self._tell(f"no worker is left: waiting {FOR_WORKERS_S} s for others")
+        time.sleep(WAIT_S)
+
+    def _is_given_up(self) -> bool:
+        return self._alone_since is not None and time.monotonic() - self._alone_since > FOR_WORKERS_S
+
+    def _without(self, outcome: Outcome) -> Outcome:
         """Ask no more of a worker whose GPU has failed; nobody is left to go on if it was the last."""
-        self._broken.add(outcome.worker)
-        return outcome if self._workers() or running else outcome._replace(kind="lost")
+        self._gone.add(outcome.worker)
+        return outcome if self._workers() or self._running else outcome._replace(kind="lost")
 
     def _workers(self) -> list[str]:
         """Addresses of the worker processes there are now; they may come and go."""
-        return [address for address in self._client.nthreads() if address not in self._broken]
+        return [address for address in self._client.nthreads() if address not in self._gone]
 
     def _submit(self, shard: int) -> Any:
         return self._client.submit(
             on_worker, self._job.output, self._job.digest, self._make_prepare, self._how, shard, pure=False, retries=0,
-            workers=self._workers() if self._broken else None,
+            workers=self._workers() if self._gone else None,
         )  # fmt: skip
 
     def _outcome(self, future: Any, shard: int) -> Outcome:
@@ -143,13 +170,12 @@ class OnDask:
 
 
 def configure() -> None:
-    """A worker's death is told at once: who tries again is decided by the driver."""
+    """Workers are for one shard at a time: no limits of memory, no dashboard of their own."""
     dask()
     import dask as core
 
     core.config.set(
         {
-            "distributed.scheduler.allowed-failures": 0,
             "distributed.worker.daemon": False,
             "distributed.worker.memory.terminate": False,
             "distributed.worker.memory.pause": False,
@@ -185,8 +211,8 @@ def client_of(address: str) -> Any:
         else:
             client = distributed.Client(address, timeout=CONNECT_S)
         client.wait_for_workers(1, timeout=FOR_WORKERS_S)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise BadInput(f"--scheduler {address}: {error or 'no answer'}") from None
+    except Exception as error:  # of any kind: what the address or the file holds may be anything
+        raise BadInput(f"--scheduler {address}: {error or type(error).__name__}") from None
     return client
 
 
@@ -194,6 +220,8 @@ def slurm_client(workers: int, options: dict[str, Any]) -> Any:
     """A client of workers that dask-jobqueue submits to Slurm, one a job."""
     distributed = dask()
     configure()
+    if shutil.which("sbatch") is None:
+        raise BadInput("--slurm-workers: there is no sbatch here: this machine cannot submit to Slurm")
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError:

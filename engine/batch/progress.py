@@ -21,10 +21,10 @@ def duration(seconds: float) -> str:
 
 
 class Progress(Reporter):
-    """Counts images; ``done`` of ``images`` were there before."""
+    """Counts images; ``done`` of ``images`` were there before, ``failed`` set aside."""
 
-    def __init__(self, images: int, done: int, name: str, *, every: float = EVERY_S):
-        self._images, self._done, self._before, self._failed, self._name = images, done, done, 0, name
+    def __init__(self, images: int, done: int, failed: int, name: str, *, every: float = EVERY_S):
+        self._images, self._done, self._before, self._failed, self._name = images, done, done, failed, name
         self._begun, self._every = time.monotonic(), every
         self._lock = threading.Lock()
         self._bar: Any = None

@@ -166,16 +166,27 @@ def missing(dtype: np.dtype) -> Any:
     return {"i": -1, "u": np.iinfo(np.uint16).max, "f": np.nan}[dtype.kind]
 
 
+def one_if_same(values: np.ndarray) -> np.ndarray:
+    """A number instead of an array of equal ones."""
+    return values[:1].reshape(()) if (values == values[0]).all() else values
+
+
+def turns(job: Job, experiment: Experiment) -> bool:
+    """Whether the crystal of a job turns about the spindle: the same for all its images, one of which is given."""
+    scan = experiment.scan
+    return scan.osc > 0.0 or scan.phi0 != 0.0 or job.varies("-phi", "-osc", "-phistep", "-phisteps", "-img", "-mask")
+
+
 def write_metadata(
     file: Any, job: Job, experiment: Experiment, truths: list[Truth], digests: list[str], started: str
 ) -> None:
     """NXmx around the frames of an open file, and the ground truth."""
     h5py, _ = hdf5()
-    nexus.describe(file, experiment, len(truths), job.values, job.sensor_material, started)
+    turning = turns(job, experiment)
+    nexus.describe(file, experiment, job.values, job.sensor_material, (started, nexus.now()), turns=turning)
     made = columns(truths)
-    wavelengths = made["wavelength"]
-    same = wavelengths[:1].reshape(()) if len(set(wavelengths.tolist())) == 1 else wavelengths
-    nexus.frame_axes(file, experiment, same, made["phi"], made["phi_end"])
+    wavelengths, flux = (one_if_same(made[name]) for name in ("wavelength", "flux"))
+    nexus.frame_axes(file, experiment, wavelengths, flux, made["phi"], made["phi_end"], turns=turning)
     group = file.create_group(GROUP)
     label(group, job, experiment)
     for name, values in (made | {"sha256": digests}).items():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch import records
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.batch.shard_file import open_file
 from nanobragg.engine.files.any_image import read_image
@@ -20,18 +21,17 @@ MOST, ACROSS, LARGEST = 20, 5, 512
 def first_images(job: Job, most: int = MOST) -> Iterator[tuple[int, np.ndarray]]:
     """Numbers and pixels of the first images that are there."""
     given = 0
-    for shard in sorted(places.recorded(job)):
-        record = places.record_of(job, shard)
+    for shard in sorted(records.recorded(job)):
+        record = records.finished_record(job, shard)
         if record is None:
             continue
         first = job.shard(shard).first
         for k in range(min(job.shard(shard).images, most - given)):
             if job.format == "nxmx":
-                with open_file(places.path(job.output, record["files"][0]["name"])) as file:
+                with open_file(places.path(job.output, record.files[0].name)) as file:
                     yield first + k, file[DATA][k]
             else:
-                shape = (record["shape"][0], record["shape"][1])
-                yield first + k, read_image(places.path(job.output, record["files"][k]["name"]), shape)
+                yield first + k, read_image(places.path(job.output, record.files[k].name), record.shapes[k])
             given += 1
         if given >= most:
             return

@@ -5,33 +5,35 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+from nanobragg.engine.batch import claims, records
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.job import Job
 
 
 def status(job: Job) -> dict[str, Any]:
     """Shards and images by state, who is at work, and how fast it went."""
-    done = {shard: record for shard in places.recorded(job) if (record := places.record_of(job, shard))}
-    aside = {n: why for n, why in places.aside(job).items() if n not in done}
-    damaged = sorted(places.recorded(job) - set(done))
+    recorded = records.recorded(job)
+    done = {shard: record for shard in recorded if (record := records.finished_record(job, shard))}
+    aside = records.aside(job)
+    damaged = sorted(recorded - set(done))
     at_work = [
-        {"shard": claim.shard, "host": claim.host, "pid": claim.pid, "alive": places.is_alive(claim.host, claim.pid)}
-        for claim in places.claims(job)
+        {"shard": claim.shard, "host": claim.host, "pid": claim.pid, "alive": claims.is_alive(claim.host, claim.pid)}
+        for claim in claims.claims(job)
         if claim.shard not in done
     ]
     begun = {place["shard"] for place in at_work if place["alive"] is not False}
     there = set(places.names(job.output))
     partial = [n for n in range(job.shards) if n not in done and places.partial(n) in there]
     images = sum(job.shard(n).images for n in done)
-    seconds = sum(record["seconds"] for record in done.values())
+    seconds = sum(record.seconds for record in done.values())
     return {
         "job": job.digest, "output": job.output, "images": job.images, "images_done": images,
         "shards": job.shards, "shards_done": len(done), "shards_to_do": job.shards - len(done) - len(aside),
         "shards_at_work": sorted(begun), "shards_stopped": partial, "shards_damaged": damaged,
-        "set_aside": {str(n): why for n, why in sorted(aside.items())}, "claims": at_work,
+        "set_aside": {str(n): why for n, why in aside.items()}, "claims": at_work,
         "seconds_per_image": seconds / images if images else None,
-        "backends": dict(collections.Counter(record["backend"] for record in done.values())),
-        "hosts": dict(collections.Counter(record["host"] for record in done.values())),
+        "backends": dict(collections.Counter(record.backend for record in done.values())),
+        "hosts": dict(collections.Counter(record.host for record in done.values())),
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanobragg.engine.experiment import Experiment
-from nanobragg.engine.files.nexus import in_degrees, turn
+from nanobragg.engine.files.nexus import in_degrees, total_flux, turn
 
 GROUP = "entry/ground_truth"
 
@@ -18,8 +18,8 @@ class Truth(NamedTuple):
     """Of one image.
 
     Its command line; reciprocal vectors a*, b*, c* at phi = 0, nine numbers in 1/Angstrom, in our laboratory and in
-    NeXus'; the real cell (Angstrom, degrees); the wavelength (Angstrom); all photons expected; seeds; the first and
-    the last angle of its rotation (degrees).
+    NeXus'; the real cell (Angstrom, degrees); the wavelength (Angstrom); photons per second; all photons expected;
+    seeds; the first and the last angle of its rotation (degrees).
     """
 
     number: int
@@ -28,6 +28,7 @@ class Truth(NamedTuple):
     orientation_nexus: tuple[float, ...]
     cell: tuple[float, ...]
     wavelength: float
+    flux: float
     photons: float
     seed: int
     mosaic_seed: int
@@ -38,9 +39,14 @@ class Truth(NamedTuple):
 SHAPES: dict[str, tuple[int, ...]] = {"orientation": (3, 3), "orientation_nexus": (3, 3), "cell": (6,)}
 UNITS = {
     "orientation": "1/angstrom", "orientation_nexus": "1/angstrom", "cell": "angstrom, degree",
-    "wavelength": "angstrom", "photons": "count", "phi": "deg", "phi_end": "deg",
+    "wavelength": "angstrom", "flux": "Hz", "photons": "count", "phi": "deg", "phi_end": "deg",
 }  # fmt: skip
 TYPES = {"number": np.int64, "seed": np.int64, "mosaic_seed": np.int64}
+
+
+def wavelength(experiment: Experiment) -> float:
+    """The central wavelength, Angstrom, without the noise of the last digits."""
+    return float(f"{experiment.beam.lambda0 * 1e10:.14g}")
 
 
 def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: np.ndarray) -> Truth:
@@ -51,7 +57,7 @@ def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: n
     return Truth(
         number, shlex.join(words), tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
         (*e.crystal.cell[:3], *(in_degrees(angle) for angle in e.crystal.cell[3:])),
-        float(f"{e.beam.lambda0 * 1e10:.14g}"), float(image.sum(dtype=np.float64)),
+        wavelength(e), total_flux(e), float(image.sum(dtype=np.float64)),
         -e.settings.seed, -e.settings.mosaic_seed, in_degrees(e.scan.phi0), in_degrees(e.scan.phi0 + e.scan.osc),
     )  # fmt: skip
 

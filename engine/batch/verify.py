@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch import records
 from nanobragg.engine.batch.job import Job
+from nanobragg.engine.batch.records import Record
 from nanobragg.engine.batch.shard_file import digest_of, open_file
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.any_image import read_image
@@ -15,13 +16,13 @@ from nanobragg.engine.files.nexus import DATA
 
 def faults(job: Job, shards: Iterable[int], seen: Callable[[int], None]) -> Iterator[str]:
     """One line for each thing that is wrong with some shards; ``seen`` hears of the images that were looked at."""
-    aside, recorded = places.aside(job), places.recorded(job)
+    aside, recorded = records.aside(job), records.recorded(job)
     for shard in shards:
         if shard not in recorded:
             yield f"shard {shard}: {'set aside: ' + aside[shard] if shard in aside else 'is not there'}"
             continue
-        record = places.read_json(job.output, f"{places.stem(shard)}.json")
-        if record is None or record.get("digest") != job.digest:
+        record = records.read_record(job, shard)
+        if record is None:
             yield f"shard {shard}: its record is damaged or of another job"
             continue
         yield from _of_files(job, shard, record)
@@ -29,40 +30,35 @@ def faults(job: Job, shards: Iterable[int], seen: Callable[[int], None]) -> Iter
         seen(job.shard(shard).images)
 
 
-def _of_files(job: Job, shard: int, record: dict[str, Any]) -> Iterator[str]:
-    for file in record["files"]:
+def _of_files(job: Job, shard: int, record: Record) -> Iterator[str]:
+    for file in record.files:
         try:
-            found = places.described(job.output, file["name"])
+            found = places.described(job.output, file.name)
         except places.OutputLost as error:
-            yield f"shard {shard}: {file['name']}: {error}"
+            yield f"shard {shard}: {file.name}: {error}"
             continue
-        if found.bytes != file["bytes"]:
-            yield f"shard {shard}: {found.name}: has {found.bytes} bytes, and had {file['bytes']}"
-        elif found.sha256 != file["sha256"]:
+        if found.bytes != file.bytes:
+            yield f"shard {shard}: {found.name}: has {found.bytes} bytes, and had {file.bytes}"
+        elif found.sha256 != file.sha256:
             yield f"shard {shard}: {found.name}: its bytes are not those that were written"
 
 
-def _of_frames(job: Job, shard: int, record: dict[str, Any]) -> Iterator[str]:
+def _of_frames(job: Job, shard: int, record: Record) -> Iterator[str]:
     first = job.shard(shard).first
-    digests = record.get("frames", [])
-    if len(digests) != job.shard(shard).images:
-        yield f"shard {shard}: its record has {len(digests)} frames"
-        return
     if job.format == "nxmx":
-        yield from _of_hdf5(job, shard, record["files"][0]["name"], digests)
+        yield from _of_hdf5(job, shard, record.files[0].name, record.frames)
         return
-    shape = (record["shape"][0], record["shape"][1])
-    for number, file in enumerate(record["files"]):
+    for number, (file, shape) in enumerate(zip(record.files, record.shapes, strict=False)):
         try:
-            pixels = read_image(places.path(job.output, file["name"]), shape)
+            pixels = read_image(places.path(job.output, file.name), shape)
         except BadInput as error:
             yield f"image {first + number}: {error}"
             continue
-        if digest_of(pixels) != digests[number]:
-            yield f"image {first + number}: {file['name']}: its pixels are not those that were written"
+        if digest_of(pixels) != record.frames[number]:
+            yield f"image {first + number}: {file.name}: its pixels are not those that were written"
 
 
-def _of_hdf5(job: Job, shard: int, name: str, digests: list[str]) -> Iterator[str]:
+def _of_hdf5(job: Job, shard: int, name: str, digests: Sequence[str]) -> Iterator[str]:
     first = job.shard(shard).first
     try:
         with open_file(places.path(job.output, name)) as file:

@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nanobragg.engine.batch import claims, records
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.folder import OutputLost
 from nanobragg.engine.batch.image_files import ImageFiles
 from nanobragg.engine.batch.job import Job
+from nanobragg.engine.batch.records import Record
 from nanobragg.engine.batch.shard_file import Frame, ShardFile
 from nanobragg.engine.batch.truth import truth_of
 from nanobragg.engine.errors import BadInput, DeviceLost
@@ -42,8 +44,8 @@ class Stopped(Exception):
 class Outcome(NamedTuple):
     """How it went with a shard, and by which worker of a cluster.
 
-    ``finished``, ``failed``, ``stopped``, ``died`` (its worker), ``device`` (a GPU has failed), or ``lost`` (the
-    output, or all that could go on).
+    ``finished``, ``failed``, ``stopped``, ``elsewhere`` (left to another process), ``died`` (its worker), ``device``
+    (a GPU has failed), or ``lost`` (the output, or all that could go on).
     """
 
     shard: int
@@ -141,28 +143,32 @@ def render_shard(workshop: Workshop, number: int, stop: Callable[[], bool], seen
         If the output folder takes no more.
     """
     job, begun = workshop.job, time.perf_counter()
-    with places.claimed(job, number):
+    with claims.claimed(job, number):
         writer = writer_of(job, number)
         try:
             seen(writer.written)
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 _render_images(workshop, number, writer, pool, stop, seen)
-            last = workshop.experiment(job.shard(number).first)
-            files = writer.finish(last)
+            if records.finished_record(job, number):  # by a process of another machine, meanwhile
+                writer.abandon()
+                return
+            first = workshop.experiment(job.shard(number).first)
+            files = writer.finish(first)
         except Stopped:
             writer.suspend()
             raise
         except BaseException:
             writer.abandon()
             raise
-        record = {
-            "files": [file._asdict() for file in files], "frames": writer.digests, "backend": workshop.backend,
-            "host": places.HOST, "seconds": round(time.perf_counter() - begun, 3), "finished": now(),
-            "geometry": geometry_digest(last), "shape": [last.detector.n_slow, last.detector.n_fast],
-        }  # fmt: skip
-        if job.format != "nxmx":
-            record["truth"] = [truth._asdict() for truth in writer.truths]
-        places.write_record(job, number, record)
+        record = Record(
+            files=tuple(files), frames=tuple(writer.digests), backend=workshop.backend, host=places.HOST,
+            seconds=round(time.perf_counter() - begun, 3), started=writer.started, finished=now(),
+            geometry=geometry_digest(first),
+        )  # fmt: skip
+        if isinstance(writer, ImageFiles):
+            truths = tuple(truth._asdict() for truth in writer.truths)
+            record = dataclasses.replace(record, shapes=tuple(writer.shapes), truths=truths)
+        records.write_record(job, number, record)
 
 
 def _render_images(
@@ -199,17 +205,20 @@ def geometry_digest(experiment: Experiment) -> str:
     """The same for experiments whose images one file can describe."""
     d, axes = experiment.detector, experiment.frame
     named = {f.name: getattr(d, f.name) for f in dataclasses.fields(d) if f.name != "mask"}
-    known = repr((named, axes, experiment.scan.spindle, experiment.scan.osc > 0.0)).encode()
+    s = experiment.settings
+    known = repr((named, axes, experiment.scan.spindle, s.exposure, s.beamsize)).encode()
     return hashlib.sha256(known + d.mask.tobytes()).hexdigest()[:16]
 
 
 def attempt(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
     """Render a shard, unless it is finished; whatever happens, as an outcome."""
     try:
-        if places.record_of(workshop.job, number) is None:
-            render_shard(workshop, number, stop, seen)
-        else:
+        if records.finished_record(workshop.job, number):
             seen(workshop.job.shard(number).images)
+            return Outcome(number, "finished")
+        if claims.claimed_by_another(workshop.job, number):
+            return Outcome(number, "elsewhere", "another process is at it")
+        render_shard(workshop, number, stop, seen)
         return Outcome(number, "finished")
     except Stopped:
         return Outcome(number, "stopped")

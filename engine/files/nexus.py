@@ -70,11 +70,6 @@ def placement(experiment: Experiment) -> Placement:
     return Placement(d.n_fast, d.n_slow, d.pixel_size, origin, fast, slow, spindle, to_nexus)
 
 
-def rotates(experiment: Experiment) -> bool:
-    """Whether the crystal turns during an exposure."""
-    return experiment.scan.osc > 0.0
-
-
 def total_flux(experiment: Experiment) -> float:
     """Photons per second on the beam's area."""
     s = experiment.settings
@@ -99,7 +94,9 @@ def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def describe(file: Any, experiment: Experiment, frames: int, values: str, sensor: str, started: str) -> None:
+def describe(
+    file: Any, experiment: Experiment, values: str, sensor: str, times: tuple[str, str], *, turns: bool
+) -> None:
     """Write all of NXmx but the images, wavelengths and angles (`frame_axes`), and their links.
 
     Parameters
@@ -108,14 +105,14 @@ def describe(file: Any, experiment: Experiment, frames: int, values: str, sensor
         An open `h5py.File`.
     experiment
         Of the first image; detector and beam direction are those of all.
-    frames
-        Number of images.
     values
         Data type of the pixels.
     sensor
         ``Si``, ``CdTe`` or ``GaAs``.
-    started
-        When the first image was begun.
+    times
+        When the first image was begun and the last one finished.
+    turns
+        Whether the crystal turns about the spindle, in an exposure or from one to the next.
     """
     file.attrs["NX_class"] = "NXroot"
     file.attrs["file_time"] = now()
@@ -124,16 +121,15 @@ def describe(file: Any, experiment: Experiment, frames: int, values: str, sensor
     entry = _group(file, "entry", "NXentry")
     entry.attrs["default"] = "data"
     _put(entry, "definition", "NXmx", version="v1.0")
-    for name in ("start_time", "end_time", "end_time_estimated"):
-        _put(entry, name, started)
+    for name, at in zip(("start_time", "end_time", "end_time_estimated"), (*times, times[1]), strict=True):
+        _put(entry, name, at)
     _put(_group(entry, "source", "NXsource"), "name", "nanoBragg simulation", short_name="simulation")
     sample = _group(entry, "sample", "NXsample")
     _put(sample, "name", "simulated crystal")
-    _put(sample, "depends_on", f"/{OMEGA}" if rotates(experiment) else ".")
+    _put(sample, "depends_on", f"/{OMEGA}" if turns else ".")
     instrument = _group(entry, "instrument", "NXinstrument")
     _put(instrument, "name", "nanoBragg simulation", short_name="simulation")
     beam = _group(instrument, "beam", "NXbeam")
-    _put(beam, "total_flux", total_flux(experiment), units="Hz")
     _put(beam, "incident_beam_size", [experiment.settings.beamsize * 1e3] * 2, units="mm")
     _detector(_group(instrument, "detector", "NXdetector"), experiment, values, sensor)
     _group(entry, "data", "NXdata").attrs["signal"] = "data"
@@ -177,8 +173,12 @@ def unrendered(experiment: Experiment) -> np.ndarray:
     return made
 
 
-def frame_axes(file: Any, experiment: Experiment, wavelengths: Any, phi: Any, phi_end: Any) -> None:
-    """Write what may differ from image to image: wavelengths (Angstrom) and, of a rotation, its angles (degrees).
+def frame_axes(
+    file: Any, experiment: Experiment, wavelengths: Any, flux: Any, phi: Any, phi_end: Any, *, turns: bool
+) -> None:
+    """Write what may differ from image to image.
+
+    Wavelengths (Angstrom), photons per second, and, if the crystal turns, angles (degrees).
 
     Each is an array, or a virtual layout of one.
     """
@@ -192,7 +192,8 @@ def frame_axes(file: Any, experiment: Experiment, wavelengths: Any, phi: Any, ph
             made.attrs[key] = attribute
 
     put(file["entry/instrument/beam"], "incident_wavelength", wavelengths, units="angstrom")
-    if rotates(experiment):
+    put(file["entry/instrument/beam"], "total_flux", flux, units="Hz")
+    if turns:
         spindle = placement(experiment).spindle
         axes = _group(file["entry/sample"], "transformations", "NXtransformations")
         put(axes, "omega", phi, transformation_type="rotation", units="deg", vector=spindle, depends_on=".")
