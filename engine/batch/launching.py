@@ -149,7 +149,7 @@ def srun_cluster(output: str) -> Iterator[Any]:
     own = subprocess.Popen(_worker_command(cluster.scheduler_address, 0), env=quiet())
     client = distributed.Client(cluster)
     try:
-        client.wait_for_workers(1, timeout=on_dask.FOR_WORKERS_S)
+        on_dask.await_workers(client)
         yield client
     finally:
         with contextlib.suppress(OSError):

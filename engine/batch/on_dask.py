@@ -20,7 +20,7 @@ from nanobragg.engine.batch.job import Job, check_inputs
 from nanobragg.engine.batch.work import How, MakePrepare, Outcome, Workshop, attempt, gpus
 from nanobragg.engine.errors import BadInput
 
-WAIT_S = 1.0
+WAIT_S, LOOK_S = 1.0, 0.1
 CONNECT_S, FOR_WORKERS_S = 15, 300
 
 
@@ -210,7 +210,7 @@ def client_of(address: str) -> Any:
             client = distributed.Client(scheduler_file=address, timeout=CONNECT_S)
         else:
             client = distributed.Client(address, timeout=CONNECT_S)
-        client.wait_for_workers(1, timeout=FOR_WORKERS_S)
+        await_workers(client)
     except Exception as error:  # of any kind: what the address or the file holds may be anything
         raise BadInput(f"--scheduler {address}: {error or type(error).__name__}") from None
     return client
@@ -234,7 +234,16 @@ def slurm_client(workers: int, options: dict[str, Any]) -> Any:
         raise BadInput(f"--slurm-workers: {error}") from None
     client = distributed.Client(cluster)
     try:
-        client.wait_for_workers(1, timeout=FOR_WORKERS_S)
+        await_workers(client)
     except TimeoutError:
         raise BadInput(f"--slurm-workers: Slurm has started no worker in {FOR_WORKERS_S} s (squeue says why)") from None
     return client
+
+
+def await_workers(client: Any) -> None:
+    """Wait for a worker, or until we are asked to stop; raises `TimeoutError` if none comes."""
+    begun = time.monotonic()
+    while not client.nthreads() and not stopping.asked.is_set():
+        if time.monotonic() - begun > FOR_WORKERS_S:
+            raise TimeoutError("no worker has come")
+        time.sleep(LOOK_S)
