@@ -5,6 +5,14 @@ set -euo pipefail
 what=$1 folder=$(realpath -m "$2")
 
 stop() {
+    if [ -s "$folder/slurmctld.pid" ]; then
+        export SLURM_CONF=$folder/slurm.conf
+        scancel --user="$(id -un)" 2>/dev/null || true
+        for _ in $(seq 20); do
+            [ -z "$(squeue -h 2>/dev/null)" ] && break
+            sleep 0.5
+        done
+    fi
     for name in slurmd slurmctld munged; do
         [ -s "$folder/$name.pid" ] && kill "$(cat "$folder/$name.pid")" 2>/dev/null || true
     done
@@ -12,7 +20,7 @@ stop() {
 }
 
 start() {
-    local host cores memory port=$((20000 + $$ % 20000))  # several at once do not meet
+    local host cores memory port=$((20000 + $$ % 10000 * 2))  # several at once do not meet
     host=$(hostname -s) cores=$(nproc) memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.8) }' /proc/meminfo)
     mkdir -p "$folder"/{state,spool,munge}
     chmod 700 "$folder/munge"
