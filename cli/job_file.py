@@ -70,14 +70,14 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
     named = _inputs(words, axes, folder)
     if images > per_shard * MOST_SHARDS:
         raise BadInput(f"{name}: {images} images in shards of {per_shard} are too many files: raise images_per_shard")
-    made = Job(
+    return Job(
         arguments=tuple(words), images=images, images_per_shard=min(per_shard, images), seed=seed, combine=combine,
-        axes=tuple(axis.canonical() for axis in axes), backend=_choice(found, "backend", name, jobs.BACKENDS),
+        axes=tuple(axis.canonical() for axis in axes), varying=_varying(axes),
+        backend=_choice(found, "backend", name, jobs.BACKENDS),
         precision=_choice(found, "precision", name, PRECISIONS), noise=noise, values=values, format=form,
         sensor_material=_choice(found, "sensor_material", name, SENSORS), inputs=named,
         folder=folder, output=os.path.abspath(os.path.join("" if output is not None else folder, where)),
     )  # fmt: skip
-    return made
 
 
 def _toml(name: str) -> dict[str, Any]:
@@ -281,6 +281,12 @@ def _check_contradictions(axes: Sequence[Axis], name: str) -> None:
                 if setting in owner:
                     raise BadInput(f"{name}: {owner[setting]} and {flag} both set the same thing: take one of them")
             owner |= dict.fromkeys(set(rule.effect(["1"] * 6)) - ALONGSIDE, flag)
+
+
+def _varying(axes: Sequence[Axis]) -> tuple[str, ...]:
+    """Names of the settings that axes set, whatever spelling of a flag they use."""
+    flags = [flag for axis in axes for flag in axis.flags]
+    return tuple(sorted({name for flag in flags for name in rule_of(flag, "axis").effect(["1"] * 6)}))
 
 
 def _images(found: dict[str, Any], name: str, axes: Sequence[Axis], combine: str) -> int:

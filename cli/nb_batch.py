@@ -24,6 +24,7 @@ from nanobragg.engine.batch.job import BACKENDS, FORMATS, Job, check_inputs
 from nanobragg.engine.batch.master import is_current, write_masters
 from nanobragg.engine.batch.on_dask import OnDask
 from nanobragg.engine.batch.progress import Progress
+from nanobragg.engine.batch.sheet import NAME as SHEET
 from nanobragg.engine.batch.sheet import write_sheet
 from nanobragg.engine.batch.status import lines, status
 from nanobragg.engine.batch.verify import faults
@@ -44,7 +45,8 @@ nb-batch verify FOLDER                     whether all is as it was written
 nb-batch master FOLDER                     write the master file and the contact sheet again
 
 A job that was stopped goes on when it is run again. Exit status: 0 all done, 1 an error or shards set aside, 2 a
-wrong command line, 75 stopped by a signal (SIGTERM, SIGUSR1, SIGINT) and to be run again.
+wrong command line, 75 stopped by a signal (SIGTERM, SIGUSR1, SIGINT) and to be run again, 130
+a second SIGINT.
 """
 
 
@@ -175,16 +177,27 @@ def show_run(options: argparse.Namespace) -> int:
     tell_quirks(job)
     for shard, why in records.aside(job).items():
         say(f"shard {shard} was set aside: {why} (--retry tries it again)")
+    try:
+        render(options, job, part, shards)
+    except OutputLost:
+        raise
+    except Exception:
+        if not stopping.asked.is_set():  # else it is our workers, who were asked too before they were ready
+            raise
+    if stopping.asked.is_set() and left(job, part, retry=False, tell=silent):
+        say("stopped; the same command goes on from here")
+        return STOPPED
+    return conclude(job, part, changed=bool(shards), sheet=not options.no_sheet)
+
+
+def render(options: argparse.Namespace, job: Job, part: tuple[int, int], shards: Sequence[int]) -> None:
+    """Start who renders, and let them."""
     with executors(options, job) as (executor, suspects):
         progress = Progress(*counted(job, part, shards), NAME)
         try:
             run(job, shards, executor, suspects, stopping.asked.is_set, progress)
         finally:
             progress.end()
-    if stopping.asked.is_set() and left(job, part, retry=False, tell=silent):
-        say("stopped; the same command goes on from here")
-        return STOPPED
-    return conclude(job, part, changed=bool(shards), sheet=not options.no_sheet)
 
 
 def tell_quirks(job: Job) -> None:
@@ -208,12 +221,11 @@ def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> 
     missing = set(range(job.shards)) - records.recorded(job) - set(aside)
     if not missing and len(aside) < job.shards:
         claims.tidy(job)
-        if changed or (job.format == "nxmx" and not is_current(job)):
+        shown = os.path.exists(places.path(job.output, SHEET)) or not sheet
+        if changed or not shown or (job.format == "nxmx" and not is_current(job)):
             finish(job, sheet=sheet)
     elif missing:
         say(f"{len(missing)} shards are left to others")
-    for shard in sorted(set(aside) & set(mine)):
-        say(f"shard {shard} is set aside: {aside[shard]}")
     return FAILED if set(aside) & set(mine) else DONE
 
 
@@ -264,7 +276,7 @@ def show_verify(options: argparse.Namespace) -> int:
         for fault in faults(job, shards, progress.seen):
             print(fault, flush=True)
             number += 1
-        if part == launching.WHOLE and job.format == "nxmx" and not is_current(job):
+        if not number and part == launching.WHOLE and job.format == "nxmx" and not is_current(job):
             print("the master is not there, or shows something else: nb-batch master writes it")
             number += 1
     finally:

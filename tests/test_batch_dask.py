@@ -122,6 +122,17 @@ def test_a_scheduler_that_is_there_already(undisturbed, tmp_path):
             process.wait(30)
 
 
+def test_a_driver_that_is_followed_at_once(undisturbed, tmp_path):
+    """Workers of a killed driver are still at shards when the next one begins."""
+    job, out = write_job(tmp_path, LARGER, **IMAGES), tmp_path / "out"
+    with subprocess.Popen(command("run", job, "--workers", 2, "--no-sheet"), stderr=subprocess.DEVNULL) as run:
+        while not out.exists() or len(workers_at_work(out)) < 2:
+            time.sleep(0.02)
+        run.kill()
+    found = batch("run", job, "--no-sheet")
+    assert found.returncode == 0 and digests(out / "master.h5") == undisturbed, found.stderr
+
+
 def test_poison_on_a_scheduler_of_others(tmp_path):
     """Two workers die, however many deaths the scheduler would allow."""
     file, deaths = tmp_path / "scheduler.json", tmp_path / "deaths"

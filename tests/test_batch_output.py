@@ -226,6 +226,22 @@ def test_a_detector_that_varies_has_a_master_for_each_place(tmp_path, capsys):
         with h5py.File(out / name) as file:
             assert len(file["entry/data/data"]) == 2
             assert file["entry/instrument/detector/distance"][()] == pytest.approx(distance)
+    (out / "master-backup.h5").write_text("a user's own")
+    (out / "master-001.h5").unlink()
+    assert main(["verify", str(out)]) == 1
+    assert main(["run", str(tmp_path / "job.toml"), "--no-sheet"]) == 0 and main(["verify", str(out)]) == 0
+    assert (out / "master-001.h5").exists() and (out / "master-backup.h5").read_text() == "a user's own"
+
+
+@pytest.mark.parametrize("per_shard", [1, 2, 9])
+def test_longer_spellings_vary_too(per_shard, tmp_path):
+    more = '[[axis]]\nflag = "-wavelength"\nvalues = [1, 1.1, 1.2]\n[[axis]]\nflag = "-oscillation"\nvalues = [0, 0.1, 0.2]\n'
+    out = made(tmp_path, more=more, images_per_shard=per_shard)
+    with h5py.File(out / "master.h5") as file:
+        assert np.allclose(file["entry/instrument/beam/incident_wavelength"], [1, 1.1, 1.2])
+        assert np.allclose(file["entry/sample/transformations/omega_end"], [0, 0.1, 0.2])
+    with h5py.File(out / "shard-000000.h5") as file:
+        assert file["entry/sample/depends_on"][()] != b"."
 
 
 def test_flux_and_sizes_that_vary(tmp_path, capsys):

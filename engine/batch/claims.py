@@ -33,8 +33,8 @@ class Claim(NamedTuple):
 def claimed(job: Job, shard: int) -> Iterator[None]:
     """Say that this process is at a shard, until it is not."""
     name = path(job.output, Claim(shard, HOST, os.getpid()).name)
-    with or_lost(job.output):
-        open(name, "w").close()
+    with or_lost(job.output), open(name, "w", encoding="ascii") as file:
+        file.write(started(os.getpid()))
     try:
         yield
     finally:
@@ -42,17 +42,41 @@ def claimed(job: Job, shard: int) -> Iterator[None]:
             os.unlink(name)
 
 
-def is_alive(host: str, pid: int) -> bool | None:
-    """Whether a process is there; ``None`` if it is on another machine."""
-    if host != HOST:
-        return None
+def started(pid: int) -> str:
+    """When a process was started, as the system counts; empty if it is not there, or dead and not yet buried."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
+    except (OSError, IndexError):
+        return "" if os.path.isdir("/proc/self") or not _answers(pid) else "unknown"
+
+
+def _answers(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
     except PermissionError:
         return True
+    except (OSError, OverflowError):
+        return False
     return True
+
+
+def is_alive(host: str, pid: int) -> bool | None:
+    """Whether a process is there; ``None`` if it is on another machine."""
+    return bool(started(pid)) if host == HOST else None
+
+
+def owner_is_alive(job: Job, claim: Claim) -> bool | None:
+    """Whether the very process that made a claim is there: its number may have been given to another since."""
+    alive = is_alive(claim.host, claim.pid)
+    if not alive:
+        return alive
+    try:
+        with open(path(job.output, claim.name), encoding="latin-1") as file:
+            return file.read() in (started(claim.pid), "")  # empty: it is being written
+    except OSError:
+        return False
 
 
 def claims(job: Job) -> list[Claim]:
@@ -63,7 +87,7 @@ def claims(job: Job) -> list[Claim]:
 
 def claimed_by_another(job: Job, shard: int) -> bool:
     """Whether another process of this machine is at a shard."""
-    return any(c.shard == shard and c.pid != os.getpid() and is_alive(c.host, c.pid) for c in claims(job))
+    return any(c.shard == shard and c.pid != os.getpid() and owner_is_alive(job, c) for c in claims(job))
 
 
 def clear(job: Job, shards: set[int]) -> set[int]:
@@ -73,7 +97,7 @@ def clear(job: Job, shards: set[int]) -> set[int]:
     """
     suspects = set()
     for claim in claims(job):
-        if claim.shard in shards and not is_alive(claim.host, claim.pid):
+        if claim.shard in shards and not owner_is_alive(job, claim):
             suspects.add(claim.shard)
             with contextlib.suppress(OSError):
                 os.unlink(path(job.output, claim.name))

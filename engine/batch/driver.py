@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import time
 from collections.abc import Callable, Iterable
 
 from nanobragg.engine.batch import claims, records
@@ -10,7 +11,7 @@ from nanobragg.engine.batch.executors import Executor, Queue
 from nanobragg.engine.batch.folder import OutputLost
 from nanobragg.engine.batch.job import Job
 
-MOST_DEATHS = 2
+MOST_DEATHS, LOOK_S = 2, 0.5
 
 
 class Reporter:
@@ -79,7 +80,9 @@ def _run(
     reporter: Reporter,
     stop: Callable[[], bool],
 ) -> None:
+    """Take a queue to its end; what other processes of this machine are at is waited for."""
     deaths: collections.Counter[int] = collections.Counter()
+    elsewhere: list[int] = []
 
     def leave(shard: int, why: str) -> None:
         records.set_aside(job, shard, why)
@@ -93,7 +96,8 @@ def _run(
             reporter.tell(f"shard {outcome.shard}: {outcome.why}: the others go on without this worker")
             queue.append(outcome.shard)
         if outcome.kind == "elsewhere":
-            reporter.tell(f"shard {outcome.shard}: {outcome.why}: it is left to that")
+            reporter.tell(f"shard {outcome.shard}: {outcome.why}: waiting for it")
+            elsewhere.append(outcome.shard)
         if outcome.kind == "failed":
             leave(outcome.shard, outcome.why)
         elif outcome.kind == "died":
@@ -104,3 +108,9 @@ def _run(
                 reporter.tell(f"shard {outcome.shard}: its worker died ({outcome.why}): it is tried once more")
                 claims.clear(job, {outcome.shard})
                 queue.append(outcome.shard)
+    while elsewhere and not stop():
+        time.sleep(LOOK_S)
+        free = [n for n in elsewhere if records.finished_record(job, n) or not claims.claimed_by_another(job, n)]
+        elsewhere = [n for n in elsewhere if n not in free]
+        if free:
+            _run(job, collections.deque(free), executor, reporter, stop)

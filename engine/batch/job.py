@@ -34,9 +34,9 @@ class Shard(NamedTuple):
 class Job:
     """What a job file says, checked; the same job has the same digest everywhere.
 
-    ``arguments`` are nanoBragg's, ``axes`` hold what varies in JSON form (`nanobragg.engine.batch.axes`), ``inputs``
-    the SHA-256 of each file that the job names. ``folder`` is where names of files are relative to and ``output``
-    where images go; neither is part of the digest.
+    ``arguments`` are nanoBragg's, ``axes`` hold what varies in JSON form (`nanobragg.engine.batch.axes`), ``varying``
+    the names of the settings that do, ``inputs`` the SHA-256 of each file that the job names. ``folder`` is where names
+    of files are relative to and ``output`` where images go; neither is part of the digest.
     """
 
     arguments: tuple[str, ...]
@@ -45,6 +45,7 @@ class Job:
     seed: int
     combine: str
     axes: tuple[dict[str, Any], ...]
+    varying: tuple[str, ...]
     backend: str
     precision: str
     noise: str
@@ -77,9 +78,9 @@ class Job:
         given = [*self.arguments, *(flag for axis in self.opened_axes for flag in axis.flags)]
         return any(word.startswith("-") and flag in word for word in given)
 
-    def varies(self, *flags: str) -> bool:
-        """Whether an axis gives one of these flags."""
-        return any(flag in flags for axis in self.opened_axes for flag in axis.flags)
+    def varies(self, *settings: str) -> bool:
+        """Whether an axis sets one of these settings."""
+        return any(name in self.varying for name in settings)
 
     @property
     def shards(self) -> int:
@@ -141,7 +142,7 @@ def from_text(text: str, name: str, output: str) -> Job:
         kept = json.loads(text)
         made = dict(kept["job"])
         version = made.pop("nanobragg")
-        made |= {"arguments": tuple(made["arguments"]), "axes": tuple(made["axes"])}
+        made |= {name: tuple(made[name]) for name in ("arguments", "axes", "varying")}
         job = Job(**made, folder=os.fspath(kept["folder"]), output=output)
         digest = kept["digest"]
     except (ValueError, TypeError, KeyError, AttributeError):

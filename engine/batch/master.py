@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,6 +21,7 @@ from nanobragg.engine.batch.work import Prepare
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files import nexus
 
+MASTER = re.compile(r"master(-\d{3,})?\.h5")
 SHOWS = "shows"  # an attribute: which files a master was made of
 
 
@@ -40,15 +43,22 @@ def write_masters(job: Job, prepare: Prepare, tell: Callable[[str], None]) -> li
         tell(f"{job.shards - len(found)} of {job.shards} shards are not there: their frames read as missing")
     first = {record.geometry: n for n, record in sorted(found.items(), reverse=True)}
     detectors = sorted(first, key=first.__getitem__)
-    made = ["master.h5"] if len(detectors) == 1 else [f"master-{number:03d}.h5" for number in range(len(detectors))]
+    made = wanted_names(found)
     for name, detector in zip(made, detectors, strict=True):
         own = {n: record for n, record in found.items() if record.geometry == detector}
         _write(job, prepare, name, own, range(job.shards) if len(detectors) == 1 else sorted(own), digest_of_all(found))
     if len(made) > 1:
         tell(f"the detector varies: {len(made)} masters, one for each")
     for name in set(master_names(job.output)) - set(made):
-        os.unlink(places.path(job.output, name))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(places.path(job.output, name))
     return made
+
+
+def wanted_names(found: dict[int, Record]) -> list[str]:
+    """One master, or one for each detector."""
+    detectors = len({record.geometry for record in found.values()})
+    return ["master.h5"] if detectors == 1 else [f"master-{number:03d}.h5" for number in range(detectors)]
 
 
 def shown(job: Job) -> dict[int, Record]:
@@ -65,10 +75,12 @@ def digest_of_all(found: dict[int, Record]) -> str:
 
 def is_current(job: Job) -> bool:
     """Whether there are masters, and they show what is finished now."""
-    wanted = digest_of_all(shown(job))
-    made = master_names(job.output)
+    found = shown(job)
+    wanted, made = digest_of_all(found), master_names(job.output)
     try:
-        return bool(made) and all(_shows(places.path(job.output, name)) == wanted for name in made)
+        return set(made) == set(wanted_names(found)) and all(
+            _shows(places.path(job.output, name)) == wanted for name in made
+        )
     except (OSError, KeyError, RuntimeError):
         return False
 
@@ -108,17 +120,17 @@ def _write(job: Job, prepare: Prepare, name: str, found: dict[int, Record], shar
         nexus.describe(file, experiment, job.values, job.sensor_material, times, turns=turning)
         file["entry/data"].create_virtual_dataset("data", layout(nexus.DATA, shape, dtype), fillvalue=missing(dtype))
         wavelengths, flux = np.array(wavelength(experiment)), np.array(nexus.total_flux(experiment))
-        if job.varies("-lambda", "-wave", "-energy", "-img", "-mask"):
+        if job.varies("lambda0", "img_file"):
             wavelengths = truth("wavelength")
-        if job.varies("-flux", "-fluence", "-exposure", "-beamsize"):
+        if job.varies("flux", "fluence", "exposure", "beamsize"):
             flux = truth("flux")
         nexus.frame_axes(file, experiment, wavelengths, flux, truth("phi"), truth("phi_end"), turns=turning)
         group = file.create_group(GROUP)
         label(group, job, experiment)
         group.attrs[SHOWS] = shows
         for column in (*Truth._fields, "sha256"):
-            is_number = column not in ("argv", "sha256") and column not in TYPES
-            group.create_virtual_dataset(column, truth(column), **({"fillvalue": np.nan} if is_number else {}))
+            empty = None if column in ("argv", "sha256") else -1 if column in TYPES else np.nan
+            group.create_virtual_dataset(column, truth(column), fillvalue=empty)
             if column in UNITS:
                 group[column].attrs["units"] = UNITS[column]
     places.publish(job.output, made, name)
@@ -126,4 +138,4 @@ def _write(job: Job, prepare: Prepare, name: str, found: dict[int, Record], shar
 
 def master_names(folder: str) -> list[str]:
     """The masters that are in a folder."""
-    return [name for name in places.names(folder) if name.startswith("master") and name.endswith(".h5")]
+    return [name for name in places.names(folder) if MASTER.fullmatch(name)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import functools
+import logging
 import os
 import shutil
 import signal
@@ -129,6 +130,8 @@ class OnDask:
             return set(dask().wait(list(self._running), timeout=WAIT_S, return_when="FIRST_COMPLETED").done)
         except TimeoutError:
             return set()
+        except concurrent.futures.CancelledError:  # with the scheduler, all of them
+            return set(self._running)
 
     def _wait_for_workers(self) -> None:
         if self._workers():
@@ -182,9 +185,9 @@ def configure() -> None:
             "distributed.worker.memory.spill": False,
             "distributed.worker.memory.target": False,
             "distributed.comm.timeouts.connect": "60s",
-            "distributed.logging": {"distributed": "critical"},
         }
     )
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by the driver
 
 
 def local_client(workers: int) -> Any:

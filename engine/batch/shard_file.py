@@ -174,7 +174,7 @@ def one_if_same(values: np.ndarray) -> np.ndarray:
 def turns(job: Job, experiment: Experiment) -> bool:
     """Whether the crystal of a job turns about the spindle: the same for all its images, one of which is given."""
     scan = experiment.scan
-    return scan.osc > 0.0 or scan.phi0 != 0.0 or job.varies("-phi", "-osc", "-phistep", "-phisteps", "-img", "-mask")
+    return scan.osc > 0.0 or scan.phi0 != 0.0 or job.varies("phi0", "osc", "phistep", "phisteps", "img_file")
 
 
 def write_metadata(

@@ -17,7 +17,7 @@ def status(job: Job) -> dict[str, Any]:
     aside = records.aside(job)
     damaged = sorted(recorded - set(done))
     at_work = [
-        {"shard": claim.shard, "host": claim.host, "pid": claim.pid, "alive": claims.is_alive(claim.host, claim.pid)}
+        {"shard": claim.shard, "host": claim.host, "pid": claim.pid, "alive": claims.owner_is_alive(job, claim)}
         for claim in claims.claims(job)
         if claim.shard not in done
     ]

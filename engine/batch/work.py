@@ -191,7 +191,7 @@ def _render_images(
         except DeviceLost:
             raise
         except (BadInput, MemoryError) as error:
-            raise BadInput(f"image {image}: {error or 'not enough memory'}") from None
+            raise BadInput(f"image {image}: {str(error) or 'not enough memory'}") from None
         if written is not None:
             written.result()
         written = pool.submit(writer.append, frame)
@@ -212,6 +212,26 @@ def geometry_digest(experiment: Experiment) -> str:
 
 def attempt(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
     """Render a shard, unless it is finished; whatever happens, as an outcome."""
+    outcome, done = _attempt(workshop, number, stop, seen)
+    if outcome.kind == "failed":
+        seen(-done)
+    return outcome
+
+
+def _attempt(
+    workshop: Workshop, number: int, stop: Callable[[], bool], tell: Callable[[int], None]
+) -> tuple[Outcome, int]:
+    """The outcome, and how many images have been told of."""
+    told = [0]
+
+    def seen(images: int) -> None:
+        told[0] += images
+        tell(images)
+
+    return _outcome(workshop, number, stop, seen), told[0]
+
+
+def _outcome(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
     try:
         if records.finished_record(workshop.job, number):
             seen(workshop.job.shard(number).images)

@@ -187,7 +187,7 @@ def frame_axes(
         if isinstance(value, np.ndarray):
             made = group.create_dataset(name, data=value)
         else:
-            made = group.create_virtual_dataset(name, value)
+            made = group.create_virtual_dataset(name, value, fillvalue=np.nan)
         for key, attribute in attributes.items():
             made.attrs[key] = attribute
 
