@@ -212,23 +212,16 @@ def geometry_digest(experiment: Experiment) -> str:
 
 def attempt(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
     """Render a shard, unless it is finished; whatever happens, as an outcome."""
-    outcome, done = _attempt(workshop, number, stop, seen)
+    told: list[int] = []
+
+    def seen_here(images: int) -> None:
+        told.append(images)
+        seen(images)
+
+    outcome = _outcome(workshop, number, stop, seen_here)
     if outcome.kind == "failed":
-        seen(-done)
+        seen(-sum(told))
     return outcome
-
-
-def _attempt(
-    workshop: Workshop, number: int, stop: Callable[[], bool], tell: Callable[[int], None]
-) -> tuple[Outcome, int]:
-    """The outcome, and how many images have been told of."""
-    told = [0]
-
-    def seen(images: int) -> None:
-        told[0] += images
-        tell(images)
-
-    return _outcome(workshop, number, stop, seen), told[0]
 
 
 def _outcome(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
