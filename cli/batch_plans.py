@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.cli.nanobragg import Options, own_options, read_headers
+from nanobragg.cli.nanobragg import read_headers
 from nanobragg.cli.parse import corrected, parse
+from nanobragg.cli.plans import silent, without_fixes
 from nanobragg.cli.rules import HEADER_FLAGS, rules_for
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.beam import Beam
@@ -52,10 +53,7 @@ def resolved(words: Sequence[str], folder: str) -> list[str]:
 
 def plain_words(words: Sequence[str]) -> tuple[list[str], Fixes]:
     """The words without our own options, and the fixes that these ask for."""
-    options, rest = own_options(words)
-    if options != Options(backend=options.backend, fixes=options.fixes) or "--backend" in words:
-        raise BadInput(f"arguments: {OF_THE_JOB}")
-    return rest, options.fixes
+    return without_fixes(words, BadInput(f"arguments: {OF_THE_JOB}"))
 
 
 class Preparer:
@@ -126,7 +124,3 @@ class Preparer:
             factors = structure_factors(read, silent)
             self._factors = (key, factors)
         return factors
-
-
-def silent(line: str) -> None:
-    """Take no notice of a remark."""

@@ -20,7 +20,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import steps
 from nanobragg.engine.files.nexus import SENSORS, placement
 from nanobragg.engine.files.reading import reason
-from nanobragg.engine.render import PRECISIONS
+from nanobragg.engine.render import BACKENDS, PRECISIONS
 
 KEYS = {
     "arguments", "images", "images_per_shard", "seed", "output", "backend", "precision", "noise", "values", "format",
@@ -73,7 +73,7 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
     return Job(
         arguments=tuple(words), images=images, images_per_shard=min(per_shard, images), seed=seed, combine=combine,
         axes=tuple(axis.canonical() for axis in axes), varying=_varying(axes),
-        backend=_choice(found, "backend", name, jobs.BACKENDS),
+        backend=_choice(found, "backend", name, BACKENDS),
         precision=_choice(found, "precision", name, PRECISIONS), noise=noise, values=values, format=form,
         sensor_material=_choice(found, "sensor_material", name, SENSORS), inputs=named,
         folder=folder, output=os.path.abspath(os.path.join("" if output is not None else folder, where)),
@@ -346,7 +346,7 @@ def check(job: Job, name: str) -> None:
         if job.format == "nxmx":
             placement(made)
     if job.format == "nxmx":
-        _check_shards(job, name)
+        _check_shards(job, name, prepare)
 
 
 def corners(job: Job) -> Iterable[int]:
@@ -359,12 +359,11 @@ def corners(job: Job) -> Iterable[int]:
     return sorted(found)
 
 
-def _check_shards(job: Job, name: str) -> None:
+def _check_shards(job: Job, name: str, prepare: Preparer) -> None:
     """An NXmx file has one detector: what moves it must not vary within a shard."""
     moving = [axis for axis in job.opened_axes if any(moves_detector(flag) for flag in axis.flags)]
     if not moving:
         return
-    prepare = Preparer(job)
     known: dict[tuple[tuple[str, ...], ...], str] = {}
     for shard in map(job.shard, range(job.shards)):
         seen = set()

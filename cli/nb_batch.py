@@ -11,16 +11,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from nanobragg.cli.batch_plans import Preparer, silent
+from nanobragg.cli.batch_plans import Preparer
 from nanobragg.cli.job_file import check, read_job
 from nanobragg.cli.nanobragg import MOST_DEVICES, MOST_THREADS
+from nanobragg.cli.plans import silent
 from nanobragg.engine import quirks
 from nanobragg.engine.batch import claims, launching, records, stopping
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.driver import left, run
 from nanobragg.engine.batch.executors import InChild, InProcess
 from nanobragg.engine.batch.folder import OutputLost
-from nanobragg.engine.batch.job import BACKENDS, FORMATS, Job, check_inputs
+from nanobragg.engine.batch.job import FORMATS, Job, check_inputs
 from nanobragg.engine.batch.master import is_current, write_masters
 from nanobragg.engine.batch.on_dask import OnDask
 from nanobragg.engine.batch.progress import Progress
@@ -31,7 +32,7 @@ from nanobragg.engine.batch.verify import faults
 from nanobragg.engine.batch.work import How, Outcome, Workshop, attempt, gpus
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import freeze
-from nanobragg.engine.render import default_threads
+from nanobragg.engine.render import BACKENDS, default_threads
 
 DONE, FAILED, MISUSED, STOPPED = 0, 1, 2, 75
 NAME = "nb-batch"

@@ -18,6 +18,7 @@ import numpy as np
 
 from nanobragg.cli.nanobragg import MOST_THREADS
 from nanobragg.cli.parse import parse
+from nanobragg.cli.plans import silent
 from nanobragg.engine import original
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import experiment, freeze, geometry
@@ -60,10 +61,6 @@ def has_gpu() -> bool:
         return os.path.exists("/dev/nvidiactl") and bool(cuda.open_device())
     except cuda.Unavailable:
         return False
-
-
-def silent(line: str) -> None:
-    """Take no notice of a remark."""
 
 
 def steps_of(plan: RenderPlan) -> int:

@@ -24,11 +24,9 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     BadInput
         For what the command itself refuses, and where cell or amplitudes are missing.
     """
-    given = list(arguments)
-    options, arguments = own_options(arguments)
-    if options != Options(backend=options.backend, fixes=options.fixes) or "--backend" in given:
-        raise BadInput("of nanoBragg's own options only --fix and --phi-mode may come after --", CANNOT)
-    fixes |= options.fixes
+    refused = BadInput("of nanoBragg's own options only --fix and --phi-mode may come after --", CANNOT)
+    arguments, asked = without_fixes(arguments, refused)
+    fixes |= asked
     start: dict[str, Any] = {"seed": -1, "misset_seed": -1, "fixes": fixes}
     mask = read_headers(arguments, start)
     settings = corrected(parse(arguments, start).settings)
@@ -37,6 +35,18 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     if settings.hkl_file is not None:
         settings = dataclasses.replace(settings, dump_file=os.devnull)
     return experiment(geometry(settings, mask, remark), remark)
+
+
+def without_fixes(arguments: Sequence[str], refused: BadInput) -> tuple[list[str], Fixes]:
+    """The words without our own options, and the fixes that these ask for; raises ``refused`` if they ask for more."""
+    options, rest = own_options(arguments)
+    if options != Options(backend=options.backend, fixes=options.fixes) or "--backend" in arguments:
+        raise refused
+    return rest, options.fixes
+
+
+def silent(line: str) -> None:
+    """Take no notice of a remark."""
 
 
 def split(line: Sequence[str]) -> tuple[list[str], list[str]]:

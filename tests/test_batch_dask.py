@@ -1,5 +1,6 @@
 """Workers of dask: the same frames as in one process, whoever is killed on the way."""
 
+import contextlib
 import os
 import random
 import signal
@@ -98,28 +99,35 @@ def test_a_full_disk_stops_all(tmp_path):
     assert os.listdir(tmp_path / "out") == ["job.json"]
 
 
-def test_a_scheduler_that_is_there_already(undisturbed, tmp_path):
-    """Two jobs on one scheduler, by its file; then one that is not there."""
-    file = tmp_path / "scheduler.json"
+@contextlib.contextmanager
+def scheduler_of_others(folder, env=None):
+    """The file of a scheduler with two workers, which have the environment ``env``."""
+    file, dask = folder / "scheduler.json", [sys.executable, "-m"]
     processes = [
-        subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", "--scheduler-file", file, "--port", "0",
+        subprocess.Popen([*dask, "distributed.cli.dask_scheduler", "--scheduler-file", file, "--port", "0",
                           "--no-dashboard"], stderr=subprocess.DEVNULL),
-        subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "1",
-                          "--nworkers", "2", "--no-dashboard"], stderr=subprocess.DEVNULL),
+        subprocess.Popen([*dask, "distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "1",
+                          "--nworkers", "2", "--no-dashboard"], stderr=subprocess.DEVNULL, env=env),
     ]  # fmt: skip
     try:
-        for name, keys in (("first", IMAGES), ("second", {"images": 5})):
-            (tmp_path / name).mkdir()
-            while not file.exists():
-                time.sleep(0.05)
-            found = batch("run", write_job(tmp_path / name, LARGER, **keys), "--scheduler", file, "--no-sheet")
-            assert found.returncode == 0, found.stderr
-        assert digests(tmp_path / "first" / "out" / "master.h5") == undisturbed
-        assert digests(tmp_path / "second" / "out" / "master.h5") == undisturbed[:5]
+        while not file.exists():
+            time.sleep(0.05)
+        yield file
     finally:
         for process in reversed(processes):
             process.terminate()
             process.wait(30)
+
+
+def test_a_scheduler_that_is_there_already(undisturbed, tmp_path):
+    """Two jobs on one scheduler, by its file; then one that is not there."""
+    with scheduler_of_others(tmp_path) as file:
+        for name, keys in (("first", IMAGES), ("second", {"images": 5})):
+            (tmp_path / name).mkdir()
+            found = batch("run", write_job(tmp_path / name, LARGER, **keys), "--scheduler", file, "--no-sheet")
+            assert found.returncode == 0, found.stderr
+        assert digests(tmp_path / "first" / "out" / "master.h5") == undisturbed
+        assert digests(tmp_path / "second" / "out" / "master.h5") == undisturbed[:5]
 
 
 def test_a_driver_that_is_followed_at_once(undisturbed, tmp_path):
@@ -135,25 +143,11 @@ def test_a_driver_that_is_followed_at_once(undisturbed, tmp_path):
 
 def test_poison_on_a_scheduler_of_others(tmp_path):
     """Two workers die, however many deaths the scheduler would allow."""
-    file, deaths = tmp_path / "scheduler.json", tmp_path / "deaths"
-    poisoned = environment(tmp_path, POISONED="5", DEATHS=deaths)
-    dask = [sys.executable, "-m"]
-    processes = [
-        subprocess.Popen([*dask, "distributed.cli.dask_scheduler", "--scheduler-file", file, "--port", "0",
-                          "--no-dashboard"], stderr=subprocess.DEVNULL),
-        subprocess.Popen([*dask, "distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "1",
-                          "--nworkers", "2", "--no-dashboard"], stderr=subprocess.DEVNULL, env=poisoned),
-    ]  # fmt: skip
-    try:
-        while not file.exists():
-            time.sleep(0.05)
+    deaths = tmp_path / "deaths"
+    with scheduler_of_others(tmp_path, environment(tmp_path, POISONED="5", DEATHS=deaths)) as file:
         found = batch("run", write_job(tmp_path, images=20, images_per_shard=2), "--scheduler", file, "--no-sheet")
         assert found.returncode == 1 and deaths.read_text() == "xx", found.stderr
         assert len(list((tmp_path / "out").glob("shard-*.json"))) == 9
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-            process.wait(30)
 
 
 def test_workers_alone_are_told_to_go(undisturbed, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -11,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from nanobragg.engine.batch.job import Job, as_text, from_text
+from nanobragg.engine.batch.job import Job, as_text, digest_to_end, from_text
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
 
@@ -88,11 +87,9 @@ def write_text(folder: str, name: str, content: str) -> None:
 
 def described(folder: str, name: str) -> File:
     """Size and digest of a file that has been written."""
-    digest = hashlib.sha256()
     with or_lost(folder), open(path(folder, name), "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-        return File(name, file.tell(), digest.hexdigest())
+        digest = digest_to_end(file)
+        return File(name, file.tell(), digest)
 
 
 def begin(job: Job) -> None:

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import os
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from nanobragg import __version__
 from nanobragg.engine.batch.axes import Axis, axis_of, places, seed_of, words_of
@@ -17,7 +17,6 @@ from nanobragg.engine.files.reading import reason
 FORMATS = ("nxmx", "smv", "cbf", "float")
 VALUES = ("int32", "uint16", "float32")
 NOISES = ("philox", "original", "none")
-BACKENDS = ("auto", "fast", "strict", "cref", "cuda")
 COMBINE = ("together", "product")
 NOISE_SEED, MOSAIC_SEED = 1, 2
 
@@ -113,13 +112,18 @@ class Job:
 
 def file_digest(path: str, name: str) -> str:
     """SHA-256 of a file; raises `BadInput` with its name if it cannot be read."""
-    digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            return digest_to_end(file)
     except OSError as error:
         raise BadInput(f"{name}: {reason(error)}") from None
+
+
+def digest_to_end(file: BinaryIO) -> str:
+    """SHA-256 of what an open file still holds."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()
 
 

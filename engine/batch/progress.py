@@ -29,7 +29,6 @@ class Progress(Reporter):
         self._lock = threading.Lock()
         self._bar: Any = None
         self._over = threading.Event()
-        self._said_at = self._begun
         if sys.stderr is not None and sys.stderr.isatty():
             self._bar = _bar(images, done)
         if self._bar is None:

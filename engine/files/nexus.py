@@ -51,7 +51,6 @@ class Placement:
     fast: np.ndarray
     slow: np.ndarray
     spindle: np.ndarray
-    turn: np.ndarray
 
 
 def placement(experiment: Experiment) -> Placement:
@@ -67,7 +66,7 @@ def placement(experiment: Experiment) -> Placement:
         raise BadInput("-curved_det: NXmx has no words for a curved detector; take another format")
     to_nexus = turn(axes.beam, axes.spindle)
     origin, fast, slow, spindle = (to_nexus @ v for v in (d.pix0, d.fdet, d.sdet, experiment.scan.spindle))
-    return Placement(d.n_fast, d.n_slow, d.pixel_size, origin, fast, slow, spindle, to_nexus)
+    return Placement(d.n_fast, d.n_slow, d.pixel_size, origin, fast, slow, spindle)
 
 
 def total_flux(experiment: Experiment) -> float:
