@@ -16,6 +16,7 @@ from nanobragg.engine.experiment import Experiment
 from nanobragg.kernels import cref, cuda, noise
 from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.processor import VARIABLE, WrongProcessor, processor
 
 BACKENDS = ("auto", "fast", "strict", "cref", "cuda")
 PRECISIONS = ("double", "mixed")
@@ -25,6 +26,7 @@ STEPS_WORTH_KERNELS = 2_000_000
 # Loading numba.cuda and compiling for the card takes some 5 s, the fast kernel 3 ns a step.
 STEPS_WORTH_GPU = 5_000_000_000
 LARGEST_FAST_INDEX = 2.0**31
+EDGE_ON = 1e-9  # pixels from the sample to the detector's plane, below which the plane goes through the sample
 
 
 def default_threads() -> int:
@@ -60,15 +62,21 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
     Raises
     ------
     BadInput
-        If the C reference is asked for and was not built, a GPU that cannot be used, or fast numerics for indices that
-        only strict numerics can do.
+        If the C reference is asked for and was not built, a GPU that cannot be used, fast numerics for indices that
+        only strict numerics can do, or kernels for a processor that this is not.
     """
     if backend not in BACKENDS:
         raise BadInput(f"--backend {backend}: not one of {', '.join(BACKENDS)}")
+    if VARIABLE in os.environ:
+        try:
+            processor()
+        except WrongProcessor as error:
+            raise BadInput(str(error)) from None
     if backend == "cref" and not cref.available():
         raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
+    edge_on = backend in ("fast", "cuda", "auto") and _is_edge_on(plan)
     too_large = backend not in ("strict", "cref") and _largest_index(plan) > LARGEST_FAST_INDEX
-    if backend != "auto":
+    if backend != "auto" and not edge_on:
         if too_large:
             raise BadInput(
                 f"--backend {backend}: indices beyond 32 bits; --backend strict computes what the original would"
@@ -77,11 +85,12 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
             _open(device)
         return backend
     steps = plan.evaluations * plan.n_rendered
-    if steps < STEPS_WORTH_KERNELS and cref.available():
+    if backend == "auto" and steps < STEPS_WORTH_KERNELS and cref.available():
         return "cref"
-    if too_large:
+    if too_large or edge_on:
         if remark is not None:
-            remark("indices beyond 32 bits: rendered with --backend strict")
+            why = "indices beyond 32 bits" if too_large else "the detector's plane goes through the sample"
+            remark(f"{why}: rendered with --backend strict")
         return "strict"
     if steps >= STEPS_WORTH_GPU and os.path.exists("/dev/nvidiactl"):
         try:
@@ -99,6 +108,11 @@ def _open(device: int) -> None:
         cuda.open_device(device)
     except cuda.Unavailable as error:
         raise BadInput(f"--backend cuda: {error}") from None
+
+
+def _is_edge_on(plan: RenderPlan) -> bool:
+    """Whether the sample lies in the detector's plane: which pixels are no number then depends on the last bits."""
+    return abs(plan.close_distance) < EDGE_ON * plan.pixel_size
 
 
 def _largest_index(plan: RenderPlan) -> float:

@@ -8,6 +8,11 @@ from typing import Any
 import numba
 
 from nanobragg.kernels import machine_code
+from nanobragg.kernels.processor import processor
+
+_made_for = processor()
+_config: Any = numba.config
+_config.CPU_NAME, _config.CPU_FEATURES = _made_for.name, _made_for.features
 
 # No fastmath, said outright: nothing is contracted or reordered, and a function that a fast kernel calls would take on
 # that kernel's arithmetic and keep it for all others. Division by zero gives infinity. No reference counts: kernels
@@ -36,12 +41,11 @@ def separate(function: Callable[..., Any]) -> Any:
 def _callable(function: Callable[..., Any], **options: Any) -> Any:
     """Traces call these functions by themselves; what Numba makes of them for that is kept beside the kernels."""
     kept = bool(machine_code.folder()) and "<locals>" not in function.__qualname__
-    config: Any = numba.config
-    elsewhere, config.CACHE_DIR = config.CACHE_DIR, machine_code.folder()
+    elsewhere, _config.CACHE_DIR = _config.CACHE_DIR, machine_code.folder()
     try:
         return numba.njit(function, cache=kept, **OPTIONS, **options)
     finally:
-        config.CACHE_DIR = elsewhere
+        _config.CACHE_DIR = elsewhere
 
 
 def kernel(function: Callable[..., Any]) -> Any:

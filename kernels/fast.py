@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,11 +11,15 @@ import numpy as np
 from nanobragg.kernels import serial
 from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.orientation import cells_per_phi, with_domains
-from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.plan import ROUND, RenderPlan
+from nanobragg.kernels.serial import NEVER
 from nanobragg.kernels.sharp import reach
+from nanobragg.kernels.threads import CPU_GRAIN, TILE, Grain, in_chunks
 from nanobragg.kernels.vectors import unit
 
 render_tiles = Kernel("fast_tiles", "render_tiles")
+GRAIN = Grain(tile=TILE)
+MOST_SHARES = 16  # tiles, or shares of them: enough for the threads of most machines
 NO_CELLS = np.empty((0, 9))
 
 
@@ -32,12 +38,14 @@ class Amplitudes(NamedTuple):
 
 
 def bordered_squares(plan: RenderPlan) -> Amplitudes:
-    """The table as the gather wants it: an index out of the box is moved onto the border."""
-    if not plan.n_hkl:
-        return Amplitudes(np.full(1, plan.default_F**2), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0), 0.0)
-    h, k, length = plan.hkl_range
-    box = np.full((h + 2, k + 2, length + 2), plan.default_F**2)
-    box[1:-1, 1:-1, 1:-1] = plan.table[:h, :k, :length] ** 2
+    """The table as the gather wants it: an index out of the box is moved onto the border; too large a square is inf."""
+    with np.errstate(over="ignore"):
+        default = float(np.square(plan.default_F))
+        if not plan.n_hkl:
+            return Amplitudes(np.full(1, default), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0), 0.0)
+        h, k, length = plan.hkl_range
+        box = np.full((h + 2, k + 2, length + 2), default)
+        box[1:-1, 1:-1, 1:-1] = plan.table[:h, :k, :length] ** 2
     low = tuple(float(x - 1) for x in plan.hkl_min)
     high = tuple(float(x + 1) for x in plan.hkl_max)
     stride = (float(box.shape[1] * box.shape[2]), float(box.shape[2]))
@@ -51,26 +59,128 @@ def source_shifts(plan: RenderPlan) -> np.ndarray:
     return np.hstack([per_length, (plan.sources[:, :3] - plan.sources[:1, :3]) * per_length])
 
 
-NO_CELLS = np.empty((0, 9))
+class Part(NamedTuple):
+    """Sub-pixels of each layer, and sources, from the first to before the last."""
+
+    first_sub: int
+    last_sub: int
+    first_source: int
+    last_source: int
+
+
+class Share(NamedTuple):
+    """A part of all evaluations of a pixel: which sub-pixels and sources, which cells, and whether the background."""
+
+    part: Part
+    cells: slice
+    background: bool
+
+    @property
+    def begins(self) -> bool:
+        """Whether the first visit of a pixel is in it."""
+        return self.part.first_sub == 0 and self.part.first_source == 0
+
+
+def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
+    """All evaluations of a pixel in one, or where few pixels have very many of them, in some that threads can share.
+
+    It depends on the plan alone, so that the sums of the shares are the same for any number of threads.
+    """
+    subs, sources = plan.oversample**2, len(plan.sources)
+    whole = Part(0, subs, 0, sources)
+    tiles = -(-plan.n_rendered // TILE)
+    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+    # What is carried from one evaluation to the next cannot be shared out: running products, the end of interpolation,
+    # and a polarization that waits for the first source that -dmin leaves.
+    carried = (products and plan.running_products) or (plan.interpolate and plan.sticky) or plan.dmin > 0.0
+    if tiles >= MOST_SHARES or plan.evaluations * TILE < CPU_GRAIN.steps or carried:
+        return [Share(whole, slice(None), True)]
+    together = plan.shape <= ROUND and not products and not plan.interpolate  # one group of sources
+    ways = {"subs": subs, "cells": cells, "sources": sources if together else 1}
+    way = max(ways, key=lambda name: ways[name])
+    number = min(ways[way], -(-MOST_SHARES // max(tiles, 1)))
+    ends = [ways[way] * k // number for k in range(number + 1)]
+    if way == "cells":
+        return [Share(whole, slice(a, b), a == 0) for a, b in itertools.pairwise(ends)]
+    per_term = products  # then each term has its own part of the background
+    return [
+        Share(
+            whole._replace(first_sub=a, last_sub=b) if way == "subs" else
+            whole._replace(first_source=a, last_source=b),
+            slice(None), per_term or a == 0,
+        )
+        for a, b in itertools.pairwise(ends)
+    ]  # fmt: skip
 
 
 class Run:
     """One image under way: its tables and its pixels."""
 
     def __init__(self, plan: RenderPlan, image: np.ndarray):
-        self.plan = plan._replace(polar_axis=unit(plan.polar_axis))
+        self.plan, self.image = plan._replace(polar_axis=unit(plan.polar_axis)), image.reshape(-1)
         first, later = cells_per_phi(plan)
         self.carries_over = first != later
         self.cells = with_domains(plan, later).reshape(-1, 9)
         self.first_cells = with_domains(plan, first).reshape(-1, 9) if self.carries_over else NO_CELLS
-        single = (self.first_cells.astype(np.float32), self.cells.astype(np.float32))
-        self._draw = render_tiles.beginning_with(
-            self.plan, bordered_squares(plan), reach(plan), source_shifts(plan), image.reshape(-1), self.cells, single
-        )
+        self.shares = shares_of(plan, len(self.cells))
+        self._tables = bordered_squares(plan), reach(plan), source_shifts(plan)
+        self._draws = [self._of_share(share) for share in self.shares]
+
+    def _of_share(self, share: Share) -> Callable[..., int]:
+        plan = self.plan if share.background else self.plan._replace(background=0.0)
+        cells, first = self.cells[share.cells], self.first_cells[share.cells]
+        single = (first.astype(np.float32), cells.astype(np.float32))
+        return render_tiles.beginning_with(plan, *self._tables, cells, single, share.part)
 
     def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
-        return self._draw(self.first_cells if first_visit else NO_CELLS, pixels, interpolate)
+        if len(self.shares) == 1:
+            first_cells = self.first_cells if first_visit else NO_CELLS
+            return self._draws[0](self.image, pixels, first_cells, pixels, interpolate)
+        sums = np.zeros((len(self.shares), len(pixels)))
+        for number in range(len(self.shares)):
+            self._draw_share(number, sums, pixels, first_visit)
+        self._store(pixels, sums)
+        return NEVER
+
+    def _draw_share(self, number: int, sums: np.ndarray, pixels: np.ndarray, first_visit: bool) -> None:
+        """Put what a share adds to ``pixels`` into its row of ``sums``, binary64 (shares, pixels)."""
+        share = self.shares[number]
+        first_cells = self.first_cells[share.cells] if first_visit and share.begins else NO_CELLS
+        places = np.arange(len(pixels), dtype=pixels.dtype)
+        self._draws[number](sums[number], places, first_cells, pixels, self.plan.interpolate)
+
+    def draw_few(self, threads: int, progress: Callable[[int], None] | None) -> bool:
+        """Render all pixels, which are few, each shared out to threads; interpolation cannot go off on the way."""
+        pixels = self.plan.rendered_pixels()
+        first = 0
+        if self.carries_over and len(pixels):
+            first = min(serial.number_before_first_visit(self.plan, pixels) + 1, len(pixels))
+        blocks = [(pixels[0:first], True)] * bool(first)
+        blocks += [(pixels[k : k + TILE], False) for k in range(first, len(pixels), TILE)]
+        sums = [np.zeros((len(self.shares), len(block))) for block, _ in blocks]
+        done = 0
+
+        def work(part: slice) -> None:
+            for item in range(part.start, part.stop):
+                block, number = divmod(item, len(self.shares))
+                self._draw_share(number, sums[block], *blocks[block])
+
+        def told(items: int) -> None:
+            nonlocal done
+            done += items
+            if progress is not None:
+                progress(len(pixels) * done // (len(blocks) * len(self.shares)))
+
+        in_chunks(len(blocks) * len(self.shares), work, threads, told, per_pixel=CPU_GRAIN.steps)
+        for (block, _), made in zip(blocks, sums, strict=True):
+            self._store(block, made)
+        return False
+
+    def _store(self, pixels: np.ndarray, sums: np.ndarray) -> None:
+        """Add up the shares of pixels in their order."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.image[pixels] = sums.sum(axis=0)
 
 
 def render(plan: RenderPlan, image: np.ndarray, **how: Any) -> bool:
@@ -79,5 +189,9 @@ def render(plan: RenderPlan, image: np.ndarray, **how: Any) -> bool:
     Parameters, and what is returned, are those of `nanobragg.kernels.strict.render`.
     """
     run = Run(plan, image)
+    if len(run.shares) > 1 and how.get("shuffle") is None:
+        return run.draw_few(how.get("threads", 1), how.get("progress"))
     nothing = np.empty(0, np.int64)
-    return serial.render(plan, run.draw, plan.rendered_pixels(), nothing, carries_over=run.carries_over, **how)
+    return serial.render(
+        plan, run.draw, plan.rendered_pixels(), nothing, carries_over=run.carries_over, grain=GRAIN, **how
+    )

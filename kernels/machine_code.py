@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from nanobragg.kernels.processor import processor
+
 HERE = os.path.dirname(os.path.realpath(__file__))
 
 
@@ -107,20 +109,13 @@ def llvm() -> Any:
 
 
 def target_machine() -> Any:
-    """What code is made for: this processor."""
+    """What code is made for: this processor, or the one that the user has named."""
     target = llvm().Target.from_default_triple()
     relocation = "static" if target.name.startswith("x86") else "default"
+    made_for = processor()
     return target.create_target_machine(
-        cpu=llvm().get_host_cpu_name(), features=llvm().get_host_cpu_features().flatten(), opt=3, reloc=relocation,
-        codemodel="jitdefault", jit=True,
-    )  # fmt: skip
-
-
-@functools.lru_cache(maxsize=1)
-def processor() -> str:
-    """Identifies what code is made for."""
-    features = llvm().get_host_cpu_features().flatten()
-    return f"{platform.machine()} {llvm().get_host_cpu_name()} {features}"
+        cpu=made_for.name, features=made_for.features, opt=3, reloc=relocation, codemodel="jitdefault", jit=True
+    )
 
 
 def _keep(path: str, data: bytes) -> None:
@@ -182,7 +177,8 @@ class Kernel:
     def _path(self, signature: str) -> str:
         if not folder():
             return ""
-        identity = hashlib.sha256(f"{signature} {processor()}".encode()).hexdigest()[:16]
+        made_for = f"{platform.machine()} {processor().name} {processor().features}"
+        identity = hashlib.sha256(f"{signature} {made_for}".encode()).hexdigest()[:16]
         return os.path.join(folder(), f"{self.module}.{self.name}-{identity}")
 
     def _read(self, signature: str) -> tuple[str, bytes] | None:

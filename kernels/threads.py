@@ -7,12 +7,15 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+TILE = 128  # pixels that the fast kernel works on together; a multiple of every register width
+
 
 class Grain(NamedTuple):
-    """The largest slice: evaluations and pixels."""
+    """The largest slice: evaluations and pixels; and how many pixels the kernel works on at a time."""
 
     steps: int = 2_000_000  # about 0.2 s of strict work
     pixels: int = 65536
+    tile: int = 1
 
 
 CPU_GRAIN = Grain()
@@ -34,6 +37,7 @@ def in_chunks(
     steps in one pixel, for balance. The first exception stops the rest.
     """
     size = min(max(grain.steps // max(per_pixel, 1), 1), grain.pixels, max(-(-pixels // threads), 1))
+    size = -(-size // grain.tile) * grain.tile  # a tile that is not full takes as long as a full one
     starts = iter(range(0, pixels, size))
     lock = threading.Lock()
     failed = threading.Event()

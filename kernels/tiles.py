@@ -177,7 +177,18 @@ def shifted(cells, c, ex, ey, ez):
 
 
 @scalar
-def add_square(plan, amplitudes, per_length, share, shift, mh, mk, ml, total):
+def add_squares(squares, share, place, weight, total):
+    """Add squared amplitudes times ``weight``.
+
+    Gathering stands in a loop of its own: within another one, LLVM takes the places apart into single numbers wherever
+    registers have fewer than 512 bits.
+    """
+    for i in range(TILE):
+        total[i] += share * squares[place[i]] * weight[i]
+
+
+@scalar
+def add_square(plan, amplitudes, per_length, share, shift, mh, mk, ml, place, squared, total):
     """One of several sources and one cell of a block-shaped crystal, nearest amplitudes."""
     squares, low, high, stride, origin = amplitudes
     n_cells = plan.n_cells
@@ -187,7 +198,9 @@ def add_square(plan, amplitudes, per_length, share, shift, mh, mk, ml, total):
         x = ml[i] * per_length + shift[2]
         h0, k0, l0 = nearest_whole(h), nearest_whole(k), nearest_whole(x)
         f_latt = square_lattice(n_cells, h0, k0, l0, h, k, x)
-        total[i] += share * squares[table_place(low, high, stride, origin, h0, k0, l0)] * (f_latt * f_latt)
+        place[i] = table_place(low, high, stride, origin, h0, k0, l0)
+        squared[i] = f_latt * f_latt
+    add_squares(squares, share, place, squared, total)
 
 
 @scalar
@@ -201,7 +214,7 @@ def scaled_row(cells, c, first, scale):
 
 
 @scalar
-def add_square_alone(plan, amplitudes, per_length, share, cells, c, qx, qy, qz, total):
+def add_square_alone(plan, amplitudes, per_length, share, cells, c, qx, qy, qz, place, squared, total):
     """The only source and one cell of a block-shaped crystal, nearest amplitudes: the hot loop."""
     squares, low, high, stride, origin = amplitudes
     n_cells = plan.n_cells
@@ -214,7 +227,9 @@ def add_square_alone(plan, amplitudes, per_length, share, cells, c, qx, qy, qz, 
         x = c1 * qx[i] + c2 * qy[i] + c3 * qz[i]
         h0, k0, l0 = nearest_whole(h), nearest_whole(k), nearest_whole(x)
         f_latt = square_lattice(n_cells, h0, k0, l0, h, k, x)
-        total[i] += share * squares[table_place(low, high, stride, origin, h0, k0, l0)] * (f_latt * f_latt)
+        place[i] = table_place(low, high, stride, origin, h0, k0, l0)
+        squared[i] = f_latt * f_latt
+    add_squares(squares, share, place, squared, total)
 
 
 @scalar
@@ -243,12 +258,14 @@ def round_lattices(n_cells, fudge, h, k, x, f_latt):
 
 
 @scalar
-def nearest_amplitudes(amplitudes, h, k, x, squares_at):
-    """Squared amplitudes of the nearest nodes."""
+def nearest_amplitudes(amplitudes, h, k, x, place, squares_at):
+    """Squared amplitudes of the nearest nodes, gathered in a loop of their own as in `add_squares`."""
     squares, low, high, stride, origin = amplitudes
     for i in range(TILE):
         h0, k0, l0 = nearest_whole(h[i]), nearest_whole(k[i]), nearest_whole(x[i])
-        squares_at[i] = squares[table_place(low, high, stride, origin, h0, k0, l0)]
+        place[i] = table_place(low, high, stride, origin, h0, k0, l0)
+    for i in range(TILE):
+        squares_at[i] = squares[place[i]]
 
 
 @scalar
@@ -426,7 +443,7 @@ def weights(plan, capture, polar, omega, weight):
 
 
 @scalar
-def store(plan, pixels, start, count, total, capture, polar, omega, image):
+def store(plan, targets, start, count, total, capture, polar, omega, image):
     """Photons of each pixel: what the loops have not multiplied yet comes last."""
     scale = plan.r_e_sqr * plan.fluence / plan.steps
     for i in range(count):
@@ -437,4 +454,4 @@ def store(plan, pixels, start, count, total, capture, polar, omega, image):
             photons *= polar[i]
         if not plan.oversample_omega:
             photons *= omega[i]
-        image[pixels[start + i]] = 0.0 + photons
+        image[targets[start + i]] = 0.0 + photons

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import platform
-
-import llvmlite.binding as llvm
 import llvmlite.ir as ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-TILE = 128  # pixels worked on together; a multiple of every register width
+from nanobragg.kernels.processor import processor
+from nanobragg.kernels.threads import TILE as TILE
 
 
 @intrinsic
@@ -26,16 +24,12 @@ def prefer_wide_registers(typingctx):
     return types.void(), codegen
 
 
-FEATURES = llvm.get_host_cpu_features()
-HAS_FMA = bool(FEATURES.get("fma")) or platform.machine() in ("aarch64", "arm64")
-
-
 @intrinsic
 def fma(typingctx, a, b, c):
     """a b + c, rounded once where the processor can; elsewhere as written, since a library call would be slow."""
 
     def codegen(context, builder, signature, args):
-        if HAS_FMA:
+        if processor().has_fma:
             return builder.fma(*args)
         return builder.fadd(builder.fmul(args[0], args[1]), args[2])
 
@@ -88,6 +82,7 @@ stack_tile = _stack_intrinsic(
     types.float64, TILE, "A tile of binary64 on the stack, as an array: LLVM can see that nothing else points there."
 )
 stack_tile_single = _stack_intrinsic(types.float32, TILE, "A tile of binary32 on the stack, as an array.")
+stack_places = _stack_intrinsic(types.uint32, TILE, "A tile of places in a table on the stack, as an array.")
 stack_weights = _stack_intrinsic(
     types.float64, 12 * TILE, "Twelve tiles of binary64 on the stack, one after the other."
 )
@@ -117,7 +112,7 @@ def sum_rows(typingctx, table, place, stride_h, stride_k, weights, at):
             return builder.load(builder.gep(weight_data, [place]))
 
         def multiply_add(a, b, c):
-            if not HAS_FMA:
+            if not processor().has_fma:
                 return builder.fadd(builder.fmul(a, b), c)
             name = "llvm.fma.v4f64" if a.type == four else "llvm.fma.f64"
             function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)

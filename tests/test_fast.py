@@ -16,7 +16,15 @@ from nanobragg.engine.render import choose, render
 from nanobragg.kernels import cref, fast, fast_step, geometry, machine_code, physics, strict, tiles
 from nanobragg.kernels.compile import fast_kernel, native_code, scalar
 from nanobragg.kernels.polynomials import nearest_whole
-from nanobragg.kernels.vector import TILE, prefer_wide_registers, stack_tile, stack_tile_single, stack_weights
+from nanobragg.kernels.processor import processor
+from nanobragg.kernels.threads import TILE
+from nanobragg.kernels.vector import (
+    prefer_wide_registers,
+    stack_places,
+    stack_tile,
+    stack_tile_single,
+    stack_weights,
+)
 from tests.support import BY_NAME, CASES, ROOT, assert_close_image, assert_same_image, cref_is_there, plan_of, set_up
 from tests.test_backends import CURVED, SERIAL_HABITS, TRICLINIC
 from tests.tolerances import FAST_IDENTICAL, FAST_INTEGERS, FAST_ROTATED
@@ -67,11 +75,9 @@ def test_serial_habits(line, tmp_path):
 
 OTHER_TILE = """
 import sys, numpy as np
-import nanobragg.kernels.vector as vector
-assert vector.TILE != 64
-source = open(vector.__file__).read().replace(f"TILE = {vector.TILE} ", "TILE = 64 ", 1)
-exec(compile(source, vector.__file__, "exec"), vector.__dict__)
-assert vector.TILE == 64
+import nanobragg.kernels.threads as threads
+assert threads.TILE != 64 and "nanobragg.kernels.fast" not in sys.modules
+threads.TILE = 64
 from nanobragg.engine.render import choose, render
 import pathlib
 from tests.support import BY_NAME, plan_of
@@ -290,12 +296,12 @@ def one_loop(call, singles=False):
         prefer_wide_registers()
         a, b, c, d = stack_tile(), stack_tile(), stack_tile(), stack_tile()
         e, f, g = stack_tile_single(), stack_tile_single(), stack_tile_single()
-        w = stack_weights()
+        w, p, h = stack_weights(), stack_places(), stack_tile()
         for i in range(TILE):
             a[i], b[i], c[i], d[i] = out[i], out[i + TILE], out[i + 2 * TILE], 0.0
             if singles:
                 e[i], f[i], g[i] = np.float32(out[i]), np.float32(out[i + 1]), np.float32(out[i + 2])
-        found = call(plan, amplitudes, cells, a, b, c, d, e, f, g, w)
+        found = call(plan, amplitudes, cells, a, b, c, d, e, f, g, w, p, h)
         for i in range(TILE):
             out[i] = d[i] + a[i]
         return found
@@ -304,37 +310,37 @@ def one_loop(call, singles=False):
 
 
 @scalar
-def alone(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    tiles.add_square_alone(plan, amplitudes, 1.0, 1.0, cells, 0, a, b, c, d)
+def alone(plan, amplitudes, cells, a, b, c, d, e, f, g, w, p, h):
+    tiles.add_square_alone(plan, amplitudes, 1.0, 1.0, cells, 0, a, b, c, p, h, d)
     return 0
 
 
 @scalar
-def of_several(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    tiles.add_square(plan, amplitudes, 1.0, 1.0, (0.1, 0.2, 0.3), a, b, c, d)
+def of_several(plan, amplitudes, cells, a, b, c, d, e, f, g, w, p, h):
+    tiles.add_square(plan, amplitudes, 1.0, 1.0, (0.1, 0.2, 0.3), a, b, c, p, h, d)
     return 0
 
 
 @scalar
-def of_round(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+def of_round(plan, amplitudes, cells, a, b, c, d, e, f, g, w, p, h):
     tiles.round_lattices(plan.n_cells, plan.fudge, a, b, c, d)
     return 0
 
 
 @scalar
-def of_squares(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+def of_squares(plan, amplitudes, cells, a, b, c, d, e, f, g, w, p, h):
     tiles.square_lattices(plan.n_cells, a, b, c, d)
     return 0
 
 
 @scalar
-def of_amplitudes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    tiles.nearest_amplitudes(amplitudes, a, b, c, d)
+def of_amplitudes(plan, amplitudes, cells, a, b, c, d, e, f, g, w, p, h):
+    tiles.nearest_amplitudes(amplitudes, a, b, c, p, d)
     return 0
 
 
 @scalar
-def of_weights(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+def of_weights(plan, amplitudes, cells, a, b, c, d, e, f, g, w, p, h):
     tiles.axis_weights(w, 0, a, d)
     for i in range(TILE):
         d[i] += w[i] + w[i + TILE] + w[i + 2 * TILE] + w[i + 3 * TILE]
@@ -342,7 +348,7 @@ def of_weights(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
 
 
 @scalar
-def of_planes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
+def of_planes(plan, amplitudes, cells, a, b, c, d, e, f, g, w, p, h):
     return int(tiles.any_near_planes(cells, 0, 0, 6144.1, 1000, e, f, g))
 
 
@@ -362,8 +368,7 @@ GATHERING = ("one source", "several sources", "amplitudes")
 @pytest.mark.parametrize("name", LOOPS)
 def test_the_loops_are_vector_code(name, tmp_path):
     """Each loop over a tile in the widest registers there are, with next to no arithmetic on single numbers."""
-    features = machine_code.llvm().get_host_cpu_features()
-    if not features.get("avx2"):
+    if not processor().has_avx2:
         pytest.skip("neither AVX-512 nor AVX2 on this machine")
     prepared, kind, least = LOOPS[name]
     plan = plan_of(BY_NAME["triclinic"].arguments(tmp_path), tmp_path)
@@ -372,7 +377,7 @@ def test_the_loops_are_vector_code(name, tmp_path):
     )
     assembly = machine_code.target_machine().emit_assembly(machine_code.llvm().parse_assembly(text))
     instructions = [line.split() for line in assembly.splitlines() if line.startswith("\tv")]
-    wide = "%zmm" if features.get("avx512f") else "%ymm"
+    wide = "%zmm" if processor().has_avx512 else "%ymm"
     in_wide = [words for words in instructions if wide in " ".join(words)]
     packed = [words for words in in_wide if words[0].startswith(("vfm", "vfnm")) and words[0].endswith(kind)]
     arithmetic = ("vadd", "vsub", "vmul", "vdiv", "vfm", "vfnm", "vsqrt")
@@ -380,7 +385,63 @@ def test_the_loops_are_vector_code(name, tmp_path):
     vector = [words for words in in_wide if words[0].startswith(arithmetic)]
     assert len(packed) >= least, f"only {len(packed)} packed multiply-adds"
     assert len(vector) >= 5 and len(single) <= 12, f"{len(vector)} wide operations, {len(single)} on single numbers"
-    assert name not in GATHERING or any("vgather" in words[0] for words in in_wide)
+    # With 256 bits LLVM loads amplitudes one by one, from places that were computed in vectors: it takes gathers for
+    # no faster there. Places computed one by one show in the arithmetic on single numbers above.
+    gathers = name in GATHERING and processor().has_avx512
+    assert not gathers or any("vgather" in words[0] for words in in_wide)
+
+
+FEW = "-cell 50 60 70 90 90 90 -default_F 10 -lambda 1 -distance 100 -pixel 0.5 -detpixels_x 9 -detpixels_y 11 -N 3 "
+FEW_PIXELS = {  # what is shared out where pixels are few
+    "sub-pixels": FEW + "-oversample 150",
+    "sub-pixels, each with its own factors": FEW + "-oversample 150 --own-factors",
+    "sub-pixels and water": FEW + "-oversample 150 -water 3 -polar 0.7 -detector_thick 300 -detector_thicksteps 3",
+    "cells": FEW + "-oversample 2 -phi 1 -osc 1 -phisteps 50 -mosaic 1 -mosaic_domains 100 -water 3",
+    "cells, the first visit another": FEW + "-oversample 1 -phi 0 -osc 1 -phisteps 200 -mosaic 1 -mosaic_domains 100",
+    "sources": FEW + "-hdivrange 1 -hdivsteps 130 -vdivrange 1 -vdivsteps 130 -square_div -water 3",
+    "sharp spots": FEW + "-gauss_xtal -oversample 150",
+}
+
+
+@pytest.mark.parametrize("name", FEW_PIXELS)
+def test_few_pixels_are_shared_out(name, tmp_path):
+    """One tile whose evaluations take long: the same image by any number of threads, and strict's."""
+    line, _, own = FEW_PIXELS[name].partition(" --own-factors")
+    plan = plan_of(line + " -nointerpolate" + " -oversample 1" * ("-oversample" not in line), tmp_path)
+    if line is not FEW_PIXELS[name]:
+        assert not own
+        plan = plan._replace(
+            oversample_thick=True, oversample_polar=True, oversample_omega=True, running_products=False, thickness=1e-4
+        )
+    shares = fast.shares_of(plan, plan.phi_steps * plan.domains)
+    assert len(shares) == fast.MOST_SHARES
+    one = render(plan, "fast", threads=1).image
+    assert_same_image(render(plan, "fast", threads=5).image, one)
+    assert_close_image(one, render(plan, "strict", threads=2).image)
+
+
+def test_chunks_are_whole_tiles(tmp_path):
+    """Above 15 625 evaluations a pixel the slices of the pixel list were smaller than a tile."""
+    plan = plan_of(FEW + "-detpixels 50 -oversample 130 -water 3 -dmin 1", tmp_path)
+    assert len(fast.shares_of(plan, 1)) == 1
+    seen: list[int] = []
+    render(plan._replace(oversample=3, mosaic_rotations=np.tile(np.eye(3).reshape(1, 9), (4000, 1))), "fast",
+           threads=2, progress=seen.append)  # fmt: skip
+    assert all(count % TILE == 0 for count in seen[:-1]) and seen[-1] == 2500
+
+
+def test_squares_too_large_are_infinite(tmp_path):
+    plan = plan_of("-cell 50 60 70 90 90 90 -default_F 1e200 -lambda 1 -detpixels 6 -pixel 0.5 -N 3", tmp_path)
+    assert np.isposinf(fast.bordered_squares(plan).squares).all()
+    assert_close_image(render(plan, "fast").image, render(plan, "strict").image)
+
+
+def test_undefined_pixels_are_stricts(tmp_path):
+    """No distance and -oversample_thick: pixels in the plane of the sample are no number, with either numerics."""
+    line = "-cell 50 60 70 90 90 90 -default_F 10 -lambda 1 -distance 0 -pixel 0.5 -detpixels 8 -N 3 -oversample 1 "
+    for more in ("-oversample_thick", "-oversample_thick -detector_thick 300", "-detector_thick 300"):
+        plan = plan_of(line + more, tmp_path)
+        assert_same_image(np.isnan(render(plan, "fast").image), np.isnan(render(plan, "strict").image))
 
 
 def test_auto_takes_what_finishes_first(tmp_path, monkeypatch):
