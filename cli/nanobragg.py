@@ -15,12 +15,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nanobragg import __version__
-from nanobragg.cli import report
+from nanobragg.cli import printout, report
 from nanobragg.cli.explain import explanation, remarks
 from nanobragg.cli.parse import Parsed, corrected, named_headers, parse
 from nanobragg.cli.usage import OPTIONS, help_text, usage
 from nanobragg.engine import images, quirks
 from nanobragg.engine import trace as tracing
+from nanobragg.engine.c_numbers import fixed
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
 from nanobragg.engine.files.images import write_float, write_pgm
@@ -169,7 +170,7 @@ def read_headers(
         if origin is not None:
             origin.update({name: f"the header of {flag} {names[setting]}: {name}" for name in found})
         if image.missing:
-            remark(f"{flag} {names[setting]}: the last {image.missing} pixels are missing and taken as 0")
+            remark(f"{flag} {names[setting]}: the last {image.missing} pixels are not whole: bytes that are missing are 0")
         if is_mask:
             mask = image.pixels
     return mask
@@ -243,12 +244,14 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     if options.precision != "double" and backend != "cuda":
         remark(f"--precision {options.precision} means nothing to --backend {backend}")
     threads = options.threads or default_threads()
-    progress = report.Progress(plan, say) if settings.progress else None
+    progress = report.Progress(plan, say) if settings.progress and not settings.printout else None
     if not is_ready(backend):
         remark(f"the {backend} kernel is compiled first: 5 to 20 s, this once")
     with ended_by_signals():
         image, interpolation_ended = rendered(plan, backend, options, threads, progress)
     image.setflags(write=False)
+    for text in printout.blocks(set_up, plan, image):
+        say(text)
     for pixel in options.trace:
         say(tracing.text(tracing.trace(plan, *pixel, backend)).rstrip())
     statistics = images.statistics(plan, image, backend, threads)
@@ -256,13 +259,11 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
         statistics = images.corrected(plan, image, statistics, settings.fixes, threads)
     if interpolation_ended:
         remark(quirks.INTERPOLATION_ENDED)
-    for text in report.after(statistics):
-        say(text)
+    say(report.solid_angle(statistics))
     if "Q79" in settings.fixes and not np.isfinite(image).all():
         raise BadInput("the image overflows: a pixel is infinite or not a number")
     if quirks.overflowed(statistics):
         remark("Q79 smv: the image overflows, as the original's does: its infinite or undefined pixels are kept")
-    print_pixels(settings, plan, image)
     write_images(set_up, plan, image, statistics, backend)
     if settings.do_noise:
         write_noise(set_up, plan, image, backend, philox=options.noise == "philox", threads=threads)
@@ -280,33 +281,28 @@ def rendered(plan: RenderPlan, backend: str, options: Options, threads: int, pro
         return render(plan, "fast", threads=threads, progress=progress)
 
 
-def print_pixels(settings: Settings, plan: RenderPlan, image: np.ndarray) -> None:
-    """``-printout``: fast, slow and photons of the rendered pixels, or of the one asked for."""
-    if not settings.printout:
-        return
-    for index in plan.rendered_pixels()[:]:
-        slow, fast = divmod(int(index), plan.n_fast)
-        if settings.print_f in (-1, fast) and settings.print_s in (-1, slow):
-            say(f"pixel {fast} {slow} : {image[slow, fast]:.9g}")
-
-
 def write_images(
     set_up: Experiment, plan: RenderPlan, image: np.ndarray, statistics: images.Statistics, backend: str
 ) -> None:
     """Float image, integer image and picture, in the original's order."""
     settings = set_up.settings
+    say(f"writing {settings.float_file} as {image.size} 4-byte floats")
     write_float(settings.float_file, image)
+    for line in report.figures(statistics):
+        say(line)
     scale = images.int_scale(settings.int_scale, statistics.max_I)
     say(f"intfile_scale = {report.g(scale)}")
     text = smv_header(set_up, noise=False)
     if len(text) > 512 and "Q74" not in settings.fixes:
         remark(f"Q74 smv: the header takes {len(text)} bytes and announces 512: the pixels start after it")
+    say(f"writing {settings.int_file} as 2-byte integers")
     write_smv(
         settings.int_file, "-intfile", text, images.integers(plan, image, scale, settings.adc, backend, settings.fixes)
     )
     if settings.write_pgm:
         grey = images.pgm_scale(settings.pgm_scale, statistics.rmsd, scale)
         say(f"pgm_scale = {report.g(grey)}")
+        say(f"writing {settings.pgm_file} as 1-byte integers")
         write_pgm(settings.pgm_file, grey, images.greys(plan, image, grey, backend, settings.fixes))
 
 
@@ -321,7 +317,8 @@ def write_noise(
 ) -> None:
     """The image with photon noise, of the original's serial generator or of the counter-based one."""
     counts, photons, overloads = noisy(set_up, plan, image, backend, philox=philox, threads=threads)
-    say(f"{photons:.0f} photons on noise image ({overloads} overloads)")
+    say(f"{fixed(photons, decimals=0)} photons on noise image ({overloads} overloads)")
+    say(f"writing {set_up.settings.noise_file} as 2-byte integers")
     write_smv(set_up.settings.noise_file, "-noisefile", smv_header(set_up, noise=True), counts)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from nanobragg.engine.c_numbers import g, in_degrees
+from nanobragg.engine.c_numbers import fixed, g, in_degrees
 from nanobragg.engine.crystal import estimated_weight
 from nanobragg.engine.experiment import Experiment, Geometry
 from nanobragg.engine.images import Statistics
 from nanobragg.kernels.plan import RenderPlan
-from nanobragg.kernels.vectors import dot
+from nanobragg.kernels.vectors import cross, dot
 
-SHAPE_NAMES = {"square": "square", "round": "ellipsoid", "gauss": "gaussian", "tophat": "tophat"}
+SHAPE_NAMES = {"square": "parallelpiped", "round": "ellipsoidal", "gauss": "gaussian", "tophat": "tophat-spot"}
 
 
 def _many(values, digits: int = 6) -> str:
@@ -22,21 +22,28 @@ def _cell(name: str, cell) -> str:
     return f"{name}: {_many(cell[:3])} {_many(in_degrees(angle) for angle in cell[3:])}"
 
 
-def _columns(vectors, factor: float) -> Iterator[str]:
+def vectors_in_columns(title: str, names: Sequence[str], vectors) -> Iterator[str]:
+    """Three vectors side by side under their names."""
+    yield f"{title}:"
+    yield "     " + "  ".join(f"{name:<10}" for name in names)
     for axis, name in enumerate("XYZ"):
-        yield f"{name}: " + " ".join(f"{v[axis] * factor:11.8f}" for v in vectors)
+        yield f"{name}: " + " ".join(fixed(v[axis], 11, 8) for v in vectors)
+
+
+REAL_SPACE = ("real-space cell vectors (Angstrom)", ("a", "b", "c"))
+RECIPROCAL_SPACE = ("reciprocal-space cell vectors (Angstrom^-1)", ("a_star", "b_star", "c_star"))
 
 
 def _crystal(e: Geometry) -> Iterator[str]:
     c = e.crystal
     if c.random_misset:
-        angles = " ".join(f"{in_degrees(angle):f}" for angle in c.misset)
+        angles = " ".join(fixed(in_degrees(angle)) for angle in c.misset)
         yield f"random orientation misset angles: {angles} deg"
     yield _cell("Unit Cell", c.cell)
     yield _cell("Recp Cell", c.recip_cell)
     yield f"volume = {g(c.volume)} A^3"
-    yield from _columns(c.real, 1e10)
-    yield from _columns(c.recip, 1.0)
+    yield from vectors_in_columns(*REAL_SPACE, c.real_A)
+    yield from vectors_in_columns(*RECIPROCAL_SPACE, c.recip)
     size = " x ".join(g(length * n * 1e6) for length, n in zip(c.lengths, c.n_cells, strict=True))
     yield f"crystal is {size} microns"
     if e.oversample_chosen:
@@ -56,10 +63,10 @@ def _steps(e: Experiment) -> Iterator[str]:
         for i in range(b.dispersion.count):
             wavelength = b.lambda0 * (1.0 + b.dispersion.step * i - b.dispersion.range / 2.0)
             yield f"lambda{i} = {g(wavelength, 15)}"
-    yield f"created a total of {len(b.positions)} sources:"
+    yield f"  created a total of {len(b.positions)} sources:"
     for position, weight, wavelength in zip(b.positions.tolist(), b.weights, b.wavelengths, strict=True):
         yield f"{_many(position)}   {_many((float(weight), float(wavelength)))}"
-    yield f"created a total of {e.crystal.domains} mosaic domains"
+    yield f"  created a total of {e.crystal.domains} mosaic domains"
 
 
 def _detector(e: Experiment) -> Iterator[str]:
@@ -75,7 +82,7 @@ def _detector(e: Experiment) -> Iterator[str]:
         yield f"DIRECTION_OF_DETECTOR_{name}-AXIS= {_many(axis)}"
     yield f"INCIDENT_BEAM_DIRECTION= {_many(e.beam.direction)}"
     yield f"spindle ROTATION_AXIS= {_many(e.scan.spindle)}"
-    yield f"POLARIZATION_PLANE_NORMAL= {_many(e.beam.polar)}"
+    yield f"POLARIZATION_PLANE_NORMAL= {_many(cross(e.frame.beam, e.frame.polar))}"
     yield f"dials origin= {_many(d.dials_origin)}"
     x0, x1, y0, y1 = d.roi
     yield f"roi: {x0} < x < {x1} && {y0} < y < {y1}"
@@ -92,7 +99,7 @@ def _summary(e: Experiment) -> Iterator[str]:
     spread = (waves[-1] - waves[0]) / middle if of_file else b.dispersion.range
     yield f"wave={g(middle)} meters +/- {g(spread * 100.0)}% in {len(waves) if of_file else b.dispersion.count} steps"
     if not b.nopolar:
-        yield f"Kahn polarization factor: {b.kahn:f}"
+        yield f"Kahn polarization factor: {fixed(b.kahn)}"
     yield f"incident fluence: {g(b.fluence)} photons/m^2"
     yield from _detector(e)
     yield f"hdivrange={g(b.hdiv.range)} hdivstep={g(b.hdiv.step)}  radians"
@@ -120,13 +127,18 @@ def geometry(e: Geometry) -> Iterator[str]:
 def before(e: Experiment) -> Iterator[str]:
     """What else set-up has found."""
     yield from _steps(e)
-    yield from _summary(e)
+    for line in _summary(e):
+        yield f"  {line}"
 
 
-def after(s: Statistics) -> Iterator[str]:
-    """Figures of the rendered image."""
+def solid_angle(s: Statistics) -> str:
+    """What the detector sees of the sphere."""
     percent = 100.0 * s.solid_angle / 4.0 / 3.14159265358979323846
-    yield f"solid angle subtended by detector = {g(s.solid_angle)} steradian ( {g(percent)}% sphere)"
+    return f"solid angle subtended by detector = {g(s.solid_angle)} steradian ( {g(percent)}% sphere)"
+
+
+def figures(s: Statistics) -> Iterator[str]:
+    """Figures of the rendered image."""
     yield f"max_I = {g(s.max_I)}  at {_many(s.max_at)}"
     yield f"mean= {g(s.mean)} rms= {g(s.rms)} rmsd= {g(s.rmsd)}"
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nanobragg.engine.c_numbers import DEGREES, divide, integer, real
+from nanobragg.engine.c_numbers import DEGREES, divide, integer, low_32_bits, real
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +86,8 @@ def count(value: str) -> float:
 
 
 def negated(value: str) -> int:
-    """Seeds are stored with the opposite sign."""
-    return -integer(value)
+    """Seeds are stored with the opposite sign, in 32 bits: the lowest number is its own negative."""
+    return low_32_bits(-integer(value))
 
 
 def mm(value: str) -> float:

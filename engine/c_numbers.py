@@ -68,19 +68,26 @@ def ceil(value: float) -> float:
 
 
 def divide(a: float, b: float) -> float:
-    """IEEE division: by zero gives an infinity or NaN."""
+    """IEEE division: by zero gives an infinity or NaN, which has its sign bit set where processors of x86-64 make it."""
     if b != 0.0:
         return a / b
-    if a == 0.0 or a != a:
-        return math.nan
-    return math.copysign(math.inf, a) * math.copysign(1.0, b)
+    if a != a:
+        return a
+    return -math.nan if a == 0.0 else math.copysign(math.inf, a) * math.copysign(1.0, b)
+
+
+def _nan(value: float) -> str:
+    return "-nan" if math.copysign(1.0, value) < 0.0 else "nan"
 
 
 def g(value: float, digits: int = 6) -> str:
     """``%g`` of the C library, the sign of NaN included."""
-    if value != value:
-        return "-nan" if math.copysign(1.0, value) < 0 else "nan"
-    return f"%.{digits}g" % value
+    return f"%.{digits}g" % value if value == value else _nan(value)
+
+
+def fixed(value: float, width: int = 0, decimals: int = 6) -> str:
+    """``%f`` of the C library, the sign of NaN included."""
+    return f"%{width}.{decimals}f" % value if value == value else _nan(value).rjust(width)
 
 
 def in_degrees(angle: float) -> float:

@@ -33,11 +33,13 @@ TINY = sys.float_info.min
 class Crystal:
     """A block of unit cells. ``real`` in metres and ``recip`` in 1/Angstrom at phi = 0, laboratory frame.
 
+    ``real_A`` are the real vectors in Angstrom, as they were before they became metres: last digits may differ.
     ``lengths`` are those of the real vectors in metres; ``cell`` and ``recip_cell`` hold lengths in Angstrom (and
     1/Angstrom) and angles in radians; ``volume`` is in cubic Angstrom; ``n_cells`` are whole numbers.
     """
 
     real: Three
+    real_A: Three
     recip: Three
     lengths: Vector
     cell: tuple[float, ...]
@@ -264,7 +266,7 @@ def crystal(
         warn(domains.remark)
     rotations = domain_rotations(settings, domains, table)
     return Crystal(
-        metres, recip, lengths,
+        metres, real, recip, lengths,
         _angles(real, recip, volume, warn), _angles(recip, real, divide(1.0, volume), warn), volume,
         misset if settings.misset_mode else (0.0, 0.0, 0.0), is_random,
         n_cells, settings.shape, settings.fudge, interpolation_on(settings, n_cells),

@@ -27,7 +27,8 @@ class StructureFactors:
     """``table`` (h, k, l) holds the box ``bounds`` (3, 2; inclusive) and one padding plane beyond it each way.
 
     ``n_hkl`` is what the original counts and reports; 0 means no table, every F is ``default_F``.
-    ``source`` says where they came from: ``"hkl"``, ``"dump"`` or ``"default"``.
+    ``source`` says where they came from: ``"hkl"``, ``"dump"`` or ``"default"``. ``last_F`` is the last amplitude that
+    was read from text, which the original's ``-printout`` shows until another one is looked up.
     """
 
     table: np.ndarray
@@ -35,6 +36,7 @@ class StructureFactors:
     n_hkl: int
     default_F: float
     source: str
+    last_F: float = 0.0
 
 
 def _check_box(name: str) -> Callable[[np.ndarray], None]:
@@ -74,7 +76,8 @@ def from_reflections(reflections: Reflections, default_F: float, name: str) -> S
         table[:-1, :-1, :-1] = default_F
     h, k, length = (reflections.indices - bounds[:, 0]).astype(np.intp).T
     table[h, k, length] = reflections.amplitudes
-    return StructureFactors(table, bounds, reflections.count, default_F, "hkl")
+    last_F = float(reflections.amplitudes[-1]) if len(reflections.amplitudes) else 0.0
+    return StructureFactors(table, bounds, reflections.count, default_F, "hkl", last_F)
 
 
 def read_hkl(path: str, default_F: float, warn: Callable[[str], None], fixes: Fixes = NONE) -> StructureFactors:

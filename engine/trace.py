@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,6 +95,20 @@ def trace(plan: RenderPlan, slow: int, fast_pixel: int, backend: str = "strict")
     left = before(plan, index)
     steps = _of_reference(plan, index, left) if backend == "cref" else _Walk(plan, index, left, backend).figures()
     return [*_of_frame(plan), *steps, *_of_scale(plan, steps)]
+
+
+def walk(plan: RenderPlan, indices: Sequence[int], backend: str) -> Iterator[tuple[int, list[Figure]]]:
+    """Raster indices with the figures of their pixels, all that are rendered, in raster order.
+
+    The C reference goes on from pixel to pixel, as the original does; ``strict`` traces each by itself.
+    """
+    if backend != "cref":
+        for index in indices:
+            yield index, trace(plan, *divmod(index, plan.n_fast), backend)
+        return
+    go_on = cref.Walk(plan)
+    for index in indices:
+        yield index, _with_places(plan, go_on.figures(index))
 
 
 def _of_frame(plan: RenderPlan) -> Iterator[Figure]:
@@ -324,9 +338,14 @@ def _of_reference(plan: RenderPlan, index: int, left: Before) -> list[Figure]:
     axes = axes_of(plan, left.calls + 2)
     calls = 0 if plan.pure_polarization else left.calls
     axis = tuple(axes.axes[min(calls, len(axes.axes) - 1)].tolist())
+    return _with_places(plan, cref.Walk(plan, held, axis, left.interpolate).figures(index))
+
+
+def _with_places(plan: RenderPlan, figures: Iterable[tuple[str, Vector]]) -> list[Figure]:
+    """Figures of the C reference with where they belong, and what only says them in other words."""
     place = _Place(plan)
     steps: list[Figure] = []
-    for label, values in cref.trace(plan, index, held, axis, left.interpolate):
+    for label, values in figures:
         if label.startswith("rot_"):
             values = tuple(v * 1e10 for v in values)
         if label != "I_so_far":

@@ -112,25 +112,37 @@ def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
     return grey
 
 
-def trace(
-    plan: RenderPlan, index: int, cell: tuple[float, ...], polar_axis: tuple[float, ...], interpolate: bool
-) -> list[tuple[str, tuple[float, ...]]]:
-    """Every figure on the way to one pixel's photons, label and values, in the order of the calculation.
+class Walk:
+    """The reference on its way from pixel to pixel, with every figure that it meets.
 
-    ``index`` is the pixel's raster index; ``cell``, ``polar_axis`` and ``interpolate`` are what the pixels before it
-    have left.
+    It begins where the run begins, or with what the pixels before have left: a cell, the polarization axis, and whether
+    to interpolate.
     """
-    struct, _alive = c_plan(plan)
-    state = _cref.ffi.new("nb_state *", {"cell": cell, "polar_axis": polar_axis, "interpolate": interpolate})
-    most = 64 + plan.layers * plan.oversample**2 * (8 + len(plan.sources) * (8 + 14 * plan.phi_steps * plan.domains))
-    figures = _cref.ffi.new("nb_figure[]", most)
-    image = np.zeros(plan.n_fast * plan.n_slow, np.float32)
-    pixels = _cref.ffi.from_buffer("float *", image, require_writable=True)
-    used = _cref.lib.nb_trace(struct, state, index, pixels, figures, most)
-    return [
-        (_cref.ffi.string(f.label).decode(), tuple(f.values[k] for k in range(f.count)))
-        for f in (figures[i] for i in range(min(used, most)))
-    ]
+
+    def __init__(
+        self,
+        plan: RenderPlan,
+        cell: tuple[float, ...] | None = None,
+        polar_axis: tuple[float, ...] | None = None,
+        interpolate: bool | None = None,
+    ):
+        self._struct, self._alive = c_plan(plan)
+        self._state = _cref.ffi.new("nb_state *")
+        _cref.lib.nb_start(self._struct, self._state)
+        for name, value in (("cell", cell), ("polar_axis", polar_axis), ("interpolate", interpolate)):
+            if value is not None:
+                setattr(self._state, name, value)
+        evaluations = len(plan.sources) * (8 + 14 * plan.phi_steps * plan.domains)
+        self._most = 64 + plan.layers * plan.oversample**2 * (8 + evaluations)
+        self._figures = _cref.ffi.new("nb_figure[]", self._most)
+        self._image = np.zeros(plan.n_fast * plan.n_slow, np.float32)
+
+    def figures(self, index: int) -> list[tuple[str, tuple[float, ...]]]:
+        """Label and values of all figures of the pixel with this raster index, in the order of the calculation."""
+        pixels = _cref.ffi.from_buffer("float *", self._image, require_writable=True)
+        used = _cref.lib.nb_trace(self._struct, self._state, index, pixels, self._figures, self._most)
+        found = (self._figures[i] for i in range(min(used, self._most)))
+        return [(_cref.ffi.string(f.label).decode(), tuple(f.values[k] for k in range(f.count))) for f in found]
 
 
 def noise(

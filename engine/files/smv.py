@@ -95,11 +95,12 @@ def read_smv(path: str, flag: str, fixes: Fixes = NONE) -> Smv:
         if kind and kind[-1].strip() not in ("unsigned_short", "mad"):
             raise BadInput(f"{flag} {path}: TYPE={kind[-1].strip()}: only unsigned_short can be read")
         order = ">u2" if re.search(r"(?m)^\s*BYTE_ORDER\s*=\s*big_endian", header) else "<u2"
-    first, words = size // 2, np.frombuffer(data[: len(data) // 2 * 2], order)
+    words = np.frombuffer(data + bytes(len(data) % 2), order)  # of a pixel that is half there, the low byte counts
+    first = size // 2
     pixels = np.zeros(width * height, np.uint16)
     there = words[first : first + len(pixels)]
     pixels[: len(there)] = there
-    return Smv(header, width, height, pixels, len(pixels) - len(there))
+    return Smv(header, width, height, pixels, max(len(pixels) - max(len(data) // 2 - first, 0), 0))
 
 
 def _text(data: bytes) -> str:
