@@ -46,6 +46,7 @@ from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.kernels.plan import RenderPlan
 
 INSUFFICIENT = 9
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOST_THREADS = 4096
 MOST_DEVICES = 1024
 CHOICES = {"--precision": PRECISIONS, "--noise": NOISES}
@@ -328,7 +329,7 @@ def ended_by_signals() -> Iterator[None]:
 
     Only while no file is being written: elsewhere they raise, so that what is half written is removed.
     """
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ENDING}
     for number in before:
         _handle(number, signal.SIG_DFL)
     try:
@@ -350,7 +351,8 @@ def _terminated(signum: int, frame: Any) -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    _handle(signal.SIGTERM, _terminated)
+    for number in ENDING:
+        _handle(number, _terminated)
     _handle(signal.SIGINT, signal.default_int_handler)
     try:
         return run(sys.argv[1:] if arguments is None else arguments)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg.kernels.processor import processor
+from nanobragg.kernels.whole import appearing
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 
@@ -120,14 +121,8 @@ def target_machine() -> Any:
 
 def _keep(path: str, data: bytes) -> None:
     """Write a file whole, or not at all: a full disk only means that the next process compiles again."""
-    part = f"{path}.{os.getpid()}.part"
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-        os.replace(part, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
+    with contextlib.suppress(OSError), appearing(path) as file:
+        file.write(data)
 
 
 class Kernel:

@@ -245,7 +245,7 @@ def test_what_others_left_behind(tmp_path):
     dead.wait()
     out = tmp_path / "out"
     (out / f".shard-000000@{HOST}@{dead.pid}.claim").write_text("")
-    (out / f".shard-000000.h5@{HOST}@{dead.pid}.part").write_text("half a frame")
+    (out / f".shard-000000.h5@{HOST}@{dead.pid}-0.part").write_text("half a frame")
     (out / ".shard-000000@another-machine@77.claim").write_text("")
     (out / f".shard-000000@{HOST}@1.claim").write_text("12")  # its number belongs to another process now
     found = batch("run", tmp_path / "job.toml", "--no-sheet")

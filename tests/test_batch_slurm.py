@@ -8,6 +8,7 @@ import time
 import pytest
 
 from nanobragg.cli.nb_batch import main
+from nanobragg.engine.batch.folder import CLUSTER
 from tests.batch_support import command, digests, environment, write_job
 from tests.support import HERE, REQUIRED, ROOT
 from tests.test_batch_faults import left_over
@@ -78,6 +79,7 @@ def test_dask_inside_one_srun(slurm, undisturbed, tmp_path):
     found = ran(["srun", "-n", 2, *command("run", job, "--dask-srun", "--threads", 1, "--no-sheet")], env)
     assert digests(tmp_path / "out" / "master.h5") == undisturbed and "Traceback" not in found.stderr
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".nb-batch")]
+    assert not os.listdir(tmp_path / "out" / CLUSTER)
 
 
 def test_workers_that_are_jobs(slurm, undisturbed, tmp_path):

@@ -154,7 +154,7 @@ GOOD = "{\nHEADER_BYTES=512;\nBYTE_ORDER=big_endian;\nSIZE1=3;\nSIZE2=2;\n}\f"
 def test_smv_pixels_ignore_byte_order_and_may_be_missing(tmp_path):
     (tmp_path / "a").write_bytes(smv(GOOD, np.array([1, 2, 258], "<u2").tobytes() + b"\7"))
     image = read_smv(str(tmp_path / "a"), "-img")
-    assert (image.width, image.height) == (3, 2) and image.pixels.tolist() == [1, 2, 258, 0, 0, 0]
+    assert (image.width, image.height) == (3, 2) and image.pixels.tolist() == [1, 2, 258, 7, 0, 0]
     (tmp_path / "b").write_bytes(smv(GOOD.replace("512", "1024"), np.arange(6, dtype="<u2").tobytes(), 1024))
     assert read_smv(str(tmp_path / "b"), "-img").pixels.tolist() == list(range(6))
 

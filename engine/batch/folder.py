@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-import socket
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from nanobragg.engine.batch.job import Job, as_text, digest_to_end, from_text
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
+from nanobragg.kernels.whole import HOST as HOST
+from nanobragg.kernels.whole import LEFT_OVER as LEFT_OVER
+from nanobragg.kernels.whole import temporary as temporary
 
-JOB = "job.json"
-LEFT_OVER = re.compile(r"\.[^@]+@(.+)@(\d+)\.part")
-HOST = socket.gethostname()
+JOB, CLUSTER = "job.json", ".dask"
 
 
 class OutputLost(Exception):
@@ -48,11 +47,6 @@ def stem(shard: int) -> str:
 def path(folder: str, name: str) -> str:
     """A file of the folder."""
     return os.path.join(folder, name)
-
-
-def temporary(name: str) -> str:
-    """The name of a file while this process writes it."""
-    return f".{name}@{HOST}@{os.getpid()}.part"
 
 
 def partial(shard: int) -> str:
@@ -116,7 +110,7 @@ def begin(job: Job) -> None:
         if kept.folder != job.folder:  # it was moved; workers look for its inputs where it is now
             write_text(folder, JOB, as_text(job))
         return
-    if any(not LEFT_OVER.fullmatch(name) for name in there):
+    if any(not LEFT_OVER.fullmatch(name) and name != CLUSTER for name in there):
         raise BadInput(f"output {folder}: holds files of something else, and no job: take an empty or a new folder")
     write_text(folder, JOB, as_text(job))
 

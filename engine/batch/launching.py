@@ -63,7 +63,7 @@ def cluster(options: Any, output: str) -> contextlib.AbstractContextManager[Any]
     if options.scheduler is not None:
         return on_dask.client_of(options.scheduler)
     if options.slurm_workers is not None:
-        return _closing(on_dask.slurm_client(options.slurm_workers, slurm_options(options.slurm_option)))
+        return _closing(on_dask.slurm_client(options.slurm_workers, slurm_options(options.slurm_option), output))
     if options.dask_srun:
         return srun_cluster(output)
     return None
@@ -95,16 +95,18 @@ def _closing(client: Any) -> Iterator[Any]:
             client.cluster.close(timeout=20)
 
 
-def _address_file(output: str) -> str:
-    """Where task 0 of an srun says how it is reached."""
+def _step_file(output: str, what: str) -> str:
+    """Where task 0 of an srun says how it is reached (``address``), and by whom (``cert``, ``key``)."""
     names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")  # a job that is queued again has the same number
     step = "-".join(os.environ.get(name, "0") for name in names)
-    return os.path.join(os.path.dirname(output), f".nb-batch-scheduler-{step}")
+    return os.path.join(on_dask.nodes().own_folder(output), f"{what}-{step}")
 
 
-def _worker_command(address: str, rank: int) -> list[str]:
+def _worker_command(output: str, address: str, rank: int) -> list[str]:
+    cert, key = _step_file(output, "cert"), _step_file(output, "key")
     return [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--name", str(rank),
-            "--memory-limit", "0", "--no-dashboard", "--death-timeout", "60"]  # fmt: skip
+            "--memory-limit", "0", "--no-dashboard", "--death-timeout", "60", "--protocol", "tls",
+            "--worker-class", on_dask.nodes().WORKER, "--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key]  # fmt: skip
 
 
 def quiet() -> dict[str, str]:
@@ -124,36 +126,36 @@ def serve_as_worker(output: str) -> bool:
     if rank == 0:
         return False
     begun = time.monotonic()
-    while not os.path.exists(_address_file(output)):
+    while not os.path.exists(_step_file(output, "address")):
         if time.monotonic() - begun > WAIT_S:
             raise BadInput(f"--dask-srun: task 0 has not started within {WAIT_S:g} s")
         time.sleep(LOOK_S)
-    with open(_address_file(output), encoding="utf-8") as file:
+    with open(_step_file(output, "address"), encoding="utf-8") as file:
         address = file.read().strip()
-    subprocess.run(_worker_command(address, rank), env=quiet(), check=False)
+    subprocess.run(_worker_command(output, address, rank), env=quiet(), check=False)
     return True
 
 
 @contextlib.contextmanager
 def srun_cluster(output: str) -> Iterator[Any]:
     """A client of the workers that the tasks of this srun are, this one included."""
-    distributed = on_dask.dask()
+    distributed, nodes = on_dask.dask(), on_dask.nodes()
     on_dask.configure()
-    cluster = distributed.LocalCluster(
-        n_workers=0, host=distributed.utils.get_ip(), dashboard_address=None, silence_logs=50
-    )
-    name = _address_file(output)
-    with open(f"{name}.part", "w", encoding="utf-8") as file:
-        file.write(cluster.scheduler_address)
-    os.replace(f"{name}.part", name)
-    own = subprocess.Popen(_worker_command(cluster.scheduler_address, 0), env=quiet())
+    security = nodes.certificates()
+    cluster = nodes.cluster(0, security, distributed.utils.get_ip())
+    said = {"cert": security.tls_ca_file, "key": security.tls_client_key, "address": cluster.scheduler_address}
+    files = {what: _step_file(output, what) for what in said}
+    for what, content in said.items():
+        nodes.write_private(files[what], content)
+    own = subprocess.Popen(_worker_command(output, cluster.scheduler_address, 0), env=quiet())
     client = distributed.Client(cluster)
     try:
         on_dask.await_workers(client)
         yield client
     finally:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
+        for name in files.values():
+            with contextlib.suppress(OSError):
+                os.unlink(name)
         with contextlib.suppress(Exception):
             client.shutdown()
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -34,6 +34,14 @@ def dask() -> Any:
     return distributed
 
 
+def nodes() -> Any:
+    """Our own schedulers and workers."""
+    dask()
+    from nanobragg.engine.batch import dask_nodes
+
+    return dask_nodes
+
+
 @functools.lru_cache(maxsize=1)
 def workshop_of(output: str, digest: str, make_prepare: MakePrepare, how: How) -> Workshop:
     """What this worker keeps; made anew for another job."""
@@ -197,11 +205,7 @@ def local_client(workers: int) -> Any:
     before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     resource_tracker.ensure_running()  # it inherits that: a signal to all processes of a job would end it
     signal.signal(signal.SIGUSR1, before)
-    cluster = distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
-        silence_logs=50,
-    )  # fmt: skip
-    return distributed.Client(cluster)
+    return distributed.Client(nodes().cluster(workers, nodes().certificates(), "127.0.0.1"))
 
 
 def client_of(address: str) -> Any:
@@ -210,17 +214,20 @@ def client_of(address: str) -> Any:
     configure()
     try:
         if os.path.exists(address):
+            nodes().check_own(os.path.dirname(address))
             client = distributed.Client(scheduler_file=address, timeout=CONNECT_S)
         else:
             client = distributed.Client(address, timeout=CONNECT_S)
         await_workers(client)
+    except BadInput as error:
+        raise BadInput(f"--scheduler {address}: {error}") from None
     except Exception as error:  # of any kind: what the address or the file holds may be anything
         raise BadInput(f"--scheduler {address}: {error or type(error).__name__}") from None
     return client
 
 
-def slurm_client(workers: int, options: dict[str, Any]) -> Any:
-    """A client of workers that dask-jobqueue submits to Slurm, one a job."""
+def slurm_client(workers: int, options: dict[str, Any], output: str) -> Any:
+    """A client of workers that dask-jobqueue submits to Slurm, one a job; certificates lie in the output folder."""
     distributed = dask()
     configure()
     if shutil.which("sbatch") is None:
@@ -230,7 +237,11 @@ def slurm_client(workers: int, options: dict[str, Any]) -> Any:
     except ImportError:
         raise BadInput("--slurm-workers needs dask-jobqueue: pip install 'nanobragg[batch]'") from None
     try:
-        given: dict[str, Any] = {"cores": 1, "processes": 1, "memory": "2GB"}
+        given: dict[str, Any] = {
+            "cores": 1, "processes": 1, "memory": "2GB", "security": nodes().certificates(), "protocol": "tls://",
+            "shared_temp_directory": nodes().own_folder(output), "scheduler_cls": nodes().QuietScheduler,
+            "worker_extra_args": ["--worker-class", nodes().WORKER, "--no-dashboard"],
+        }  # fmt: skip
         cluster = SLURMCluster(**(given | options))
         cluster.scale(jobs=workers)
     except (OSError, ValueError, TypeError, RuntimeError) as error:

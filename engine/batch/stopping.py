@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 asked = threading.Event()  # of this process: signals belong to processes
 jobs: set[str] = set()  # digests of jobs whose driver has asked this worker; others on the same cluster go on
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
+from nanobragg.kernels.whole import temporary_beside
 
 CANNOT_CREATE = 9
 
@@ -77,10 +77,9 @@ def whole_file(path: str, what: str) -> Iterator[BinaryIO]:
     check_writable(path, what)
     target = os.path.realpath(path)
     in_place = _in_place(target)
-    own = f".nanobragg@{socket.gethostname()}@{os.getpid()}.part"
-    name = target if in_place else os.path.join(os.path.dirname(target), own)
+    name = target if in_place else temporary_beside(target)
     try:
-        file = open(name, "wb")
+        file = open(name, "wb" if in_place else "xb")
     except OSError as error:
         raise BadInput(f"{what} {path}: {reason(error)}", CANNOT_CREATE) from None
     try:
