@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from nanobragg.cli.explain import mistakes, remarks
 from nanobragg.cli.nanobragg import read_headers
 from nanobragg.cli.parse import corrected, parse
 from nanobragg.cli.plans import silent, without_fixes
@@ -57,20 +58,20 @@ def plain_words(words: Sequence[str]) -> tuple[list[str], Fixes]:
 
 
 class Preparer:
-    """Experiments of a job's command lines.
+    """Experiments of a job's command lines; ``remark`` is told what the command would say on stderr.
 
     Amplitudes, sources and the pixels of header images stay in memory from one image to the next.
     """
 
-    def __init__(self, job: Job):
-        self._folder = job.folder
+    def __init__(self, job: Job, remark: Callable[[str], None] = silent):
+        self._folder, self._remark = job.folder, remark
         # The last of each, as pairs that are replaced whole: several threads may ask.
         self._factors: tuple[Any, StructureFactors | None] = (None, None)
         self._beam: tuple[Settings | None, Beam | None] = (None, None)
         self._headers: tuple[Any, tuple[dict[str, Any], np.ndarray | None]] = (None, ({}, None))
 
     def __call__(self, words: Sequence[str]) -> Experiment:
-        """What a command line shows; remarks are not made.
+        """What a command line shows.
 
         Raises
         ------
@@ -78,20 +79,25 @@ class Preparer:
             For what the command itself refuses, and where cell or amplitudes are missing.
         """
         settings, mask = self.settings(words)
-        placed = geometry(settings, mask, silent)
+        placed = geometry(settings, mask, self._remark)
         factors = self._factors_of(settings)
         same = dataclasses.replace(settings, **OF_ORIENTATION)
         known, beam = self._beam
         if beam is None or known != same:
             beam = beam_of(placed)
             self._beam = (same, beam)
-        return experiment(placed, silent, factors=factors, beam=beam)
+        return experiment(placed, self._remark, factors=factors, beam=beam)
 
     def settings(self, words: Sequence[str]) -> tuple[Settings, np.ndarray | None]:
         """Settings of a command line, and the mask."""
         given, fixes = plain_words(resolved(words, self._folder))
         start, mask = self._start(given, fixes)
-        settings = corrected(parse(given, start).settings)
+        parsed = parse(given, start)
+        for mistake in mistakes(parsed):
+            raise BadInput(f"arguments: {mistake}")
+        for line in remarks(parsed):
+            self._remark(line)
+        settings = corrected(parsed.settings)
         if "dump_file" not in settings.given:
             settings = dataclasses.replace(settings, dump_file="")
         no_factors = settings.hkl_file is None and settings.default_F == 0.0 and not settings.dump_file
@@ -121,6 +127,6 @@ class Preparer:
         if factors is None or known != key:
             if read.hkl_file is None and read.dump_file and not os.path.isfile(read.dump_file):
                 raise BadInput(f"-dump {read.dump_file}: no such file")
-            factors = structure_factors(read, silent)
+            factors = structure_factors(read, self._remark)
             self._factors = (key, factors)
         return factors

@@ -26,8 +26,10 @@ def _wanted(reading: Reading) -> str:
 
 
 def remarks(parsed: Parsed) -> Iterator[str]:
-    """One line for each ignored argument and each accidental match."""
+    """One line for each ignored argument, each accidental match, and each value that is not what it should be."""
     for reading in parsed.readings:
+        for said in dict.fromkeys(reading.misread):
+            yield f"{reading.text}: {said}"
         if reading.accidental:
             fired = "; ".join(_changes(rule, changes) for rule, changes in reading.fired if changes)
             yield f"Q92 flags: {reading.text} fires more than one rule: {fired}"
@@ -36,6 +38,16 @@ def remarks(parsed: Parsed) -> Iterator[str]:
             if not reading.is_flag:
                 why = "no flag takes it as a value"
             yield f"argument {reading.index + 1}, {reading.text!r}, is ignored: {why}"
+
+
+def mistakes(parsed: Parsed) -> Iterator[str]:
+    """What cannot be meant: words that do nothing, and values that are not the numbers that they should be."""
+    for reading in parsed.readings:
+        for said in dict.fromkeys(reading.misread):
+            yield f"{reading.text}: {said}"
+        if reading.ignored:
+            what = _wanted(reading) if reading.starved else "no flag is called that, and none takes it as a value"
+            yield f"{reading.text}: {what}"
 
 
 def explanation(parsed: Parsed) -> Iterator[str]:

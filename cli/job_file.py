@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from nanobragg.cli.batch_plans import Preparer, file_places, plain_words
-from nanobragg.cli.rules import INTENDED_TOGETHER, RULES, Rule, rules_for
+from nanobragg.cli.rules import COUNTS, INTENDED_TOGETHER, RULES, WORDS, Rule, rules_for
 from nanobragg.engine.batch import job as jobs
 from nanobragg.engine.batch.axes import Axis, Orientation, Table, axis_of, places, split_words, words_of
 from nanobragg.engine.batch.image_files import SUFFIX, cbf_package
@@ -38,7 +38,6 @@ IMAGES_PER_SHARD, MOST_IMAGES, MOST_PER_SHARD, MOST_SHARDS = 100, 100_000_000, 1
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,10}", re.ASCII)
 MOST_DIGITS = 25  # before or after the point of a decimal number
-COUNTS = {"n", "xmin", "xmax", "ymin", "ymax", "fast", "slow"}  # values that are read as whole numbers
 DEFAULT_VALUES = {"smv": "uint16", "cbf": "int32", "float": "float32"}
 
 
@@ -262,7 +261,7 @@ def check_flag(flag: str, values: Sequence[str], what: str) -> None:
         raise BadInput(f"{what}: {flag} takes {rule.values or 'no value'}, not {' '.join(values) or 'nothing'}")
     if set(rule.effect(values)) & OUTPUTS:
         raise BadInput(f"{what}: {flag} names an output; the images of a batch go to its folder")
-    if rule.values in ("file", "random", "beam|sample"):
+    if rule.values in WORDS:
         return
     for kind, value in zip(wanted, values, strict=False):
         if (WHOLE if kind in COUNTS else NUMBER).fullmatch(value):

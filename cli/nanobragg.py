@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
 from nanobragg.engine.files.images import write_float, write_pgm
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import header, read_smv, write_smv
-from nanobragg.engine.files.whole import check_writable
+from nanobragg.engine.files.whole import check_writable, same_file
 from nanobragg.engine.fixes import NONE, Fixes, fixes_of, shown
 from nanobragg.engine.headers import header_settings
 from nanobragg.engine.render import (
@@ -187,14 +188,36 @@ def check_sufficient(settings: Settings) -> None:
         raise BadInput("; ".join(missing), INSUFFICIENT)
 
 
+INPUTS = {
+    "hkl_file": "-hkl", "mat_file": "-mat", "mask_file": "-mask", "img_file": "-img", "stol_file": "-stol",
+    "source_file": "-sourcefile",
+}  # fmt: skip
+
+
+def outputs_of(settings: Settings) -> dict[str, str]:
+    """The flags of the files that a run writes, in the order in which it does, with their names."""
+    dump = {"-dump": settings.dump_file} if settings.hkl_file is not None and settings.dump_file else {}
+    pgm = {"-pgmfile": settings.pgm_file} if settings.write_pgm else {}
+    noise = {"-noisefile": settings.noise_file} if settings.do_noise else {}
+    return {**dump, "-floatfile": settings.float_file, "-intfile": settings.int_file, **pgm, **noise}
+
+
 def check_outputs(settings: Settings) -> None:
-    """Fail before rendering rather than after."""
-    check_writable(settings.float_file, "-floatfile")
-    check_writable(settings.int_file, "-intfile")
-    if settings.write_pgm:
-        check_writable(settings.pgm_file, "-pgmfile")
-    if settings.do_noise:
-        check_writable(settings.noise_file, "-noisefile")
+    """Fail before rendering rather than after; no output takes the place of an input."""
+    written = outputs_of(settings)
+    read = {flag: name for setting, flag in INPUTS.items() if (name := getattr(settings, setting)) is not None}
+    if "-dump" not in written and settings.dump_file:
+        read["-dump"] = settings.dump_file
+    for flag, name in written.items():
+        for of_input, input_name in read.items():
+            if same_file(name, input_name):
+                raise BadInput(f"{flag} {name}: is the file that {of_input} reads: name another one")
+    for (first, name), (second, other) in itertools.combinations(written.items(), 2):
+        if same_file(name, other):
+            remark(f"{second} {other} takes the place of {first} {name}: they are the same file")
+    for flag, name in written.items():
+        if flag != "-dump":  # one that cannot be written is only remarked on, as in the original
+            check_writable(name, flag)
 
 
 def describe(parsed: Parsed, explain: bool) -> None:

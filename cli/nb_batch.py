@@ -175,7 +175,7 @@ def show_run(options: argparse.Namespace) -> int:
         check(job, options.job)
     places.begin(job)
     shards = left(job, part, retry=options.retry, tell=say)
-    tell_quirks(job)
+    tell_remarks(job)
     for shard, why in records.aside(job).items():
         say(f"shard {shard} was set aside: {why} (--retry tries it again)")
     try:
@@ -201,11 +201,13 @@ def render(options: argparse.Namespace, job: Job, part: tuple[int, int], shards:
             progress.end()
 
 
-def tell_quirks(job: Job) -> None:
-    """Say which of the original's oddities bite in the first image, as nanoBragg does."""
-    made = Preparer(job)(job.words(0))
-    for quirk in quirks.biting(quirks.Run(made, freeze(made))):
-        say(str(quirk))
+def tell_remarks(job: Job) -> None:
+    """Say of the first image what nanoBragg would, the oddities that bite in it among that."""
+    remarks: list[str] = []
+    made = Preparer(job, remarks.append)(job.words(0))
+    biting = map(str, quirks.biting(quirks.Run(made, freeze(made))))
+    for line in dict.fromkeys([*remarks, *biting]):
+        say(line)
 
 
 def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int, int, int]:

@@ -91,6 +91,8 @@ def of_engines(
         engines.run(engine, arguments, folder / name, options.timeout)
         for engine, name in ((options.a, "a"), (options.b, "b"))
     )
+    for line in dict.fromkeys([*a.remarks, *b.remarks]):
+        print(f"nb-compare: {line}", file=sys.stderr)
     return a.image, b.image, (f"A: {options.a}", f"B: {options.b}"), {
         "integer_mismatches": int((a.integers != b.integers).sum()) if a.integers.shape == b.integers.shape else None,
         "seconds": [round(a.seconds, 3), round(b.seconds, 3)],

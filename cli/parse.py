@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from nanobragg.cli.rules import HEADER_FLAGS, INTENDED_TOGETHER, Rule, rules_for
+from nanobragg.cli.rules import HEADER_FLAGS, INTENDED_TOGETHER, Rule, misread, rules_for
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.settings import Settings
 
 
 @dataclasses.dataclass
 class Reading:
-    """One argument: the rules that fired on it, those that wanted more arguments, and whether a flag used it."""
+    """One argument: the rules that fired on it, those that wanted more arguments, and whether a flag used it.
+
+    ``misread`` says of its values what they were read as, where they are not the numbers that they should be.
+    """
 
     index: int
     text: str
@@ -22,6 +25,7 @@ class Reading:
     starved: list[Rule] = dataclasses.field(default_factory=list)
     header: bool = False
     value_of: list[str] = dataclasses.field(default_factory=list)
+    misread: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def is_flag(self) -> bool:
@@ -95,11 +99,13 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
                     raise BadInput(f"{reading.text}: a value must follow (the original crashes here)")
                 reading.starved.append(rule)
                 continue
-            changes = rule.effect(values)
+            changes = _in_metres(reading.text, rule.effect(values), start.get("fixes", ()))
             reading.fired.append((rule, changes))
             settings.update(changes)
             origin.update(dict.fromkeys(changes, _quote(reading, rule, arguments)))
             _mark_values(reading, rule, changes, readings)
+            if exact and reading.misread:
+                raise BadInput(f"{reading.text}: {reading.misread[0].split(', and was')[0]}")
             if rule.ends(changes):
                 break
     fired = [pair for reading in readings for pair in reading.fired]
@@ -133,8 +139,18 @@ def _mark_header(reading: Reading, readings: list[Reading]) -> None:
 
 def _mark_values(reading: Reading, rule: Rule, changes: dict[str, Any], readings: list[Reading]) -> None:
     used = len(changes) - 1 if rule.name == "-cell" else len(rule.values.split()) if changes else 0
-    for value in readings[reading.index + 1 : reading.index + 1 + used]:
+    values = readings[reading.index + 1 : reading.index + 1 + used]
+    for kind, value in zip(rule.kinds(used), values, strict=False):
         value.value_of.append(reading.text)
+        if said := misread(rule, kind, value.text):
+            reading.misread.append(said)
+
+
+def _in_metres(flag: str, changes: dict[str, Any], fixes: Collection[str]) -> dict[str, Any]:
+    """``-pix0_vector_mm`` means millimetres where its value is used at all (Q83)."""
+    if flag.endswith("-pix0_vector_mm") and "Q83" in fixes and "pix0" in changes:
+        return changes | {"pix0": tuple(x / 1000.0 for x in changes["pix0"])}
+    return changes
 
 
 def _checked(settings: dict[str, Any], origin: Mapping[str, str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nanobragg.cli.explain import remarks
 from nanobragg.cli.nanobragg import Options, own_options, read_headers
 from nanobragg.cli.parse import corrected, parse
 from nanobragg.engine.errors import BadInput
@@ -29,7 +30,10 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     fixes |= asked
     start: dict[str, Any] = {"seed": -1, "misset_seed": -1, "fixes": fixes}
     mask = read_headers(arguments, start)
-    settings = corrected(parse(arguments, start).settings)
+    parsed = parse(arguments, start)
+    for line in remarks(parsed):
+        remark(line)
+    settings = corrected(parsed.settings)
     if settings.mat_file is None and settings.cell_a == 0.0:
         raise BadInput("no cell in the command line: -mat or -cell", CANNOT)
     if settings.hkl_file is not None:

@@ -18,11 +18,13 @@ from nanobragg.kernels.vectors import magnitude
 Shown = dict[str, tuple[float, ...]]  # by the labels of traces
 
 
-def _before_all(set_up: Experiment) -> Shown:
-    """What is shown where no pixel has had an evaluation yet."""
-    unset = (0.0,) * 3
+def _before_all(set_up: Experiment, plan: RenderPlan) -> Shown:
+    """What is shown where no pixel has had an evaluation yet: what reading the amplitudes has left in the variables."""
+    factors = set_up.factors
+    node = (6.0, 6.0) if plan.interpolate else tuple(float(n + 1) for n in plan.hkl_range[:2])
+    node = (*node, factors.last[2]) if factors.source != "default" else (0.0,) * 3
     cell = {f"rot_{axis}_angstroms": v for axis, v in zip("abc", set_up.crystal.real_A, strict=True)}
-    return {"hkl_frac": unset, "hkl_rounded": unset, "F_cell": (set_up.factors.last_F,), "F_latt": (0.0,)} | cell
+    return {"hkl_frac": factors.last[:3], "hkl_rounded": node, "F_cell": factors.last[3:], "F_latt": (0.0,)} | cell
 
 
 def blocks(set_up: Experiment, plan: RenderPlan, image: np.ndarray) -> Iterator[str]:
@@ -40,7 +42,7 @@ def blocks(set_up: Experiment, plan: RenderPlan, image: np.ndarray) -> Iterator[
         return
     asked = settings.print_s * plan.n_fast + settings.print_f
     pixels = plan.rendered_pixels()
-    unset = _before_all(set_up)
+    unset = _before_all(set_up, plan)
     if every:
         shown = dict(unset)
         for index, figures in tracing.walk(plan, pixels[:].tolist(), backend):

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nanobragg.engine.c_numbers import DEGREES, divide, integer, low_32_bits, real
+from nanobragg.engine.c_numbers import DEGREES, INTEGER, REAL, divide, g, integer, low_32_bits, real
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +70,38 @@ class Rule:
         """The first name."""
         return self.patterns[0].text
 
+    def kinds(self, number: int) -> list[str]:
+        """What each of the first ``number`` values is."""
+        return self.values.split()[:number]
+
     def matches(self, argument: str) -> bool:
         """Whether one of the names fits."""
         return any(pattern.matches(argument) for pattern in self.patterns)
+
+
+WORDS = {"file", "random", "beam|sample"}  # values that are no numbers
+COUNTS = {"n", "xmin", "xmax", "ymin", "ymax", "fast", "slow"}  # values that are whole numbers
+# Values of these units cannot be meant below 0, but for some flags that can, and for some angles that cannot.
+FROM_0 = {"n", "mm", "um", "A", "eV", "%", "mrad", "photons/m^2", "photons/s", "s", "g/cm^3", "Da", "factor"}
+BELOW_0_TOO = {
+    "-Xbeam", "-Ybeam", "-Xclose", "-Yclose", "-distance", "-close_distance", "-seed", "-mosaic_seed", "-misset_seed",
+}  # fmt: skip
+ANGLES_FROM_0 = {"-osc", "-phistep", "-mosaic"}
+
+
+def misread(rule: Rule, kind: str, value: str) -> str | None:
+    """What is wrong with a value, in words, where the original reads it as another number than it says; else nothing.
+
+    ``kind`` is the word of `Rule.values` for it.
+    """
+    if kind in WORDS or (rule.name == "-detector_abs" and "inf" in value):
+        return None
+    whole_number = kind in COUNTS
+    if not (INTEGER if whole_number else REAL).fullmatch(value):
+        read = integer(value) if whole_number else real(value)
+        return f"{value!r} is no {'whole ' * whole_number}number, and was read as {g(read)}"
+    may_be_negative = rule.name in BELOW_0_TOO or not (kind in FROM_0 or rule.name in ANGLES_FROM_0)
+    return None if may_be_negative or not real(value) < 0.0 else f"{value} is below 0"
 
 
 plain: Reader = real

@@ -25,13 +25,17 @@ DUMP = "Fdump.bin"
 
 
 class Ran(NamedTuple):
-    """What an engine made of a command line: its command, seconds, float image, integer image and remarks on quirks."""
+    """What an engine made of a command line: its command, seconds, float image, integer image and what it remarked.
+
+    ``quirks`` are the remarks on oddities of the original.
+    """
 
     command: list[str]
     seconds: float
     image: np.ndarray
     integers: np.ndarray
     quirks: list[str]
+    remarks: list[str]
 
 
 def command_of(engine: str) -> list[str]:
@@ -124,4 +128,4 @@ def run(engine: str, arguments: Sequence[str], folder: pathlib.Path, timeout: fl
     quirks = [
         text for text in remarks if text.startswith("computed right") or (text[:1] == "Q" and text[1:2].isdigit())
     ]
-    return Ran([*words, *line], seconds, image, integers, quirks)
+    return Ran([*words, *line], seconds, image, integers, quirks, [text for text in remarks if text not in quirks])

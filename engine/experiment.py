@@ -77,7 +77,7 @@ class Experiment(Geometry):
 def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None], fixes: Fixes = NONE) -> list[float] | None:
     """Up to nine numbers of a matrix file; ``None`` if it cannot be opened and a cell is there instead (Q62)."""
     try:
-        values = scan_reals(read(path, "-mat").decode("latin-1"), 9)
+        values = scan_reals(read(path, "-mat").decode("latin-1"), 10)
     except OSError as error:
         if not has_cell or "Q62" in fixes:
             raise BadInput(f"-mat {path}: {reason(error)}") from None
@@ -85,6 +85,9 @@ def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None], fixes: F
         return None
     if not all(math.isfinite(v) for v in values):
         raise BadInput(f"-mat {path}: a number is infinite or not a number")
+    if len(values) > 9:
+        warn(f"-mat {path}: more than the nine numbers of a matrix; the first nine are used")
+        values = values[:9]
     if len(values) < 9 and has_cell:
         warn(f"-mat {path}: {len(values)} of nine numbers; the others are those of -cell")
     return values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from nanobragg.engine.settings import Settings
 NO_TABLE = 9
 MOST_TABLE_BYTES = 3 * 2**33
 LARGEST_INDEX = 2.0**31
+LARGE_TABLE, SPARSE = 100_000_000, 1000  # bytes, and places for each reflection, from which on a slip is likelier
+FEWEST_FOR_MATES, FEW_MATES = 8, 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +29,8 @@ class StructureFactors:
     """``table`` (h, k, l) holds the box ``bounds`` (3, 2; inclusive) and one padding plane beyond it each way.
 
     ``n_hkl`` is what the original counts and reports; 0 means no table, every F is ``default_F``.
-    ``source`` says where they came from: ``"hkl"``, ``"dump"`` or ``"default"``. ``last_F`` is the last amplitude that
-    was read from text, which the original's ``-printout`` shows until another one is looked up.
+    ``source`` says where they came from: ``"hkl"``, ``"dump"`` or ``"default"``. ``last`` are the
+    indices and the amplitude that were read last, which the original's ``-printout`` shows until others are met.
     """
 
     table: np.ndarray
@@ -36,7 +38,7 @@ class StructureFactors:
     n_hkl: int
     default_F: float
     source: str
-    last_F: float = 0.0
+    last: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 def _check_box(name: str) -> Callable[[np.ndarray], None]:
@@ -74,10 +76,39 @@ def from_reflections(reflections: Reflections, default_F: float, name: str) -> S
     table = np.zeros(table_shape(bounds))
     if default_F != 0.0:
         table[:-1, :-1, :-1] = default_F
-    h, k, length = (reflections.indices - bounds[:, 0]).astype(np.intp).T
-    table[h, k, length] = reflections.amplitudes
-    last_F = float(reflections.amplitudes[-1]) if len(reflections.amplitudes) else 0.0
-    return StructureFactors(table, bounds, reflections.count, default_F, "hkl", last_F)
+    at = (reflections.indices - bounds[:, 0]).astype(np.intp).T
+    table[at[0], at[1], at[2]] = reflections.amplitudes
+    last = (0.0, 0.0, 0.0, 0.0)
+    if len(reflections.amplitudes):
+        h, k, x = reflections.indices[-1].tolist()
+        last = (h, k, x, float(reflections.amplitudes[-1]))
+    return StructureFactors(table, bounds, reflections.count, default_F, "hkl", last)
+
+
+def _remarks(reflections: Reflections, factors: StructureFactors) -> Iterator[str]:
+    """What is odd about a list of reflections as a whole."""
+    n = len(reflections.indices)
+    if factors.table.nbytes > LARGE_TABLE and factors.table.size > SPARSE * n:
+        low, high = (int(x) for x in (factors.bounds.min(), factors.bounds.max()))
+        size = factors.table.nbytes / 1e9
+        yield f"indices from {low} to {high} make a table of {size:.2g} GB for {n} reflections: is one of them a slip?"
+    mates = mates_present(reflections.indices)
+    if mates is not None and mates < FEW_MATES:
+        yield (
+            "no Friedel mates: half of reciprocal space, or one asymmetric unit; the amplitudes of all others are "
+            f"{factors.default_F:g} (or 0 inside the box), the image is not symmetric about the beam"
+        )
+
+
+def mates_present(indices: np.ndarray) -> float | None:
+    """Which share of reflections (n, 3) has -h, -k, -l in the list too, judged by some of them; `None` for too few."""
+    if len(indices) < FEWEST_FOR_MATES:
+        return None
+    whole = indices.astype(np.int64)
+    base = 2 * int(np.abs(whole).max()) + 1
+    keys = (whole[:, 0] * base + whole[:, 1]) * base + whole[:, 2]
+    some = keys[:: max(len(keys) // 1000, 1)]
+    return float(np.isin(-some[some != 0], keys).mean()) if (some != 0).any() else None
 
 
 def read_hkl(path: str, default_F: float, warn: Callable[[str], None], fixes: Fixes = NONE) -> StructureFactors:
@@ -90,6 +121,8 @@ def read_hkl(path: str, default_F: float, warn: Callable[[str], None], fixes: Fi
     except OSError as error:
         raise BadInput(f"{name}: {reason(error)}", NO_TABLE) from None
     factors = from_reflections(reflections, default_F, name)
+    for remark in (*reflections.remarks, *_remarks(reflections, factors)):
+        warn(f"{name}: {remark}")
     if not reflections.whole_numbers or len(reflections.indices) != reflections.count:
         warn(
             f"Q54 files: {name}: {len(reflections.indices)} of {reflections.count} reflections were read: an index is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -43,9 +44,27 @@ def _callable(function: Callable[..., Any], **options: Any) -> Any:
     kept = bool(machine_code.folder()) and "<locals>" not in function.__qualname__
     elsewhere, _config.CACHE_DIR = _config.CACHE_DIR, machine_code.folder()
     try:
-        return numba.njit(function, cache=kept, **OPTIONS, **options)
+        prepared = numba.njit(function, cache=kept, **OPTIONS, **options)
     finally:
         _config.CACHE_DIR = elsewhere
+    if kept:
+        prepared._cache = _Forgiving(prepared._cache)
+    return prepared
+
+
+class _Forgiving:
+    """Numba's cache, which goes on without keeping anything where the disk is full or a quota is reached."""
+
+    def __init__(self, cache: Any):
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def save_overload(self, *arguments: Any) -> None:
+        """Keep what was compiled, if that is possible."""
+        with contextlib.suppress(OSError):
+            self._cache.save_overload(*arguments)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -56,7 +56,8 @@ def cache_folder() -> str:
     named = os.environ.get("NUMBA_CACHE_DIR")
     roots = [os.path.join(named, "nanobragg")] if named else []
     roots.append(os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "nanobragg"))
-    roots.append(os.path.join(tempfile.gettempdir(), f"nanobragg-{os.getuid()}"))
+    with contextlib.suppress(OSError):  # a full disk
+        roots.append(os.path.join(tempfile.gettempdir(), f"nanobragg-{os.getuid()}"))
     digest = sources_digest()
     for root in roots:
         if os.path.isabs(root) and _own_folder(root) and _own_folder(os.path.join(root, digest)):

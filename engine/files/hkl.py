@@ -23,6 +23,8 @@ for characters, kind in (
 ):
     for character in characters:
         KINDS[character] = kind
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NUMBERS_OF_A_MATRIX = 9
 LONGEST_INTEGER = 18  # characters that 64 bits always hold
 EXACT = 2**53
 POWERS_OF_TEN = 10.0 ** np.arange(LONGEST_INTEGER + 1)
@@ -33,7 +35,8 @@ class Reflections:
     """What a file holds: ``bounds`` (3, 2; whole reals) of all quadruples, their ``count``, and the usable ones.
 
     ``count`` and ``bounds`` come from a first pass that reads reals; ``indices`` (n, 3; whole reals) and
-    ``amplitudes`` (n,) from a second one that reads integers, and so may end earlier or go astray (Q54).
+    ``amplitudes`` (n,) from a second one that reads integers, and so may end earlier or go astray (Q54). ``remarks``
+    say what of the file's lines was not read as it stands there.
     """
 
     count: int
@@ -41,6 +44,7 @@ class Reflections:
     indices: np.ndarray
     amplitudes: np.ndarray
     whole_numbers: bool
+    remarks: tuple[str, ...] = ()
 
 
 def read_reflections(data: bytes) -> Reflections:
@@ -48,9 +52,42 @@ def read_reflections(data: bytes) -> Reflections:
     quadruples = _plain_table(data)
     if quadruples is None:
         return _scanned(data.decode("latin-1"))
+    remarks = _odd_lines(data, 4 * len(quadruples))
     indices = np.ascontiguousarray(quadruples[:, :3].T)
     bounds = np.stack([indices.min(axis=1), indices.max(axis=1)], axis=1) if len(quadruples) else np.zeros((3, 2))
-    return Reflections(len(quadruples), bounds, indices.T, quadruples[:, 3], True)
+    return Reflections(len(quadruples), bounds, indices.T, quadruples[:, 3], True, remarks)
+
+
+def _odd_lines(data: bytes, used: int) -> tuple[str, ...]:
+    """What is odd about the lines of a file that holds nothing but numbers, of which ``used`` were taken."""
+    kinds = np.frombuffer(data.translate(KINDS), np.uint8)
+    begins = kinds != SPACE
+    begins[1:] &= kinds[:-1] == SPACE
+    ends = np.append(np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")), len(data))
+    counts = np.diff(np.searchsorted(np.flatnonzero(begins), ends), prepend=0)
+    odd = np.flatnonzero((counts != 4) & (counts != 0))
+    found = []
+    if len(odd):
+        found.append(f"line {odd[0] + 1} has {counts[odd[0]]} numbers, not 4 (line ends mean nothing: all are read on)")
+    total = int(counts.sum())
+    if total > used:
+        found.append(f"the last {total - used} numbers are not read: there are not four of them")
+    if total == NUMBERS_OF_A_MATRIX:
+        found.append("holds nine numbers: is it a matrix, for -mat?")
+    return tuple(found)
+
+
+def _cut_short(text: str, at: int, rows: int) -> tuple[str, ...]:
+    """What is left of a file that was read up to a place, if anything is."""
+    rest = text[at:].lstrip()
+    if not rest:
+        return ()
+    line = text.count("\n", 0, len(text) - len(rest)) + 1
+    lines = text.count("\n", 0, len(text.rstrip())) + 1
+    words = rest.split()[:4]
+    wrong = next((word for word in words if not NUMBER.fullmatch(word)), "")
+    why = f"{wrong[:20]!r} is no number" if wrong else "an index is not written as a whole number, or numbers are missing"
+    return (f"read to line {line} of {lines} ({rows} reflections): {why}; what follows is left out",)
 
 
 def read_lines(data: bytes, name: str) -> Reflections:
@@ -67,7 +104,7 @@ def read_lines(data: bytes, name: str) -> Reflections:
         if not words:
             continue
         try:
-            row = [float(word) for word in words[:4]]
+            row = [float(word) for word in words[:4]] if "_" not in line else []
         except ValueError:
             row = []
         if len(row) < 4 or not np.isfinite(row).all() or any(x != round(x) for x in row[:3]):
@@ -135,21 +172,24 @@ def _decimals(data: bytes, starts: np.ndarray, ends: np.ndarray, points: np.ndar
 
 def _scanned(text: str) -> Reflections:
     """Both passes, number by number."""
-    first, second = (np.array(_quadruples(text, integers), dtype=float).reshape(-1, 4) for integers in (False, True))
+    (rows, _), (usable, end) = (_quadruples(text, integers) for integers in (False, True))
+    first, second = (np.array(some, dtype=float).reshape(-1, 4) for some in (rows, usable))
     hkl = first[:, :3]
     whole = np.trunc(hkl)
     bounds = np.stack([whole.min(axis=0), whole.max(axis=0)], axis=1) if len(first) else np.zeros((3, 2))
     as_whole = bool((hkl == np.ceil(hkl - 0.4)).all())
-    return Reflections(len(first), bounds, second[:, :3], second[:, 3], as_whole)
+    remarks = _cut_short(text, end, len(second))
+    return Reflections(len(first), bounds, second[:, :3], second[:, 3], as_whole, remarks)
 
 
-def _quadruples(text: str, integers: bool) -> list[list[float]]:
+def _quadruples(text: str, integers: bool) -> tuple[list[list[float]], int]:
+    """The quadruples that can be read, and the place after the last of them."""
     rows: list[list[float]] = []
     at = 0
     while (found := _quadruple(text, at, integers=integers)) is not None:
         rows.append(found[0])
         at = found[1]
-    return rows
+    return rows, at
 
 
 def _quadruple(text: str, at: int, *, integers: bool) -> tuple[list[float], int] | None:

@@ -24,6 +24,16 @@ def _is_special(path: str) -> bool:
         return False
 
 
+def same_file(a: str, b: str) -> bool:
+    """Whether two names are of one file, there or not yet, by links too; pipes and devices are not files of anybody."""
+    if _is_special(a) or _is_special(b):
+        return False
+    try:
+        return os.path.samefile(a, b)
+    except OSError:
+        return os.path.realpath(a) == os.path.realpath(b)
+
+
 def _in_place(target: str) -> bool:
     """Whether to write the file where it is: no regular file, or one in a folder that takes no new names."""
     if _is_special(target):
