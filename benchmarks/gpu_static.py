@@ -86,7 +86,7 @@ def kernels() -> Iterator[tuple[str, Any, tuple]]:
     yield "solid angles", cuda_figures.solid_angles, (plan, pixels, row)
     yield "integers", cuda_figures.to_int, (plan, image, 1.0, 1.0, np.ones(1, np.uint16))
     yield "grey levels", cuda_figures.to_grey, (plan, image, 1.0, np.ones(1, np.uint8))
-    yield "noise", cuda_figures.draw_counts, (plan, image, 1.0, 1, 1.0, np.ones(1, np.int32), row)
+    yield "noise", cuda_figures.draw_counts, (plan, image, 1.0, 1, 0, 1.0, np.ones(1, np.int32), row)
 
 
 def tool(name: str) -> str:

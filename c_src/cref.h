@@ -19,7 +19,7 @@ typedef struct {
     int64_t curved, point_pixel;
     int64_t oversample_thick, oversample_polar, oversample_omega;
     int64_t n_sources;
-    const double *sources;     /* n_sources x 4: unit vector towards the source, wavelength */
+    const double *sources;     /* n_sources x 5: unit vector towards the source, wavelength, share */
     double dmin;
     double kahn;
     int64_t nopolar;

@@ -145,9 +145,9 @@ static double structure_factor(const nb_plan *p, nb_state *state, const double *
         state->interpolate = p->interpolate;
     if (state->interpolate)
         for (int k = 0; k < 3; k++)
-            if (hkl[k] - (double)p->hkl_min[k] + 3.0 > (double)p->hkl_range[k]
-                || hkl[k] - 2.0 < (double)p->hkl_min[k])
-                state->interpolate = 0;
+            if (!(hkl[k] - (double)p->hkl_min[k] + 3.0 <= (double)p->hkl_range[k]
+                  && hkl[k] - 2.0 >= (double)p->hkl_min[k]))
+                state->interpolate = 0; /* so does what is no number: no address comes from it */
     if (state->interpolate)
         return tricubic(p, hkl);
     if (p->n_hkl == 0)

@@ -12,7 +12,7 @@ import numpy as np
 from nanobragg.cli.explain import mistakes, remarks
 from nanobragg.cli.nanobragg import read_headers
 from nanobragg.cli.parse import corrected, parse
-from nanobragg.cli.plans import silent, without_fixes
+from nanobragg.cli.plans import Physics, silent, split_physics
 from nanobragg.cli.rules import HEADER_FLAGS, rules_for
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.beam import Beam
@@ -28,7 +28,9 @@ OF_ORIENTATION: dict[str, Any] = {
     "misset_mode": 0, "misset_x": 0.0, "misset_y": 0.0, "misset_z": 0.0, "phi0": 0.0,
     "seed": 0, "mosaic_seed": 0, "misset_seed": 0, "given": frozenset(),
 }  # fmt: skip
-OF_THE_JOB = "of nanoBragg's own options only --fix and --phi-mode may stand in arguments; for others the job has keys"
+OF_THE_JOB = (
+    "of nanoBragg's own options only --fix, --phi-mode and --shape may stand in arguments; for others the job has keys"
+)
 
 
 def file_places(words: Sequence[str]) -> Iterator[int]:
@@ -52,9 +54,9 @@ def resolved(words: Sequence[str], folder: str) -> list[str]:
     return made
 
 
-def plain_words(words: Sequence[str]) -> tuple[list[str], Fixes]:
-    """The words without our own options, and the fixes that these ask for."""
-    return without_fixes(words, BadInput(f"arguments: {OF_THE_JOB}"))
+def plain_words(words: Sequence[str]) -> tuple[list[str], Physics]:
+    """The words without our own options, and what these say of the physics."""
+    return split_physics(words, BadInput(f"arguments: {OF_THE_JOB}"))
 
 
 class Preparer:
@@ -90,14 +92,14 @@ class Preparer:
 
     def settings(self, words: Sequence[str]) -> tuple[Settings, np.ndarray | None]:
         """Settings of a command line, and the mask."""
-        given, fixes = plain_words(resolved(words, self._folder))
-        start, mask = self._start(given, fixes)
+        given, physics = plain_words(resolved(words, self._folder))
+        start, mask = self._start(given, physics.fixes)
         parsed = parse(given, start)
         for mistake in mistakes(parsed):
             raise BadInput(f"arguments: {mistake}")
         for line in remarks(parsed):
             self._remark(line)
-        settings = corrected(parsed.settings)
+        settings = corrected(parsed.settings, physics.shape)
         if "dump_file" not in settings.given:
             settings = dataclasses.replace(settings, dump_file="")
         no_factors = settings.hkl_file is None and settings.default_F == 0.0 and not settings.dump_file

@@ -20,7 +20,7 @@ from nanobragg.cli import printout, report
 from nanobragg.cli.explain import explanation, remarks
 from nanobragg.cli.parse import Parsed, corrected, named_headers, parse
 from nanobragg.cli.usage import OPTIONS, help_text, usage
-from nanobragg.engine import images, quirks
+from nanobragg.engine import images, quirks, reasons
 from nanobragg.engine import trace as tracing
 from nanobragg.engine.c_numbers import fixed
 from nanobragg.engine.errors import BadInput
@@ -42,7 +42,7 @@ from nanobragg.engine.render import (
     noisy,
     render,
 )
-from nanobragg.engine.settings import Settings
+from nanobragg.engine.settings import SHAPES, Settings
 from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.kernels.plan import RenderPlan
 
@@ -50,7 +50,7 @@ INSUFFICIENT = 9
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOST_THREADS = 4096
 MOST_DEVICES = 1024
-CHOICES = {"--precision": PRECISIONS, "--noise": NOISES}
+CHOICES = {"--precision": PRECISIONS, "--noise": NOISES, "--shape": SHAPES}
 
 
 @dataclasses.dataclass
@@ -62,6 +62,7 @@ class Options:
     device: int = 0
     precision: str = "double"
     noise: str = "original"
+    shape: str | None = None
     fixes: Fixes = NONE
     trace: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     explain: bool = False
@@ -243,7 +244,7 @@ def run(arguments: Sequence[str]) -> int:
     mask = read_headers(line, start, origin)
     parsed = parse(line, start, origin)
     describe(parsed, options.explain)
-    settings = corrected(parsed.settings)
+    settings = corrected(parsed.settings, options.shape)
     check_sufficient(settings)
     check_outputs(settings)
     placed = geometry(settings, mask, remark)
@@ -253,8 +254,8 @@ def run(arguments: Sequence[str]) -> int:
     plan = freeze(set_up)
     for text in report.before(set_up):
         say(text)
-    for quirk in quirks.biting(quirks.Run(set_up, plan)):
-        remark(str(quirk))
+    for line in (*map(str, quirks.biting(quirks.Run(set_up, plan))), *reasons.before(set_up, plan)):
+        remark(line)
     if settings.coherent:
         remark("Q33: -coherent has no effect, in the original either")
     produce(set_up, plan, options)
@@ -288,6 +289,8 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
         raise BadInput("the image overflows: a pixel is infinite or not a number")
     if quirks.overflowed(statistics):
         remark("Q79 smv: the image overflows, as the original's does: its infinite or undefined pixels are kept")
+    elif said := reasons.of_brightness(set_up, plan, image, statistics.max_I):
+        remark(said)
     write_images(set_up, plan, image, statistics, backend)
     if settings.do_noise:
         write_noise(set_up, plan, image, backend, philox=options.noise == "philox", threads=threads)

@@ -15,7 +15,7 @@ from nanobragg.cli.batch_plans import Preparer
 from nanobragg.cli.job_file import check, read_job
 from nanobragg.cli.nanobragg import MOST_DEVICES, MOST_THREADS
 from nanobragg.cli.plans import silent
-from nanobragg.engine import quirks
+from nanobragg.engine import quirks, reasons
 from nanobragg.engine.batch import claims, launching, records, stopping
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.driver import left, run
@@ -205,8 +205,9 @@ def tell_remarks(job: Job) -> None:
     """Say of the first image what nanoBragg would, the oddities that bite in it among that."""
     remarks: list[str] = []
     made = Preparer(job, remarks.append)(job.words(0))
-    biting = map(str, quirks.biting(quirks.Run(made, freeze(made))))
-    for line in dict.fromkeys([*remarks, *biting]):
+    plan = freeze(made)
+    biting = map(str, quirks.biting(quirks.Run(made, plan)))
+    for line in dict.fromkeys([*remarks, *biting, *reasons.before(made, plan)]):
         say(line)
 
 

@@ -113,8 +113,8 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
     return Parsed(Settings(**_checked(settings, origin), given=given), readings)
 
 
-def corrected(settings: Settings) -> Settings:
-    """Settings with what flags alone should decide, where that is fixed.
+def corrected(settings: Settings, shape: str | None = None) -> Settings:
+    """Settings with what flags alone should decide, where that is fixed, and the shape that ``--shape`` names.
 
     A random orientation without a seed of its own follows the noise seed (Q50); without a name there is no dump (Q58,
     Q59).
@@ -124,6 +124,8 @@ def corrected(settings: Settings) -> Settings:
         changes["misset_seed"] = settings.seed
     if settings.fixes & {"Q58", "Q59"} and "dump_file" not in settings.given:
         changes["dump_file"] = ""
+    if shape is not None:
+        changes["shape"] = shape
     return dataclasses.replace(settings, **changes)
 
 

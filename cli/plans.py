@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from nanobragg.cli.explain import remarks
 from nanobragg.cli.nanobragg import Options, own_options, read_headers
@@ -25,15 +25,15 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     BadInput
         For what the command itself refuses, and where cell or amplitudes are missing.
     """
-    refused = BadInput("of nanoBragg's own options only --fix and --phi-mode may come after --", CANNOT)
-    arguments, asked = without_fixes(arguments, refused)
-    fixes |= asked
+    refused = BadInput("of nanoBragg's own options only --fix, --phi-mode and --shape may come after --", CANNOT)
+    arguments, physics = split_physics(arguments, refused)
+    fixes |= physics.fixes
     start: dict[str, Any] = {"seed": -1, "misset_seed": -1, "fixes": fixes}
     mask = read_headers(arguments, start)
     parsed = parse(arguments, start)
     for line in remarks(parsed):
         remark(line)
-    settings = corrected(parsed.settings)
+    settings = corrected(parsed.settings, physics.shape)
     if settings.mat_file is None and settings.cell_a == 0.0:
         raise BadInput("no cell in the command line: -mat or -cell", CANNOT)
     if settings.hkl_file is not None:
@@ -41,12 +41,20 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     return experiment(geometry(settings, mask, remark), remark)
 
 
-def without_fixes(arguments: Sequence[str], refused: BadInput) -> tuple[list[str], Fixes]:
-    """The words without our own options, and the fixes that these ask for; raises ``refused`` if they ask for more."""
+class Physics(NamedTuple):
+    """Those of our own options that say what is simulated."""
+
+    fixes: Fixes
+    shape: str | None
+
+
+def split_physics(arguments: Sequence[str], refused: BadInput) -> tuple[list[str], Physics]:
+    """The words without our own options, and what these say of the physics; raises ``refused`` if they say more."""
     options, rest = own_options(arguments)
-    if options != Options(backend=options.backend, fixes=options.fixes) or "--backend" in arguments:
+    allowed = Options(backend=options.backend, fixes=options.fixes, shape=options.shape)
+    if options != allowed or "--backend" in arguments:
         raise refused
-    return rest, options.fixes
+    return rest, Physics(options.fixes, options.shape)
 
 
 def silent(line: str) -> None:

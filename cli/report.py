@@ -8,6 +8,7 @@ from nanobragg.engine.c_numbers import fixed, g, in_degrees
 from nanobragg.engine.crystal import estimated_weight
 from nanobragg.engine.experiment import Experiment, Geometry
 from nanobragg.engine.images import Statistics
+from nanobragg.engine.settings import ROUND_SPOTS
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import cross, dot
 
@@ -92,7 +93,7 @@ def _summary(e: Experiment) -> Iterator[str]:
     b, c = e.beam, e.crystal
     counts = "x".join(f"{n:.0f}" for n in c.n_cells)
     yield f"{e.factors.n_hkl} initialized hkls (all others ={g(e.factors.default_F)})"
-    yield f"{SHAPE_NAMES[c.shape]} xtal: {counts} cells"
+    yield f"{SHAPE_NAMES[c.shape.removesuffix(ROUND_SPOTS)]} xtal: {counts} cells"
     of_file = b.from_file and "Q81" in e.settings.fixes
     waves = sorted(set(b.wavelengths.tolist()))
     middle = float(b.wavelengths.mean()) if of_file else b.lambda0

@@ -12,6 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobragg.engine import images
+from nanobragg.engine.api_checks import (
+    check_beam,
+    check_crystal,
+    check_detector,
+    check_scan,
+    check_spreads,
+    in_own_words,
+    numbers,
+    of_kind,
+    words_for,
+)
 from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
@@ -20,13 +31,13 @@ from nanobragg.engine.files.hkl import Reflections
 from nanobragg.engine.files.images import write_float as _write_float
 from nanobragg.engine.files.smv import header, write_smv
 from nanobragg.engine.fixes import FIXABLE, NONE, Fixes, fixes_of
+from nanobragg.engine.frame import CONVENTIONS as FRAMES
+from nanobragg.engine.frame import CUSTOM
 from nanobragg.engine.render import render
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import StructureFactors as StructureFactors
 from nanobragg.engine.structure_factors import from_reflections, read_any_table
-from nanobragg.kernels.plan import SHAPES
 
-CONVENTIONS = ("MOSFLM", "XDS", "DIALS", "ADXV", "DENZO")
 Vector = tuple[float, float, float]
 
 
@@ -72,7 +83,9 @@ class Crystal:
     misset_deg
         Turns about x, y and z after that, degrees.
     shape
-        ``square``, ``round``, ``gauss`` or ``tophat``; ``fudge`` scales the squared width of the last three.
+        Of the spots: ``square`` for a block of cells, ``round`` for an ellipsoid, ``gauss`` or ``tophat`` for a block
+        with Gaussian or sharp-edged spots; ``gauss_round`` and ``tophat_round`` for spots that are round in reciprocal
+        space, of a crystal of the same volume. ``fudge`` scales the squared width of all but the first.
     mosaic_deg, mosaic_domains, mosaic_seed
         Largest angle of a domain, degrees; their number; the seed of their orientations.
     water_um
@@ -89,6 +102,15 @@ class Crystal:
     mosaic_domains: int = 1
     mosaic_seed: int = 12345678
     water_um: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Keep the vectors as plain numbers, so that crystals can be compared; what is none is refused later."""
+        try:
+            rows = np.asarray(self.reciprocal, float)
+        except (TypeError, ValueError):
+            return
+        if rows.shape == (3, 3):
+            object.__setattr__(self, "reciprocal", tuple(map(tuple, rows.tolist())))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +130,9 @@ class Detector:
         middle if not given.
     tilt_deg, twotheta_deg
         Turns about x, y and z, and the swing, degrees.
+    fast, slow, origin_mm
+        Instead of all that: the directions of the panel's axes, at right angles, and the corner of its first pixel, in
+        the laboratory of ``convention`` with the sample at its origin.
     thickness_um, attenuation_um, layers
         The sensor, its attenuation depth, and in how many layers it is calculated; no sensor by default.
     curved, point_pixel
@@ -121,6 +146,9 @@ class Detector:
     beam_center_mm: tuple[float, float] | None = None
     tilt_deg: Vector = (0.0, 0.0, 0.0)
     twotheta_deg: float = 0.0
+    fast: Vector | None = None
+    slow: Vector | None = None
+    origin_mm: Vector | None = None
     thickness_um: float = 0.0
     attenuation_um: float | None = None
     layers: int = 1
@@ -154,7 +182,11 @@ def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0
     BadInput
         For shapes that do not fit, indices that are not whole, amplitudes that are not finite.
     """
-    indices, amplitudes = np.asarray(hkl, float), np.asarray(F, float)
+    numbers("default_F", default_F, 1)
+    try:
+        indices, amplitudes = np.asarray(hkl, float), np.asarray(F, float)
+    except (TypeError, ValueError):
+        raise BadInput("structure factors: indices and amplitudes must be arrays of numbers") from None
     if indices.ndim != 2 or indices.shape[1] != 3 or amplitudes.shape != indices.shape[:1] or not len(indices):
         raise BadInput(
             f"structure factors: indices {indices.shape} and amplitudes {amplitudes.shape}, not (n, 3) and (n,)"
@@ -170,6 +202,7 @@ def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0
 
 def read_structure_factors(path: str | os.PathLike) -> StructureFactors:
     """Structure factors of an hkl text file (h k l F in each line) or of a dump."""
+    of_kind("path", path, (str, os.PathLike), "the name of a file")
     try:
         return read_any_table(os.fspath(path), lambda line: None, FIXABLE)
     except OSError as error:
@@ -178,6 +211,7 @@ def read_structure_factors(path: str | os.PathLike) -> StructureFactors:
 
 def constant(F: float) -> StructureFactors:
     """The same amplitude for all indices."""
+    numbers("F", F, 1)
     return StructureFactors(np.zeros((1, 1, 1)), np.zeros((3, 2), np.int64), 0, F, "default")
 
 
@@ -187,65 +221,6 @@ def _fixes(quirks: str) -> Fixes:
     if quirks.startswith("c+"):
         return fixes_of(quirks.removeprefix("c+"))
     raise BadInput(f"quirks {quirks!r}: right, c, or c+NAMES (c with some computed right)")
-
-
-def _numbers(what: str, values: Any, count: int, *, whole: bool = False, lowest: float = -math.inf) -> None:
-    """Refuse what is not ``count`` finite numbers from ``lowest`` on."""
-    try:
-        array = np.asarray(values, dtype=float).reshape(-1)
-    except (TypeError, ValueError):
-        array = np.full(1, math.nan)
-    if len(array) != count or not np.isfinite(array).all() or (array < lowest).any() or (whole and (array % 1).any()):
-        kind = "whole number" if whole else "number"
-        bound = "" if lowest == -math.inf else f" from {lowest:g} on"
-        raise BadInput(f"{what}: {values!r} is not {count} {kind}{'s' if count > 1 else ''}{bound}")
-
-
-def _check(crystal: Crystal, detector: Detector, beam: Beam, scan: Scan, oversample: int | None) -> None:
-    """Refuse what would silently be something else."""
-    tiny = np.finfo(float).tiny
-    if crystal.cell is not None:
-        _numbers("Crystal: cell", crystal.cell, 6, lowest=tiny)
-    _numbers("Crystal: N", crystal.N, 3, whole=True, lowest=1)
-    _numbers("Crystal: misset_deg", crystal.misset_deg, 3)
-    _numbers("Crystal: mosaic_deg", crystal.mosaic_deg, 1, lowest=0)
-    _numbers("Crystal: mosaic_domains", crystal.mosaic_domains, 1, whole=True, lowest=1)
-    _numbers("Crystal: water_um", crystal.water_um, 1, lowest=0)
-    _numbers("Detector: shape", detector.shape, 2, whole=True, lowest=1)
-    _numbers("Detector: pixel_mm", detector.pixel_mm, 1, lowest=tiny)
-    _numbers("Detector: distance_mm", detector.distance_mm, 1, lowest=tiny)
-    _numbers("Detector: tilt_deg", detector.tilt_deg, 3)
-    _numbers("Detector: twotheta_deg", detector.twotheta_deg, 1)
-    _numbers("Detector: thickness_um", detector.thickness_um, 1, lowest=0)
-    _numbers("Detector: layers", detector.layers, 1, whole=True, lowest=1)
-    if detector.attenuation_um is not None:
-        _numbers("Detector: attenuation_um", detector.attenuation_um, 1, lowest=tiny)
-    if detector.beam_center_mm is not None:
-        _numbers("Detector: beam_center_mm", detector.beam_center_mm, 2)
-    _numbers("Beam: wavelength_A", beam.wavelength_A, 1, lowest=tiny)
-    _numbers("Beam: fluence", beam.fluence, 1, lowest=0)
-    _numbers("Beam: divergence_mrad", beam.divergence_mrad, 2, lowest=0)
-    _numbers("Beam: divergence_steps", beam.divergence_steps, 2, whole=True, lowest=1)
-    _numbers("Beam: dispersion_percent", beam.dispersion_percent, 1, lowest=0)
-    _numbers("Beam: dispersion_steps", beam.dispersion_steps, 1, whole=True, lowest=1)
-    _numbers("Scan: start_deg", scan.start_deg, 1)
-    _numbers("Scan: range_deg", scan.range_deg, 1, lowest=0)
-    _numbers("Scan: steps", scan.steps, 1, whole=True, lowest=1)
-    if oversample is not None:
-        _numbers("oversample", oversample, 1, whole=True, lowest=1)
-    if crystal.shape not in SHAPES:
-        raise BadInput(f"Crystal: shape {crystal.shape!r} is not one of {', '.join(SHAPES)}")
-    if beam.polarization is not None and not -1.0 <= beam.polarization <= 1.0:
-        raise BadInput(f"Beam: polarization {beam.polarization!r} is not from -1 to 1")
-    spread = [
-        ("Crystal: mosaic_deg", crystal.mosaic_deg, crystal.mosaic_domains, "mosaic_domains"),
-        ("Beam: dispersion_percent", beam.dispersion_percent, beam.dispersion_steps, "dispersion_steps"),
-        *(("Beam: divergence_mrad", w, n, "divergence_steps")
-          for w, n in zip(beam.divergence_mrad, beam.divergence_steps, strict=True)),
-    ]  # fmt: skip
-    for what, width, count, name in spread:
-        if width > 0.0 and count < 2:
-            raise BadInput(f"{what} {width:g} needs {name} of 2 or more")
 
 
 def _settings(
@@ -284,12 +259,25 @@ def _settings(
         made |= {"thick": detector.thickness_um * 1e-6, "thick_steps": detector.layers}
         if detector.attenuation_um is not None:
             made["mu"] = 1.0 / (detector.attenuation_um * 1e-6)
+    if detector.origin_mm is not None:
+        made |= _panel(detector)
     if detector.beam_center_mm is not None:
         in_pixels = detector.convention in ("XDS", "DIALS")
         unit = detector.pixel_mm if in_pixels else 1e3
         x, y = (x / unit for x in detector.beam_center_mm)
         made |= {"ORGX": x, "ORGY": y} if in_pixels else {"Xbeam": x, "Ybeam": y}
     return Settings(**{**made, **more})
+
+
+def _panel(detector: Detector) -> dict[str, Any]:
+    """Settings of a panel that is placed by its vectors; the normal is made to point away from the sample."""
+    beam, _, _, _, tt_axis, polar, spindle, _ = FRAMES[detector.convention]
+    fast, slow = (tuple(float(x) for x in v) for v in (detector.fast, detector.slow))  # type: ignore[union-attr]
+    return {
+        "convention": CUSTOM, "pivot": "SAMPLE", "fdet": fast, "sdet": slow, "odet": (0.0, 0.0, 0.0),
+        "beam": beam, "polar": polar, "spindle": spindle, "tt_axis": tt_axis,
+        "pix0": tuple(float(x) / 1000.0 for x in detector.origin_mm),  # type: ignore[union-attr]
+    }  # fmt: skip
 
 
 def set_up(
@@ -308,14 +296,16 @@ def set_up(
     remark: Callable[[str], None] | None = None,
 ) -> Experiment:
     """What is simulated, checked and placed; parameters and errors are those of `simulate`."""
-    if (crystal.cell is None) == (crystal.reciprocal is None):
-        raise BadInput("Crystal: give either cell or reciprocal")
-    if detector.convention not in CONVENTIONS:
-        raise BadInput(f"Detector: convention {detector.convention!r} is not one of {', '.join(CONVENTIONS)}")
-    beam, scan = beam or Beam(), scan or Scan()
-    _check(crystal, detector, beam, scan, oversample)
+    beam = Beam() if beam is None else beam
+    scan = Scan() if scan is None else scan
+    _check_parts(crystal, detector, factors, beam, scan, quirks)
+    if oversample is not None:
+        numbers("oversample", oversample, 1, whole=True, lowest=1)
+    if interpolate is not None:
+        of_kind("interpolate", interpolate, (bool, np.bool_), "True, False or None")
+    numbers("dmin_A", dmin_A, 1, lowest=0)
     if roi is not None:
-        _numbers("roi", roi, 4, whole=True, lowest=0)
+        numbers("roi", roi, 4, whole=True, lowest=0)
         if roi[0] > roi[1] or roi[2] > roi[3]:
             raise BadInput(f"roi {roi}: first and last fast, first and last slow pixel")
     more: dict[str, Any] = {
@@ -331,9 +321,7 @@ def set_up(
             raise BadInput(f"{field.name}: is infinite or not a number")
     matrix = None
     if crystal.reciprocal is not None:
-        vectors = np.asarray(crystal.reciprocal, float)
-        if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
-            raise BadInput("Crystal: reciprocal must be (3, 3) numbers, a*, b* and c* as rows, 1/Angstrom")
+        vectors = np.asarray(crystal.reciprocal, float).reshape(3, 3)
         matrix = (vectors.T * beam.wavelength_A).ravel().tolist()
     kept = None
     if mask is not None:
@@ -341,8 +329,24 @@ def set_up(
         if pixels.shape != tuple(detector.shape):
             raise BadInput(f"mask: has shape {pixels.shape}, the detector {tuple(detector.shape)} (slow, fast)")
         kept = (pixels != 0).astype(np.uint16).ravel()
-    say = remark or (lambda line: None)
-    return experiment(geometry(settings, kept, say, matrix=matrix), say, factors=factors)
+    say = words_for(remark)
+    with in_own_words():
+        return experiment(geometry(settings, kept, say, matrix=matrix), say, factors=factors)
+
+
+def _check_parts(crystal: Any, detector: Any, factors: Any, beam: Any, scan: Any, quirks: Any) -> None:
+    """Refuse what is of another kind, and what would silently be something else."""
+    of_kind("crystal", crystal, Crystal, "a Crystal")
+    of_kind("detector", detector, Detector, "a Detector (simulate takes a list of them too)")
+    of_kind("factors", factors, StructureFactors, "made by structure_factors, read_structure_factors or constant")
+    of_kind("beam", beam, Beam, "a Beam")
+    of_kind("scan", scan, Scan, "a Scan")
+    of_kind("quirks", quirks, str, "a text: right, c, or c+NAMES")
+    check_crystal(crystal)
+    check_detector(detector, quirks)
+    check_beam(beam)
+    check_spreads(crystal, beam)
+    check_scan(scan)
 
 
 def simulate(
@@ -391,44 +395,85 @@ def simulate(
     BadInput
         For anything that cannot be simulated.
     """
-    if not isinstance(detector, Detector):
+    if threads is not None:
+        numbers("threads", threads, 1, whole=True, lowest=1)
+    of_kind("backend", backend, str, "a text: auto, fast, strict, cref or cuda")
+    if isinstance(detector, Sequence):
+        if not detector:
+            raise BadInput("detector: the list of panels is empty")
         return [
             simulate(crystal, panel, factors, beam, scan, backend=backend, threads=threads, **options)
             for panel in detector
         ]
     made = set_up(crystal, detector, factors, beam, scan, **options)
-    return render(freeze(made), backend, threads=threads).image
+    with in_own_words():
+        image = render(freeze(made), backend, threads=threads).image
+    if "Q79" in made.settings.fixes and not np.isfinite(image).all():
+        raise BadInput("the image overflows: a pixel is infinite or not a number: check fluence, amplitudes and sizes")
+    return image
 
 
-def add_noise(image: npt.ArrayLike, seed: int, *, offset: float = 0.0, threads: int | None = None) -> np.ndarray:
-    """Counts of a photon-counting detector: Poisson deviates that depend on seed and pixel alone.
+def add_noise(
+    image: Any,
+    seed: int,
+    *,
+    offset: float = 0.0,
+    dtype: npt.DTypeLike = np.uint16,
+    panel: int = 0,
+    threads: int | None = None,
+) -> Any:
+    """Counts of a photon-counting detector: Poisson deviates that depend on seed, panel and pixel alone.
 
     Parameters
     ----------
     image
-        Photons per pixel, (slow, fast).
+        Photons per pixel, (slow, fast); or a list of such images, the panels of one detector, which are numbered from
+        ``panel`` on.
     seed
         Any 64-bit number.
     offset
         Added to each count.
+    dtype
+        uint16 or int32; what is above its largest number is that.
+    panel
+        Number of the panel, so that no two of a detector have the same noise.
+    threads
+        On the CPU; one by default. The counts do not depend on it.
 
     Returns
     -------
     numpy.ndarray
-        uint16 (slow, fast); what is above 65535 is 65535.
+        Counts (slow, fast); a list of them for several panels.
+
+    Raises
+    ------
+    BadInput
+        For what is no image, and numbers that cannot be meant.
     """
+    numbers("seed", seed, 1, whole=True)
+    numbers("offset", offset, 1)
+    numbers("panel", panel, 1, whole=True, lowest=0)
+    if threads is not None:
+        numbers("threads", threads, 1, whole=True, lowest=1)
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = np.dtype(object)
+    if kind not in (np.uint16, np.int32):
+        raise BadInput(f"dtype: must be uint16 or int32, not {dtype!r}")
+    if isinstance(image, list | tuple):
+        several = enumerate(image, panel)
+        return [add_noise(one, seed, offset=offset, dtype=kind, panel=n, threads=threads) for n, one in several]
     try:
         pixels = np.ascontiguousarray(image, np.float32)
     except (TypeError, ValueError):
         raise BadInput("an image is an array of numbers, (slow, fast)") from None
-    _numbers("seed", seed, 1, whole=True)
-    _numbers("offset", offset, 1)
     if not np.isfinite(pixels).all():
         raise BadInput("the image holds pixels that are infinite or not a number")
     if pixels.ndim != 2 or not pixels.size:
         raise BadInput(f"an image has two axes and some pixels, not the shape {pixels.shape}")
     plan = _any_plan(pixels.shape)
-    return images.philox_noise(plan, pixels, offset, seed, "fast", threads or 1)[0]
+    return images.philox_noise(plan, pixels, offset, int(seed), "fast", threads or 1, kind, panel=int(panel))[0]
 
 
 def _any_plan(shape: tuple[int, ...]) -> Any:
@@ -443,6 +488,7 @@ def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:
 
 def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experiment) -> None:
     """Counts (uint16) as an SMV image with the geometry of `set_up`."""
+    of_kind("made", made, Experiment, "what set_up returns")
     s, pixels = made.settings, np.asarray(counts)
     if pixels.shape != (made.detector.n_slow, made.detector.n_fast):
         raise BadInput(
@@ -450,5 +496,5 @@ def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experi
         )
     if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 65535:
         raise BadInput("counts: must be whole numbers from 0 to 65535")
-    write_smv(os.fspath(path), "path", header(made.detector, s.lambda0, s.phi0, made.scan.osc, noise=True),
-              pixels.astype(np.uint16))  # fmt: skip
+    text = header(made.detector, s.lambda0, s.phi0, made.scan.osc, noise=True, fixes=s.fixes)
+    write_smv(os.fspath(path), "path", text, pixels.astype(np.uint16))

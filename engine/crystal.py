@@ -27,6 +27,7 @@ from nanobragg.kernels.vectors import Vector, cross, dot, magnitude
 Three = tuple[Vector, Vector, Vector]
 ANGSTROM = 1e-10
 TINY = sys.float_info.min
+NEARLY_FLAT = 0.1  # volume over a b c, below which angles are likelier a slip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,10 +97,14 @@ def unit_cell(settings: Settings, warn: Callable[[str], None]) -> UnitCell:
     s = ((alpha + beta) + gamma) / 2.0
     k = abs(math.sin(s) * math.sin(s - alpha) * math.sin(s - beta) * math.sin(s - gamma))
     volume = 2.0 * a * b * c * math.sqrt(k)
+    possible = s < math.pi and s > max(alpha, beta, gamma) and volume > 0.0
+    if not possible and "Q94" in settings.fixes:
+        raise BadInput("-cell: these lengths and angles make no unit cell")
+    if not possible:
+        warn("-cell: these lengths and angles make no unit cell: what is simulated is another one")
+    elif volume < NEARLY_FLAT * a * b * c:
+        warn(f"-cell: the unit cell is nearly flat: its volume is {volume / (a * b * c):.2g} of a b c")
     if volume <= 0.0:
-        if "Q94" in settings.fixes:
-            raise BadInput("-cell: these lengths and angles make no unit cell")
-        warn("-cell: the unit cell has no volume")
         volume = TINY
     return UnitCell((a, b, c), (alpha, beta, gamma), volume)
 
@@ -256,7 +261,7 @@ def crystal(
         recip = tuple(rotate_xyz(v, misset) for v in recip)  # type: ignore[assignment]
     real, recip, volume = direct_vectors(recip, cell)
     if not all(math.isfinite(x) for v in real + recip for x in v):
-        source = f"-mat {settings.mat_file}" if settings.mat_file and matrix else "-cell"
+        source = "-cell" if matrix is None else f"-mat {settings.mat_file}" if settings.mat_file else "-mat"
         raise BadInput(f"{source}: these vectors do not make a unit cell")
     metres = (_scale(real[0], ANGSTROM), _scale(real[1], ANGSTROM), _scale(real[2], ANGSTROM))
     lengths = (magnitude(metres[0]), magnitude(metres[1]), magnitude(metres[2]))

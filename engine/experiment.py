@@ -20,7 +20,7 @@ from nanobragg.engine.files.reading import read, reason, scan_reals
 from nanobragg.engine.fixes import NONE, Fixes
 from nanobragg.engine.frame import Frame, frame
 from nanobragg.engine.scan import Scan, scan
-from nanobragg.engine.settings import Settings
+from nanobragg.engine.settings import ROUND_SPOTS, Settings
 from nanobragg.engine.structure_factors import StructureFactors, structure_factors
 from nanobragg.kernels.plan import SHAPES, RenderPlan
 from nanobragg.kernels.random import new_table
@@ -281,11 +281,15 @@ def first_phi(experiment: Experiment) -> float:
 def spot_vectors(experiment: Experiment) -> tuple[float, ...]:
     """The vectors that Gaussian and top-hat spots measure distances with: reciprocal ones, or N dh per axis (Q20).
 
-    The kernels multiply the squared distance with the squared product of the counts.
+    The kernels multiply the squared distance with the squared product of the counts. Round spots are those of a cube of
+    the crystal's volume: the distance in reciprocal space times its edge.
     """
     c = experiment.crystal
+    a, b, n = c.n_cells
+    if c.shape.endswith(ROUND_SPOTS):
+        scale = (abs(c.volume) * a * b * n) ** (1.0 / 3.0) / (a * b * n)
+        return tuple(x * scale for v in c.recip for x in v)
     if "Q20" in experiment.settings.fixes and c.shape in ("gauss", "tophat"):
-        a, b, n = c.n_cells
         return (1.0 / (b * n), 0.0, 0.0, 0.0, 1.0 / (a * n), 0.0, 0.0, 0.0, 1.0 / (a * b))
     return tuple(x for v in c.recip for x in v)
 
@@ -311,7 +315,7 @@ def freeze(experiment: Experiment) -> RenderPlan:
         phi0=first_phi(e), phi_step=e.scan.step, phi_steps=e.scan.steps, spindle=e.scan.spindle,
         mosaic_spread=e.crystal.mosaic_spread, mosaic_rotations=_frozen(e.crystal.rotations),
         cell=tuple(x for v in e.crystal.real for x in v), recip=spot_vectors(e),
-        n_cells=e.crystal.n_cells, shape=SHAPES.index(e.crystal.shape), fudge=e.crystal.fudge,
+        n_cells=e.crystal.n_cells, shape=SHAPES.index(e.crystal.shape.removesuffix(ROUND_SPOTS)), fudge=e.crystal.fudge,
         interpolate=e.interpolate, n_hkl=e.factors.n_hkl, default_F=e.factors.default_F,
         hkl_min=low, hkl_max=high,
         hkl_range=tuple(hi - lo + 1 for lo, hi in zip(low, high, strict=True)),  # type: ignore[arg-type]
@@ -323,6 +327,8 @@ def freeze(experiment: Experiment) -> RenderPlan:
     for name in GEOMETRY:
         if not np.isfinite(getattr(plan, name)).all():
             raise BadInput(f"{name} overflows with these settings: check sizes, distances, thickness, tilts and axes")
+    if plan.curved and plan.distance == 0.0 and plan.interpolate and plan.n_rendered:
+        raise BadInput("-distance 0 with -curved_det: no index is a number to interpolate at (the original dies here)")
     return plan
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from nanobragg.engine.settings import Settings
-from nanobragg.kernels.vectors import Vector, cross, magnitude, unit
+from nanobragg.kernels.vectors import Vector, cross, dot, magnitude, unit
 
 CUSTOM = "CUSTOM"
 
@@ -54,8 +54,11 @@ def frame(settings: Settings, warn: Callable[[str], None]) -> Frame:
     length = magnitude(odet)
     odet = unit(odet)
     if length != 1.0:
-        warn("the detector normal has not length 1: replaced by the product of the fast and slow axes")
+        if length != 0.0:
+            warn("the detector normal has not length 1: replaced by the product of the fast and slow axes")
         odet = unit(cross(fdet, sdet))
+        if "Q83" in settings.fixes and dot(settings.pix0, odet) < 0.0:  # it points away from the sample
+            odet = (-odet[0], -odet[1], -odet[2])
     polar, spindle = unit(polar), unit(spindle)
     return Frame(settings.convention, pivot, beam, fdet, sdet, odet, tt_axis, polar, spindle, unit(cross(beam, polar)))
 

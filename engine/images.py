@@ -133,11 +133,12 @@ def philox_noise(
     backend: str,
     threads: int,
     dtype: npt.DTypeLike = np.uint16,
+    panel: int = 0,
 ) -> tuple[np.ndarray, float, int]:
     """Counts, photons and overloads of `nanobragg.kernels.figures.philox_noise`, made where the image is.
 
     Counts are clipped at what ``dtype``, uint16 or int32, can hold.
     """
     by = loops("cuda" if backend == "cuda" else "figures")
-    counts, photons, overloads = by.philox_noise(plan, image, adc, seed, threads, np.iinfo(dtype).max)
+    counts, photons, overloads = by.philox_noise(plan, image, adc, seed, threads, np.iinfo(dtype).max, panel)
     return counts.astype(dtype, copy=False), photons, overloads

@@ -10,7 +10,7 @@ import numpy as np
 
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.images import Statistics
-from nanobragg.kernels.plan import GAUSS, TOPHAT, RenderPlan
+from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import unit
 
 
@@ -148,7 +148,7 @@ QUIRKS = (
     Quirk("Q18", "curved", "the curved detector bends about the wrong axes", lambda r: r.plan.curved),
     Quirk("Q19", "point-pixel", "-point_pixel gives photons per square metre", lambda r: r.plan.point_pixel),
     Quirk("Q20", "spot-shape", "the width of Gaussian and top-hat spots depends on the product of the cell counts",
-          lambda r: r.plan.shape in (GAUSS, TOPHAT)),
+          lambda r: r.experiment.crystal.shape in ("gauss", "tophat")),
     Quirk("Q26", "", "the detector faces away: solid angles are negative", lambda r: r.plan.close_distance < 0.0),
     Quirk("Q34", "sampling", "the divergence grid of a range and a step is not centred", _off_centre_grid),
     Quirk("Q35", "sampling", "a count of divergence steps without a range: the range is 1 radian", _count_alone),

@@ -7,6 +7,8 @@ import dataclasses
 from nanobragg.engine.fixes import NONE, Fixes
 from nanobragg.kernels.vectors import Vector
 
+ROUND_SPOTS = "_round"  # what the names of shapes end in whose spots are round in reciprocal space
+SHAPES = ("square", "round", "gauss", "tophat", "gauss_round", "tophat_round")
 FLUENCE = 125932015286227086360700780544.0
 
 

@@ -16,6 +16,7 @@ from nanobragg.kernels.serial import NEVER
 from nanobragg.kernels.vectors import unit
 
 Vector = tuple[float, ...]
+DUAL = 1e-6  # how far products of real and reciprocal vectors are from whole numbers at most
 UNITS = {
     "pix0_vector_meters": "m", "pixel_pos_meters": "m", "R_distance_meters": "m", "close_distance_meters": "m",
     "omega_pixel_sr": "sr", "omega_pixel": "sr", "lambda_meters": "m", "lambda_angstroms": "Angstrom",
@@ -118,8 +119,17 @@ def _of_frame(plan: RenderPlan) -> Iterator[Figure]:
     yield Figure("sdet_vec", plan.sdet)
     yield Figure("odet_vec", plan.odet)
     yield Figure("close_distance_meters", (plan.close_distance,))
+    recip = _reciprocal(plan)
     for axis, at in zip("abc", (0, 3, 6), strict=True):
-        yield Figure(f"rot_{axis}_star_A_inv", plan.recip[at : at + 3])
+        yield Figure(f"rot_{axis}_star_A_inv", recip[at : at + 3])
+
+
+def _reciprocal(plan: RenderPlan) -> Vector:
+    """The reciprocal vectors, 1/Angstrom; the plan's own, unless spots measure distances with others (Q20)."""
+    cell = np.reshape(plan.cell, (3, 3)) * 1e10
+    if plan.shape < GAUSS or np.allclose(np.reshape(plan.recip, (3, 3)) @ cell.T, np.eye(3), atol=DUAL):
+        return plan.recip
+    return tuple(np.linalg.inv(cell).T.ravel().tolist())
 
 
 def _of_scale(plan: RenderPlan, steps: list[Figure]) -> Iterator[Figure]:

@@ -430,7 +430,7 @@ def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
 
 @_else_on_the_host
 def philox_noise(
-    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int, highest: int
+    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int, highest: int, panel: int = 0
 ) -> tuple[np.ndarray, float, int]:
     """See `nanobragg.kernels.figures.philox_noise`."""
     from nanobragg.kernels import cuda_figures
@@ -438,7 +438,7 @@ def philox_noise(
     with _image_on_device(plan, image) as (gpu, on_device, there):
         counts, photons = gpu.cuda.device_array(image.size, np.int32), gpu.cuda.device_array(image.size, np.float64)
         cuda_figures.draw_counts[-(-image.size // THREADS), THREADS](
-            on_device, there, adc, seed, float(highest), counts, photons
+            on_device, there, adc, seed, panel, float(highest), counts, photons
         )
         drawn = photons.copy_to_host().reshape(image.shape)
         by_row = np.add.accumulate(drawn, axis=1)[:, -1]

@@ -109,11 +109,11 @@ def to_grey(plan, image, scale, grey):
 
 
 @cuda.jit
-def draw_counts(plan, image, adc, seed, highest, counts, photons):
+def draw_counts(plan, image, adc, seed, panel, highest, counts, photons):
     """Noisy counts of the roi; ``photons`` takes what was drawn, before offset and clipping."""
     index = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     if index < len(image):
         drawn, count = 0.0, np.int32(0)
         if in_roi(plan, index):
-            drawn, count = noisy_count_of(image[index], adc, seed, index, highest)
+            drawn, count = noisy_count_of(image[index], adc, seed, number_of(panel, index), highest)
         counts[index], photons[index] = count, drawn

@@ -60,12 +60,12 @@ def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
 
 
 def philox_noise(
-    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int, highest: int
+    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int, highest: int, panel: int = 0
 ) -> tuple[np.ndarray, float, int]:
     """Counts (int32), photons before offset and clipping, and overloads; counter-based, the same on every machine.
 
-    ``seed`` is any 64-bit number. A pixel's count depends on the seed, its place and its mean alone. Counts above
-    ``highest`` are that.
+    ``seed`` is any 64-bit number. A pixel's count depends on the seed, the number of its panel, its place there and
+    its mean alone. Counts above ``highest`` are that.
     """
     counts, photons = np.zeros(image.shape, np.int32), np.zeros(plan.n_slow)
     fast_first, fast_last, slow_first, slow_last = plan.roi
@@ -75,7 +75,7 @@ def philox_noise(
 
     def work(part: slice) -> None:
         rows = (first + part.start, first + part.stop)
-        overloads.append(draw_counts(image, rows, columns, adc, seed, float(highest), counts, photons))
+        overloads.append(draw_counts(image, rows, columns, adc, seed, panel, float(highest), counts, photons))
 
     in_chunks(max(end - first, 0), work, threads, lambda count: None, per_pixel=20 * plan.n_fast)
     return counts, float(photons.sum()), sum(overloads)

@@ -6,7 +6,7 @@ import numpy as np
 
 from nanobragg.kernels import tiles
 from nanobragg.kernels.compile import kernel, scalar
-from nanobragg.kernels.philox import poisson
+from nanobragg.kernels.philox import number_of, poisson
 from nanobragg.kernels.vector import TILE, stack_tile
 
 F32 = np.float32
@@ -140,12 +140,12 @@ def to_grey(image, roi, scale, grey):
 
 
 @kernel
-def draw_counts(image, rows, columns, adc, seed, highest, counts, photons):
+def draw_counts(image, rows, columns, adc, seed, panel, highest, counts, photons):
     """Noisy counts of some rows; adds up the photons of each row, returns the overloads."""
     overloads = 0
     for slow in range(rows[0], rows[1]):
         for fast in range(columns[0], columns[1]):
-            pixel = slow * image.shape[1] + fast
+            pixel = number_of(panel, slow * image.shape[1] + fast)
             drawn, counts[slow, fast] = noisy_count_of(image[slow, fast], adc, seed, pixel, highest)
             photons[slow] += drawn
             if drawn + adc > highest:

@@ -38,6 +38,12 @@ def philox(seed, pixel, draw):
 
 
 @scalar
+def number_of(panel, pixel):
+    """A pixel's number among those of all panels: the panel in the upper 32 bits, its raster index in the lower ones."""
+    return (np.int64(panel) << np.int64(32)) | np.int64(pixel)
+
+
+@scalar
 def uniforms(seed, pixel, draw):
     """Two deviates between 0 and 1, neither 0 nor 1, of 52 bits each."""
     c0, c1, c2, c3 = philox(seed, pixel, draw)

@@ -194,12 +194,12 @@ def table_factor(node, hkl_min, hkl_max, n_hkl, table, default_F):
 
 @scalar
 def within_tricubic_range(hkl, hkl_min, hkl_range):
-    """Whether the 64 neighbours that the tricubic rule asks for lie in the box."""
-    return not (
-        hkl[0] - hkl_min[0] + 3.0 > hkl_range[0]
-        or hkl[0] - 2.0 < hkl_min[0]
-        or hkl[1] - hkl_min[1] + 3.0 > hkl_range[1]
-        or hkl[1] - 2.0 < hkl_min[1]
-        or hkl[2] - hkl_min[2] + 3.0 > hkl_range[2]
-        or hkl[2] - 2.0 < hkl_min[2]
+    """Whether the 64 neighbours that the tricubic rule asks for lie in the box; not those of what is no number."""
+    return (
+        hkl[0] - hkl_min[0] + 3.0 <= hkl_range[0]
+        and hkl[0] - 2.0 >= hkl_min[0]
+        and hkl[1] - hkl_min[1] + 3.0 <= hkl_range[1]
+        and hkl[1] - 2.0 >= hkl_min[1]
+        and hkl[2] - hkl_min[2] + 3.0 <= hkl_range[2]
+        and hkl[2] - 2.0 >= hkl_min[2]
     )

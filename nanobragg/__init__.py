@@ -49,3 +49,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(importlib.import_module("nanobragg.engine.api"), name)
     raise AttributeError(f"module 'nanobragg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, also before they are loaded."""
+    return [*__all__, "__version__"]

@@ -1,0 +1,112 @@
+"""What a user should be told of a run that is likely not what was meant: before it, and of an image that is empty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from nanobragg.engine.c_numbers import g
+from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.frame import CUSTOM
+from nanobragg.kernels.plan import GAUSS, RenderPlan
+
+SHORTEST_A, LONGEST_A = 0.01, 20.0  # wavelengths of X-rays that diffract in crystals, generously
+FEW_CELLS = 2.0  # up to so many, spots are so wide that the rim of the direct beam is what is looked at
+FAINT = 0.1  # photons
+GRID = 33  # pixels along each edge that are looked at
+
+
+def before(made: Experiment, plan: RenderPlan) -> Iterator[str]:
+    """One line for each thing that is allowed and unlikely to be meant."""
+    settings = made.settings
+    wavelength = settings.lambda0 * 1e10
+    if not SHORTEST_A <= wavelength <= LONGEST_A:
+        yield f"the wavelength is {g(wavelength)} A ({g(12398.42 / wavelength)} eV): is that meant?"
+    spread = (settings.hdiv, settings.vdiv, settings.hdiv_step, settings.vdiv_step, settings.dispersion)
+    counts = (settings.hdiv_steps, settings.vdiv_steps, settings.disp_steps)
+    if settings.source_file is not None and (max(spread) > 0.0 or max(counts) > 0):
+        yield "-sourcefile: divergence and dispersion of other flags are not used"
+    if settings.convention == CUSTOM:
+        yield (
+            "directions are given (custom convention): the beam centre is counted from the corner of the image along fast "
+            "and slow, without MOSFLM's half pixel; unset, it is the middle"
+        )
+    lengths = _lengths_on(plan)
+    shortest = _shortest_reciprocal(made)
+    if len(lengths) and min(plan.n_cells) > FEW_CELLS and lengths.max() < shortest:
+        yield (
+            f"no reflection can reach the detector: its finest resolution is {g(1.0 / lengths.max())} A, the longest "
+            f"spacing of the crystal {g(1.0 / shortest)} A: check wavelength, distance and cell"
+        )
+
+
+def of_brightness(made: Experiment, plan: RenderPlan, image: np.ndarray, max_I: float) -> str | None:
+    """What to say of an image that is all zero, or nearly so."""
+    if 0.0 < max_I < FAINT:
+        return f"the brightest pixel expects {g(max_I)} photons"
+    if max_I > 0.0 or image.any():
+        return None
+    return f"the image is all zero: {_why_zero(made, plan)}"
+
+
+def _why_zero(made: Experiment, plan: RenderPlan) -> str:
+    if not plan.n_rendered:
+        return "roi and mask leave no pixel"
+    if plan.fluence == 0.0:
+        return "there are no photons (the fluence is 0)"
+    if plan.thickness > 0.0 and plan.mu == 0.0:
+        return "the sensor absorbs nothing (Q08: -detector_abs inf before -detector_thick)"
+    if plan.oversample_thick and plan.thickness == 0.0:
+        return "-oversample_thick without a sensor (Q07)"
+    if plan.default_F == 0.0 and not plan.table.any():
+        return "all amplitudes are 0"
+    lengths = _lengths_on(plan)
+    if not len(lengths):
+        return "no pixel has a direction"
+    if plan.dmin > 0.0 and 1.0 / lengths.min() < plan.dmin * 1e10:
+        return f"-dmin cuts every pixel: they see {g(1.0 / lengths.min())} A and finer"
+    reach = _reach_of_table(made, plan)
+    if plan.default_F == 0.0 and lengths.min() > reach:
+        return (
+            f"the amplitudes reach to {g(1.0 / reach)} A, and all pixels see finer than {g(1.0 / lengths.min())} A "
+            "(-default_F is that of all others)"
+        )
+    if plan.shape >= GAUSS:
+        return "no spot falls on a pixel: Gaussian and top-hat spots end, and these are narrow (-N, -fudge, -oversample)"
+    return "no pixel is near an index whose amplitude is not 0"
+
+
+def _lengths_on(plan: RenderPlan) -> np.ndarray:
+    """Lengths of the scattering vectors (1/Angstrom) of some rendered pixels, those of the rim among them."""
+    pixels = plan.rendered_pixels()
+    if not len(pixels):
+        return np.empty(0)
+    rows = np.unique(np.linspace(0, len(pixels) - 1, GRID * GRID).astype(int))
+    some = np.concatenate([pixels[k : k + 1] for k in rows.tolist()])
+    slow, fast = np.divmod(some, plan.n_fast)
+    corners = [
+        (slow.min(), fast.min()), (slow.min(), fast.max()), (slow.max(), fast.min()), (slow.max(), fast.max()),
+    ]  # fmt: skip
+    slow, fast = (np.append(at, [corner[k] for corner in corners]) for k, at in enumerate((slow, fast)))
+    f_pos, s_pos = ((at[:, None] + 0.5) * plan.pixel_size for at in (fast, slow))
+    point = f_pos * plan.fdet + s_pos * plan.sdet + np.asarray(plan.pix0)
+    with np.errstate(all="ignore"):
+        direction = point / np.linalg.norm(point, axis=1, keepdims=True)
+        source = plan.sources[0]
+        lengths = np.linalg.norm(direction + source[:3], axis=1) / source[3] * 1e-10
+    return lengths[np.isfinite(lengths) & (lengths > 0.0)]
+
+
+def _shortest_reciprocal(made: Experiment) -> float:
+    """Length of the shortest reciprocal vector among the 26 around the origin, 1/Angstrom."""
+    steps = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    lengths = np.linalg.norm(steps @ np.asarray(made.crystal.recip), axis=1)
+    return float(lengths[lengths > 0.0].min(initial=math.inf))
+
+
+def _reach_of_table(made: Experiment, plan: RenderPlan) -> float:
+    """Length of the longest reciprocal vector of the table's box, 1/Angstrom."""
+    corners = np.stack(np.meshgrid(*made.factors.bounds.astype(float), indexing="ij"), axis=-1).reshape(-1, 3)
+    return float(np.linalg.norm(corners @ np.asarray(made.crystal.recip), axis=1).max())
