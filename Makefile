@@ -1,36 +1,64 @@
-# Two commands: `make demo` renders the example crystal, `make test` runs the tests. Both set up what they need
-# in .venv; PYTHON names the interpreter to build it with.
+# Two commands: `make demo` renders the example crystal, `make test` runs the tests. Each sets up what it needs, and no
+# more, in a folder of its own; PYTHON names the interpreter to build it with.
 PYTHON ?= python3
 BIN := .venv/bin
+DEMO_BIN := .venv-demo/bin
 DEMO := demo
 SOURCES := pyproject.toml setup.py setup.cfg $(wildcard c_src/*)
+HAS_AVX512 := $(shell grep -qs -m1 avx512vl /proc/cpuinfo && echo yes)
+# The oldest packages that the cuda extra allows; what pip takes by itself are the newest.
+OLDEST_CUDA := numba==0.66.0 numba-cuda==0.28.2
 
-.PHONY: demo test test-gpu clean
+.PHONY: demo test test-gpu test-oldest-cuda lint clean
+
+define environment
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nanobragg needs Python 3.10 or later: make PYTHON=...")'
+	$(PYTHON) -m venv $(1) || { echo "no venv in $(PYTHON): install its venv package (Debian: python3-venv)"; exit 1; }
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
+	touch $(1)/ready
+endef
 
 .venv/ready: $(SOURCES)
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nanobragg needs Python 3.10 or later: make PYTHON=...")'
-	$(PYTHON) -m venv .venv || { echo "no venv in $(PYTHON): install its venv package (Debian: python3-venv)"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,pictures]"
-	touch .venv/ready
+	$(call environment,.venv,-e ".[test]")
 
-demo: .venv/ready
+.venv-demo/ready: $(SOURCES) $(wildcard kernels/*.py engine/*.py engine/*/*.py cli/*.py)
+	$(call environment,.venv-demo,".[pictures]")
+
+.venv-oldest/ready: $(SOURCES)
+	$(call environment,.venv-oldest,-e ".[test]" $(OLDEST_CUDA))
+
+demo: .venv-demo/ready
 	mkdir -p $(DEMO)
-	cd $(DEMO) && ../$(BIN)/nanoBragg -mat ../examples/1a8o.mat -hkl ../examples/1a8o.hkl \
+	cd $(DEMO) && ../$(DEMO_BIN)/nanoBragg -mat ../examples/1a8o.mat -hkl ../examples/1a8o.hkl \
 	    -lambda 1 -distance 160 -pixel 0.2 -detpixels 720 -N 10 -nointerpolate -oversample 1 \
 	    -phi 12 -osc 1 -phisteps 10 -mosaic 0.6 -mosaic_domains 25 -fluence 4e28 -water 1.2 -seed 1
-	$(BIN)/python examples/picture.py $(DEMO)/noiseimage.img $(DEMO)/picture.png
+	cd $(DEMO) && ../$(DEMO_BIN)/python ../examples/picture.py noiseimage.img picture.png
 	@echo "PDB entry 1A8O, rendered:"
 	@echo "  $(CURDIR)/$(DEMO)/picture.png       the picture to look at"
 	@echo "  $(CURDIR)/$(DEMO)/noiseimage.img    counts with photon noise (SMV)"
 	@echo "  $(CURDIR)/$(DEMO)/intimage.img      scaled counts (SMV)"
 	@echo "  $(CURDIR)/$(DEMO)/floatimage.bin    photons per pixel (720 x 720 binary32)"
 
+# All parts run, whatever the others find: the tests; the kernels of the CPU once more in the code for processors with
+# 256-bit registers, where this one has more; those of a GPU in the simulator.
 test: .venv/ready
-	$(BIN)/python -m pytest -n auto -q
-	NUMBA_ENABLE_CUDASIM=1 NANOBRAGG_CUDA_THREADS=8 $(BIN)/python -m pytest -n auto -q tests/gpu
+	failed=0; \
+	$(BIN)/python -m pytest -n auto -q || failed=1; \
+	[ -z "$(HAS_AVX512)" ] || NANOBRAGG_CPU=x86-64-v3 $(BIN)/python -m pytest -n auto -q tests/test_fast.py || failed=1; \
+	NUMBA_ENABLE_CUDASIM=1 NANOBRAGG_CUDA_THREADS=8 $(BIN)/python -m pytest -n auto -q tests/gpu || failed=1; \
+	exit $$failed
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test-gpu: .venv/ready
 	NANOBRAGG_REQUIRE=cref,gpu $(BIN)/python -m pytest -q tests/gpu
 
+test-oldest-cuda: .venv-oldest/ready
+	NUMBA_ENABLE_CUDASIM=1 NANOBRAGG_CUDA_THREADS=8 .venv-oldest/bin/python -m pytest -n auto -q tests/gpu
+	.venv-oldest/bin/python -m pytest -n auto -q tests/test_gpu_static.py
+
 clean:
-	rm -rf .venv build dist $(DEMO) nanobragg/_cref*.so *.egg-info
+	rm -rf .venv .venv-demo .venv-oldest build dist $(DEMO) nanobragg/_cref*.so *.egg-info

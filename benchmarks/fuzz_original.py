@@ -33,7 +33,9 @@ PROSE = re.compile(
 )
 GLUED = "WARNING: further warnings will not be printed! "  # without a line end
 # What we refuse by intention, since only undefined pixels can come of it (docs/numerics.md).
-REFUSED = re.compile(r"no source is left|is infinite or not a number|nothing to render|is no size for a pixel|has wavelength 0|the detector has no pixels|do not make a unit cell")
+REFUSED = re.compile(
+    r"no source is left|is infinite or not a number|nothing to render|is no size for a pixel|has wavelength 0|the detector has no pixels|do not make a unit cell"
+)
 
 
 def lines(seed: int, inputs: pathlib.Path):
@@ -100,7 +102,14 @@ def lines(seed: int, inputs: pathlib.Path):
         rng.shuffle(parts)
         small = ["-pixel", number(0.2, 1.5), "-detpixels", str(rng.randint(2, 14))]
         # A seed first and last: nothing may follow the clock, whatever flags fire by accident.
-        yield ["-misset_seed", "77", *small, *(word for part in parts for word in part), "-seed", str(rng.randint(0, 2**31 - 1))]
+        yield [
+            "-misset_seed",
+            "77",
+            *small,
+            *(word for part in parts for word in part),
+            "-seed",
+            str(rng.randint(0, 2**31 - 1)),
+        ]
 
 
 def ours(arguments, folder, backend):
@@ -128,7 +137,11 @@ def close(a, b):
     x, y = (np.frombuffer(data, "<f4").astype(float) for data in (a, b))
     finite = np.isfinite(y)
     allowed = 1e-6 * np.abs(y) + 1e-9 * np.abs(y[finite]).max(initial=0.0)
-    return len(x) == len(y) and bool((np.abs(x - y)[finite] <= allowed[finite]).all()) and not np.isfinite(x[~finite]).any()
+    return (
+        len(x) == len(y)
+        and bool((np.abs(x - y)[finite] <= allowed[finite]).all())
+        and not np.isfinite(x[~finite]).any()
+    )
 
 
 def compare(line, program, backend, folder):
@@ -136,7 +149,11 @@ def compare(line, program, backend, folder):
     a, b = folder / "a", folder / "b"
     a.mkdir()
     b.mkdir()
-    words = [*line, *OUTPUTS[:4]] + (OUTPUTS[4:6] if "-nopgm" not in line else []) + (OUTPUTS[6:] if "-nonoise" not in line else [])
+    words = (
+        [*line, *OUTPUTS[:4]]
+        + (OUTPUTS[4:6] if "-nopgm" not in line else [])
+        + (OUTPUTS[6:] if "-nonoise" not in line else [])
+    )
     done = subprocess.run([program, *words], cwd=a, capture_output=True, timeout=300)
     status, out, err = ours(words, b, backend)
     if "Traceback" in err or "unexpected" in err:
@@ -158,7 +175,9 @@ def compare(line, program, backend, folder):
         if text.endswith("F_latt=0   I = 0") and k < len(theirs) and theirs[k].endswith("I = 0"):
             theirs[k] = text
     if theirs != mine:
-        at = next((k for k, (x, y) in enumerate(zip(theirs, mine)) if x != y), min(len(theirs), len(mine)))
+        at = next(
+            (k for k, (x, y) in enumerate(zip(theirs, mine, strict=False)) if x != y), min(len(theirs), len(mine))
+        )
         return f"stdout: {theirs[at : at + 1]} against {mine[at : at + 1]}"
     return ""
 
@@ -175,7 +194,7 @@ def main():
         print("fuzz_original: set NB_C_BIN to an original of yours", file=sys.stderr)
         return 2
     bad = 0
-    for _, line in zip(range(options.lines), lines(options.seed, options.inputs.resolve())):
+    for _, line in zip(range(options.lines), lines(options.seed, options.inputs.resolve()), strict=False):
         with tempfile.TemporaryDirectory() as name:
             found = compare(line, program, options.backend, pathlib.Path(name))
         if found:

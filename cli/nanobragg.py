@@ -173,7 +173,9 @@ def read_headers(
         if origin is not None:
             origin.update({name: f"the header of {flag} {names[setting]}: {name}" for name in found})
         if image.missing:
-            remark(f"{flag} {names[setting]}: the last {image.missing} pixels are not whole: bytes that are missing are 0")
+            remark(
+                f"{flag} {names[setting]}: the last {image.missing} pixels are not whole: bytes that are missing are 0"
+            )
         if is_mask:
             mask = image.pixels
     return mask
@@ -254,8 +256,8 @@ def run(arguments: Sequence[str]) -> int:
     plan = freeze(set_up)
     for text in report.before(set_up):
         say(text)
-    for line in (*map(str, quirks.biting(quirks.Run(set_up, plan))), *reasons.before(set_up, plan)):
-        remark(line)
+    for text in (*map(str, quirks.biting(quirks.Run(set_up, plan))), *reasons.before(set_up, plan)):
+        remark(text)
     if settings.coherent:
         remark("Q33: -coherent has no effect, in the original either")
     produce(set_up, plan, options)
@@ -381,7 +383,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _handle(number, _terminated)
     _handle(signal.SIGINT, signal.default_int_handler)
     try:
-        return run(sys.argv[1:] if arguments is None else arguments)
+        with np.errstate(all="ignore"):  # what overflows is said in our own words
+            return run(sys.argv[1:] if arguments is None else arguments)
     except BadInput as error:
         remark(str(error))
         return error.status

@@ -15,6 +15,7 @@ from nanobragg.cli.batch_plans import Preparer
 from nanobragg.cli.job_file import check, read_job
 from nanobragg.cli.nanobragg import MOST_DEVICES, MOST_THREADS
 from nanobragg.cli.plans import silent
+from nanobragg.cli.streams import forgiving
 from nanobragg.engine import quirks, reasons
 from nanobragg.engine.batch import claims, launching, records, stopping
 from nanobragg.engine.batch import folder as places
@@ -303,7 +304,12 @@ def show_shard(options: argparse.Namespace) -> int:
 
 def main(line: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    options = parser().parse_args(line)
+    with forgiving():
+        return carried_out(parser().parse_args(line))
+
+
+def carried_out(options: argparse.Namespace) -> int:
+    """The status of a form of the command."""
     forms = {
         "run": show_run, "expand": show_expand, "status": show_status, "verify": show_verify, "master": show_master,
         "shard": show_shard,
@@ -315,9 +321,6 @@ def main(line: Sequence[str] | None = None) -> int:
             return forms[options.form](options)
     except (BadInput, OutputLost, MemoryError) as error:
         say(str(error) or "not enough memory")
-        return FAILED
-    except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]
         return FAILED
     except KeyboardInterrupt:
         say("interrupted: what was under way is lost, what is finished stays")

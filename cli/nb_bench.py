@@ -19,6 +19,7 @@ import numpy as np
 from nanobragg.cli.nanobragg import MOST_THREADS
 from nanobragg.cli.parse import parse
 from nanobragg.cli.plans import silent
+from nanobragg.cli.streams import forgiving
 from nanobragg.engine import original
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import experiment, freeze, geometry
@@ -158,7 +159,12 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(line: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    options = arguments().parse_args(line)
+    with forgiving():
+        return run(arguments().parse_args(line))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and show."""
     if options.rounds < 1 or not 0 <= options.threads <= MOST_THREADS:
         print(f"nb-bench: --rounds must be 1 or more, --threads 0 to {MOST_THREADS}", file=sys.stderr)
         return 2

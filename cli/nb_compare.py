@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.cli.plans import CANNOT, split
+from nanobragg.cli.plans import CANNOT, or_cannot, split
+from nanobragg.cli.streams import forgiving
 from nanobragg.engine import engines
 from nanobragg.engine.compare import compare, summary, tolerance_of
 from nanobragg.engine.errors import BadInput
@@ -112,20 +113,21 @@ def write_report(
     """All files of a report."""
     out = pathlib.Path(outdir)
     out.mkdir(parents=True, exist_ok=True)
-    commands = figures.get("commands") or [shlex.join(["nb-compare", *names])]
+    worst = figures["worst_outside_tolerance"] or figures["worst_absolute"]
+    pictures: list[str] = []
+    try:
+        pictures = compare_pictures(out, a, b, (worst["slow"], worst["fast"]))
+    except (ValueError, OverflowError, OSError) as error:
+        print(f"nb-compare: no pictures: {error}", file=sys.stderr)
+    commands = [figures["compared_by"], *figures.get("commands", [])]
     contents = {
-        "summary.md": summary(figures, names),
+        "summary.md": summary(figures, names, pictures),
         "metrics.json": json.dumps(figures | {"names": list(names)}, indent=1) + "\n",
         "commands.txt": "\n".join(commands) + "\n",
     }
     for name, content in contents.items():
         with whole_file(str(out / name), "--outdir") as file:
             file.write(content.encode())
-    worst = figures["worst_outside_tolerance"] or figures["worst_absolute"]
-    try:
-        compare_pictures(out, a, b, (worst["slow"], worst["fast"]))
-    except (ValueError, OverflowError) as error:
-        print(f"nb-compare: no pictures: {error}", file=sys.stderr)
     rendered = sorted(p for p in folder.rglob("*") if p.is_file()) if folder else [pathlib.Path(n) for n in names]
     with whole_file(str(out / "checksums.sha256"), "--outdir") as file:
         for path in rendered:
@@ -134,8 +136,8 @@ def write_report(
                 file.write(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {shown}\n".encode())
 
 
-def run(options: argparse.Namespace, arguments: list[str]) -> int:
-    """Compare, print and write."""
+def run(options: argparse.Namespace, arguments: list[str], line: Sequence[str]) -> int:
+    """Compare, print and write; ``line`` is the command's own."""
     tolerance = tolerance_of(options.tolerance)
     uses_engines = bool(options.a or options.b or arguments)
     with tempfile.TemporaryDirectory(prefix="nb-compare-") as name:
@@ -144,6 +146,7 @@ def run(options: argparse.Namespace, arguments: list[str]) -> int:
         if a.shape != b.shape:
             raise BadInput(f"the images have different shapes: {a.shape} and {b.shape} (slow, fast)", CANNOT)
         figures = compare(a, b, kept_pixels(a.shape, options.roi, options.mask), tolerance, options.threshold) | more
+        figures |= {"roi": options.roi, "mask": options.mask, "compared_by": shlex.join(["nb-compare", *line])}
         if options.outdir:
             write_report(options.outdir, figures, names, a, b, folder if uses_engines else None)
     print(summary(figures, names), end="")
@@ -152,13 +155,11 @@ def run(options: argparse.Namespace, arguments: list[str]) -> int:
 
 def main(line: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    before, after = split(sys.argv[1:] if line is None else line)
-    options = parser().parse_args(before)
-    try:
-        return run(options, after)
-    except (BadInput, OSError, MemoryError) as error:
-        print(f"nb-compare: {error}", file=sys.stderr)
-        return CANNOT
+    words = sys.argv[1:] if line is None else line
+    before, after = split(words)
+    with forgiving():
+        options = parser().parse_args(before)
+        return or_cannot("nb-compare", lambda: run(options, after, words))
 
 
 if __name__ == "__main__":

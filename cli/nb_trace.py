@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.cli.plans import CANNOT, experiment_of, split
+from nanobragg.cli.plans import CANNOT, experiment_of, or_cannot, split
+from nanobragg.cli.streams import forgiving
 from nanobragg.engine import trace_diff
 from nanobragg.engine.compare import compare, tolerance_of
 from nanobragg.engine.errors import BadInput
@@ -235,11 +236,8 @@ def main(line: Sequence[str] | None = None) -> int:
     forms = {"diff": show_diff, "phi": show_phi, "hkl": show_hkl}
     form = forms.get(words[0], show_trace) if words else show_trace
     before, after = split(words[1:] if form is not show_trace else words)
-    try:
-        return form(before, after)
-    except (BadInput, OSError, MemoryError) as error:
-        print(f"nb-trace: {error}", file=sys.stderr)
-        return CANNOT
+    with forgiving():
+        return or_cannot("nb-trace", lambda: form(before, after))
 
 
 if __name__ == "__main__":

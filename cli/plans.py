@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -55,6 +56,22 @@ def split_physics(arguments: Sequence[str], refused: BadInput) -> tuple[list[str
     if options != allowed or "--backend" in arguments:
         raise refused
     return rest, Physics(options.fixes, options.shape)
+
+
+def or_cannot(tool: str, work: Callable[[], int]) -> int:
+    """The status of a tool's work; one line and status 2 for whatever it cannot do."""
+    try:
+        return work()
+    except (BadInput, OSError) as error:
+        said = str(error)
+    except MemoryError:
+        said = "not enough memory"
+    except Exception as error:
+        if "NANOBRAGG_DEBUG" in os.environ:
+            raise
+        said = f"unexpected {type(error).__name__}: {error} (set NANOBRAGG_DEBUG=1 to see where)"
+    print(f"{tool}: {said}", file=sys.stderr)
+    return CANNOT
 
 
 def silent(line: str) -> None:

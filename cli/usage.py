@@ -27,7 +27,9 @@ OPTIONS = (
         "--noise", "original|philox", "generator of the noise image: serial, or by seed and pixel (default original)"
     ),
     Option("--fix", "names", "compute these of the original's oddities right: ids, short names or all, by commas"),
-    Option("--shape", "|".join(SHAPES), "of the spots: as the flags, or gauss_round and tophat_round: see docs/quirks.md"),
+    Option(
+        "--shape", "|".join(SHAPES), "of the spots: as the flags, or gauss_round and tophat_round: see docs/quirks.md"
+    ),
     Option("--phi-mode", "spec|c-parity", "another spelling of --fix phi-carryover, and of leaving it out"),
     Option("--trace", "slow,fast", "print every figure of this pixel, lines TRACE name = values; as often as wanted"),
     Option("--explain", "", "say on stderr what each argument did"),

@@ -26,7 +26,7 @@ from nanobragg.engine.api_checks import (
 from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
-from nanobragg.engine.files.any_image import read_image as read_image
+from nanobragg.engine.files import any_image
 from nanobragg.engine.files.hkl import Reflections
 from nanobragg.engine.files.images import write_float as _write_float
 from nanobragg.engine.files.smv import header, write_smv
@@ -465,7 +465,8 @@ def add_noise(
         several = enumerate(image, panel)
         return [add_noise(one, seed, offset=offset, dtype=kind, panel=n, threads=threads) for n, one in several]
     try:
-        pixels = np.ascontiguousarray(image, np.float32)
+        with np.errstate(all="ignore"):
+            pixels = np.ascontiguousarray(image, np.float32)
     except (TypeError, ValueError):
         raise BadInput("an image is an array of numbers, (slow, fast)") from None
     if not np.isfinite(pixels).all():
@@ -479,6 +480,27 @@ def add_noise(
 def _any_plan(shape: tuple[int, ...]) -> Any:
     crystal, detector = Crystal(cell=(50, 50, 50, 90, 90, 90)), Detector((shape[0], shape[1]))
     return freeze(set_up(crystal, detector, constant(1.0), oversample=1))
+
+
+def read_image(name: str | os.PathLike, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """An image (slow, fast) of an SMV, npy, CBF, HDF5 or raw file; what it is, its beginning says.
+
+    Parameters
+    ----------
+    name
+        A file; ``FILE:N`` is frame N of an HDF5 file (the first is 0), or ``FILE:PATH`` a data set.
+    shape
+        Slow and fast of a raw file of binary32; a square is assumed without.
+
+    Raises
+    ------
+    BadInput
+        If it cannot be read as an image.
+    """
+    of_kind("name", name, (str, os.PathLike), "the name of a file")
+    if shape is not None:
+        numbers("shape", shape, 2, whole=True, lowest=1)
+    return any_image.read_image(os.fspath(name), shape)
 
 
 def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:

@@ -32,9 +32,10 @@ UNORTHOGONAL = 1e-6  # cosine between the axes of a panel, from which on they ar
 
 @contextlib.contextmanager
 def in_own_words() -> Iterator[None]:
-    """Let what is raised inside name parts of the API instead of flags of the command."""
+    """Let what is raised inside name parts of the API instead of flags of the command, and numpy warn of nothing."""
     try:
-        yield
+        with np.errstate(all="ignore"):
+            yield
     except BadInput as error:
         raise BadInput(FLAG.sub(lambda flag: NAMES.get(flag.group(), flag.group().lstrip("-")), str(error))) from None
     except (OverflowError, FloatingPointError) as error:
@@ -84,8 +85,8 @@ def possible_cell(cell: Any) -> None:
     alpha, beta, gamma = (float(angle) for angle in list(cell)[3:])
     if not (alpha + beta + gamma < 360.0 and max(alpha, beta, gamma) * 2.0 < alpha + beta + gamma):
         raise BadInput(
-            f"Crystal: cell: no cell has the angles {alpha:g}, {beta:g}, {gamma:g}: each must be smaller than the sum of "
-            "the other two, and all three together smaller than 360"
+            f"Crystal: cell: no cell has the angles {alpha:g}, {beta:g}, {gamma:g}: each must be smaller than the "
+            "sum of the other two, and all three together smaller than 360"
         )
 
 
@@ -107,11 +108,13 @@ def panel_vectors(detector: Detector, quirks: str) -> None:
         raise BadInput("Detector: origin_mm: the corner of the panel is the sample itself")
     if detector.beam_center_mm is not None or detector.twotheta_deg or any(detector.tilt_deg) or detector.curved:
         raise BadInput(
-            "Detector: a panel that is placed by fast, slow and origin_mm has no beam_center_mm, tilt_deg, twotheta_deg, "
-            "and is not curved"
+            "Detector: a panel that is placed by fast, slow and origin_mm has no beam_center_mm, tilt_deg, "
+            "twotheta_deg, and is not curved"
         )
     if quirks != "right":
-        raise BadInput('Detector: fast, slow and origin_mm: the original cannot place a panel so: quirks must be "right"')
+        raise BadInput(
+            'Detector: fast, slow and origin_mm: the original cannot place a panel so: quirks must be "right"'
+        )
 
 
 def check_crystal(crystal: Crystal) -> None:
@@ -136,7 +139,9 @@ def check_crystal(crystal: Crystal) -> None:
 def check_detector(detector: Detector, quirks: str) -> None:
     """Refuse what would silently be another detector."""
     if detector.convention not in CONVENTIONS:
-        raise BadInput(f"Detector: convention: must be one of {', '.join(CONVENTIONS)}, not {_shown(detector.convention)}")
+        raise BadInput(
+            f"Detector: convention: must be one of {', '.join(CONVENTIONS)}, not {_shown(detector.convention)}"
+        )
     numbers("Detector: shape", detector.shape, 2, whole=True, lowest=1)
     numbers("Detector: pixel_mm", detector.pixel_mm, 1, above=0)
     numbers("Detector: distance_mm", detector.distance_mm, 1, above=0)

@@ -68,7 +68,7 @@ def ceil(value: float) -> float:
 
 
 def divide(a: float, b: float) -> float:
-    """IEEE division: by zero gives an infinity or NaN, which has its sign bit set where processors of x86-64 make it."""
+    """IEEE division: by zero gives an infinity, or NaN with the sign bit that x86-64 gives it."""
     if b != 0.0:
         return a / b
     if a != a:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.verdict import in_words
 
 FAST_OF_PIXEL, FAST_OF_MAXIMUM = 1e-6, 1e-9
 ULP_EDGES = (0, 1, 2, 4, 8, 16, 64, 256, 4096, 65536)
@@ -74,6 +76,7 @@ def compare(
     bright = finite & (np.maximum(np.abs(x), np.abs(y)) > threshold * largest)
     return {
         "agree": not bad.any(),
+        "verdict": in_words(a, b, kept, int(bad.sum())),
         "tolerance": tolerance._asdict(),
         "pixels": int(x.size),
         "identical": int(same.sum()),
@@ -192,12 +195,13 @@ def matched_peaks(a: np.ndarray, b: np.ndarray, reach: float = 5.0) -> dict[str,
     }
 
 
-def summary(figures: dict[str, Any], names: tuple[str, str]) -> str:
-    """A report in Markdown."""
+def summary(figures: dict[str, Any], names: tuple[str, str], pictures: Sequence[str] = ()) -> str:
+    """A report in Markdown; ``pictures`` are the names of those beside it."""
     worst, relative = figures["worst_absolute"], figures["worst_relative"]
     verdict = "agree" if figures["agree"] else "DIFFER"
     lines = [
         f"# {names[0]} and {names[1]} {verdict}", "",
+        f"{figures['verdict']}.", "",
         f"Tolerance: {figures['tolerance']['of_pixel']:g} of the pixel or "
         f"{figures['tolerance']['of_maximum']:g} of the maximum.",
         "", "| figure | value |", "|---|---|",
@@ -219,7 +223,8 @@ def summary(figures: dict[str, Any], names: tuple[str, str]) -> str:
     if figures["ulp"]:
         counts = ", ".join(f"{name}: {count}" for name, count in figures["ulp"].items() if count)
         lines.append(f"| units in the last place | {counts} |")
-    for name in ("integer_mismatches", "seconds"):
-        if name in figures:
+    for name in ("roi", "mask", "integer_mismatches", "seconds"):
+        if figures.get(name) is not None:
             lines.append(f"| {name.replace('_', ' ')} | {figures[name]} |")
+    lines += [f"\n![{name.removesuffix('.png')}]({name})" for name in pictures]
     return "\n".join(lines) + "\n"

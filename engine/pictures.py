@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from typing import Any
 
 import numpy as np
 
 ZOOM = 20  # pixels on each side of the worst one
+LINEAR = 1e-6  # of the largest difference, below which the scale of differences is linear
+MOST_POWERS = 4.0  # of two, to which ratios are clipped
+NAMES = ("A", "B", "difference", "ratio")
 
 
-def compare_pictures(folder: pathlib.Path, a: np.ndarray, b: np.ndarray, worst: tuple[int, int]) -> None:
-    """A, B, their difference and ratio as PNG, and the surroundings of the worst pixel (slow, fast)."""
+def compare_pictures(folder: pathlib.Path, a: np.ndarray, b: np.ndarray, worst: tuple[int, int]) -> list[str]:
+    """A, B, their difference and ratio as PNG, and the surroundings of the worst pixel (slow, fast); their names."""
     try:
         import matplotlib
 
@@ -19,41 +23,60 @@ def compare_pictures(folder: pathlib.Path, a: np.ndarray, b: np.ndarray, worst: 
         from matplotlib import pyplot
     except ImportError:
         print("nb-compare: no pictures: pip install matplotlib", file=sys.stderr)
-        return
+        return []
     x, y = a.astype(float), b.astype(float)
     with np.errstate(all="ignore"):
-        shown = {"A": x, "B": y, "difference": x - y, "ratio": np.where(y != 0.0, x / y, np.nan)}
-    top = _top(y)
+        ratio = np.where((x > 0.0) & (y > 0.0), np.log2(x / y), np.nan)
+    shown = dict(zip(NAMES, (x, y, x - y, ratio), strict=True))
+    top = max(_top(x), _top(y)) or 1.0
+    made = []
     for name, image in shown.items():
         figure, axes = pyplot.subplots(figsize=(7, 6))
-        _draw(figure, axes, name, image, top)
-        figure.savefig(folder / f"{name}.png", dpi=100)
+        _draw(figure, axes, name, image, top, (0, 0))
+        made.append(f"{name}.png")
+        figure.savefig(folder / made[-1], dpi=100)
         pyplot.close(figure)
     rows, columns = (slice(max(at - ZOOM, 0), at + ZOOM + 1) for at in worst)
     figure, all_axes = pyplot.subplots(2, 2, figsize=(11, 9))
     for axes, (name, image) in zip(all_axes.flat, shown.items(), strict=True):
-        _draw(figure, axes, f"{name} around slow {worst[0]} fast {worst[1]}", image[rows, columns], top)
+        _draw(figure, axes, name, image[rows, columns], top, (rows.start, columns.start))
+    figure.suptitle(f"around slow {worst[0]}, fast {worst[1]}")
     figure.savefig(folder / "zoom.png", dpi=100)
     pyplot.close(figure)
+    return [*made, "zoom.png"]
 
 
 def _top(image: np.ndarray) -> float:
     finite = image[np.isfinite(image)]
-    return float(np.percentile(finite, 99.5)) if finite.size else 1.0
+    return float(np.percentile(finite, 99.5)) if finite.size else 0.0
 
 
-def _draw(figure, axes, name: str, image: np.ndarray, top: float) -> None:
-    """Images from 0 to the brightest half percent, differences about 0, ratios about 1."""
-    kind = name.split()[0]
-    if kind in ("A", "B"):
-        limits, colours = (0.0, top or 1.0), "gray_r"
-    else:
-        centre = 0.0 if kind == "difference" else 1.0
-        finite = image[np.isfinite(image)]
-        span = float(np.abs(finite - centre).max(initial=0.0)) or 1e-30
-        limits, colours = (centre - span, centre + span), "RdBu"
-    drawn = axes.imshow(image, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest")
-    axes.set_title(name)
-    axes.set_xlabel("fast")
-    axes.set_ylabel("slow")
-    figure.colorbar(drawn, ax=axes)
+def _scale(name: str, image: np.ndarray, top: float) -> tuple[str, dict[str, Any]]:
+    """Colours and their scale.
+
+    Images go from 0 to the brightest half percent, differences by their logarithm to both sides of 0, ratios as powers
+    of two to both sides of 1.
+    """
+    from matplotlib.colors import Normalize, SymLogNorm
+
+    if name in ("A", "B"):
+        return "gray_r", {"norm": Normalize(0.0, top)}
+    if name == "ratio":
+        return "RdBu", {"norm": Normalize(-MOST_POWERS, MOST_POWERS)}
+    largest = float(np.abs(image[np.isfinite(image)]).max(initial=0.0)) or 1e-30
+    return "RdBu", {"norm": SymLogNorm(largest * LINEAR, vmin=-largest, vmax=largest, base=10)}
+
+
+TITLES = {"difference": "A - B (symmetric logarithm)", "ratio": f"log2(A / B), clipped at {MOST_POWERS:g}"}
+
+
+def _draw(figure: Any, axes: Any, name: str, image: np.ndarray, top: float, corner: tuple[int, int]) -> None:
+    """One image with the detector's own coordinates, its first pixel at ``corner`` (slow, fast)."""
+    colours, scale = _scale(name, image, top)
+    (slow, fast), (rows, columns) = corner, image.shape
+    extent = (fast - 0.5, fast + columns - 0.5, slow + rows - 0.5, slow - 0.5)
+    drawn = axes.imshow(image, cmap=colours, interpolation="nearest", extent=extent, **scale)
+    axes.set_title(TITLES.get(name, name))
+    axes.set_xlabel("fast / pixels")
+    axes.set_ylabel("slow / pixels")
+    figure.colorbar(drawn, ax=axes, extend="both" if name == "ratio" else "neither")

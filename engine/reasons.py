@@ -30,8 +30,8 @@ def before(made: Experiment, plan: RenderPlan) -> Iterator[str]:
         yield "-sourcefile: divergence and dispersion of other flags are not used"
     if settings.convention == CUSTOM:
         yield (
-            "directions are given (custom convention): the beam centre is counted from the corner of the image along fast "
-            "and slow, without MOSFLM's half pixel; unset, it is the middle"
+            "directions are given (custom convention): the beam centre is counted from the corner of the image along "
+            "fast and slow, without MOSFLM's half pixel; unset, it is the middle"
         )
     lengths = _lengths_on(plan)
     shortest = _shortest_reciprocal(made)
@@ -74,7 +74,9 @@ def _why_zero(made: Experiment, plan: RenderPlan) -> str:
             "(-default_F is that of all others)"
         )
     if plan.shape >= GAUSS:
-        return "no spot falls on a pixel: Gaussian and top-hat spots end, and these are narrow (-N, -fudge, -oversample)"
+        return (
+            "no spot falls on a pixel: Gaussian and top-hat spots end, and these are narrow (-N, -fudge, -oversample)"
+        )
     return "no pixel is near an index whose amplitude is not 0"
 
 

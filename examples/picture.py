@@ -1,12 +1,10 @@
-"""Turn an SMV image that nanoBragg wrote into a PNG that can be looked at.
+"""Turn an image into a PNG that can be looked at: SMV, raw binary32, npy, CBF, HDF5 (FILE:N is frame N).
 
     python examples/picture.py noiseimage.img picture.png
 
 Dark is bright, on a square-root scale; needs matplotlib (``pip install "nanobragg[pictures]"``).
 """
 
-import pathlib
-import re
 import sys
 
 import matplotlib
@@ -15,28 +13,26 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-
-def read_counts(path: str) -> np.ndarray:
-    """Pixels of an SMV image, (slow, fast); they begin after the header's form feed where it is longer than it says."""
-    data = pathlib.Path(path).read_bytes()
-    header_bytes, fast, slow = (
-        int(re.search(rb"%s=\s*(\d+)" % key, data).group(1)) for key in (b"HEADER_BYTES", b"SIZE1", b"SIZE2")
-    )
-    start = max(header_bytes, data.index(b"}\f") + 2)
-    return np.frombuffer(data[start : start + 2 * fast * slow], "<u2").reshape(slow, fast)
+import nanobragg as nb
 
 
-def picture(counts: np.ndarray, path: str) -> None:
-    """Write counts as a PNG of the same number of pixels."""
-    signal = np.sqrt(counts - float(counts.min()))
-    plt.imsave(path, signal, cmap="gray_r", vmin=0.0, vmax=float(np.percentile(signal, 99.8)))
+def picture(image: np.ndarray, path: str) -> None:
+    """Write an image as a PNG of the same number of pixels; what is no number is white."""
+    photons = np.nan_to_num(image.astype(float), nan=0.0, posinf=0.0, neginf=0.0)
+    signal = np.sqrt(photons - photons.min())
+    plt.imsave(path, signal, cmap="gray_r", vmin=0.0, vmax=float(np.percentile(signal, 99.8)) or 1.0)
 
 
 def main() -> int:
+    """The command; returns its exit status."""
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
-    picture(read_counts(sys.argv[1]), sys.argv[2])
+    try:
+        picture(nb.read_image(sys.argv[1]), sys.argv[2])
+    except (nb.BadInput, OSError, ValueError) as error:
+        print(f"picture.py: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

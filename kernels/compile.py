@@ -44,7 +44,7 @@ def _callable(function: Callable[..., Any], **options: Any) -> Any:
     kept = bool(machine_code.folder()) and "<locals>" not in function.__qualname__
     elsewhere, _config.CACHE_DIR = _config.CACHE_DIR, machine_code.folder()
     try:
-        prepared = numba.njit(function, cache=kept, **OPTIONS, **options)
+        prepared: Any = numba.njit(function, cache=kept, **OPTIONS, **options)
     finally:
         _config.CACHE_DIR = elsewhere
     if kept:

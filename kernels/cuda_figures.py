@@ -9,6 +9,7 @@ from nanobragg.kernels import geometry
 from nanobragg.kernels.compile import scalar
 from nanobragg.kernels.cuda_loops import direction
 from nanobragg.kernels.image_loops import count_of, grey_of, noisy_count_of
+from nanobragg.kernels.philox import number_of
 
 SEGMENT = 8192  # pixels that one block adds up
 THREADS = 128

@@ -8,7 +8,14 @@ from nanobragg.kernels import tiles
 from nanobragg.kernels.compile import fast_kernel
 from nanobragg.kernels.plan import ROUND, SQUARE
 from nanobragg.kernels.serial import NEVER
-from nanobragg.kernels.vector import TILE, prefer_wide_registers, stack_places, stack_tile, stack_tile_single, stack_weights
+from nanobragg.kernels.vector import (
+    TILE,
+    prefer_wide_registers,
+    stack_places,
+    stack_tile,
+    stack_tile_single,
+    stack_weights,
+)
 
 
 @fast_kernel

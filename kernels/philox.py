@@ -39,7 +39,7 @@ def philox(seed, pixel, draw):
 
 @scalar
 def number_of(panel, pixel):
-    """A pixel's number among those of all panels: the panel in the upper 32 bits, its raster index in the lower ones."""
+    """A pixel's number among those of all panels: the panel above 32 bits, its raster index below."""
     return (np.int64(panel) << np.int64(32)) | np.int64(pixel)
 
 

@@ -7,6 +7,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 
 import h5py
 import hdf5plugin  # noqa: F401 (its filters are found by being imported)
@@ -36,7 +38,10 @@ def injected(self, number):
         os.kill(os.getpid(), signal.SIGKILL)
     if os.environ.get("BROKEN_DEVICE") in ("all", str(self._device)):
         raise DeviceLost("--backend cuda: it has fallen off the bus")
-    return frame(self, number)
+    made = frame(self, number)
+    with open(os.environ.get("SEEN", os.devnull), "a") as seen:
+        seen.write(f"{number}\\n")
+    return made
 work.Workshop.frame = injected
 """
 
@@ -56,6 +61,23 @@ def environment(folder: pathlib.Path, **injected: object) -> dict[str, str]:
     (folder / "injected" / "sitecustomize.py").write_text(INJECTED)
     path = os.pathsep.join([str(folder / "injected"), str(ROOT)])
     return os.environ | {"PYTHONPATH": path} | {name: str(value) for name, value in injected.items()}
+
+
+def wait_until(reached: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait for what a test needs, looking often; fail if it does not come."""
+    begun = time.monotonic()
+    while not reached():
+        assert time.monotonic() - begun < seconds, f"has not come in {seconds:g} s"
+        time.sleep(0.01)
+
+
+def is_over(pid: int) -> bool:
+    """Whether a process has ended, buried or not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 def command(*words: object) -> list[str]:

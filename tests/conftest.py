@@ -17,5 +17,3 @@ def pytest_runtest_setup(item):
         if "cref" in support.REQUIRED:
             pytest.fail("the C reference is required (NANOBRAGG_REQUIRE=cref) and was not built")
         pytest.skip("the C reference was not built")
-    if item.get_closest_marker("shared") and not support.SHARED.exists():
-        pytest.skip("there is no shared folder beside the checkout")

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from nanobragg.cli.nb_batch import main
-from tests.batch_support import batch, command, digests, environment, write_job
+from tests.batch_support import batch, command, digests, environment, is_over, wait_until, write_job
 from tests.test_batch_faults import LARGER, left_over
 
 IMAGES = {"images": 200, "images_per_shard": 7}
@@ -36,24 +36,26 @@ def test_workers_and_driver_killed_five_times(undisturbed, tmp_path):
     for victim in ("worker", "driver", "worker", "worker", "driver"):
         before = len(list(out.glob("shard-*.json")))
         run = subprocess.Popen(command("run", job, "--workers", 2, "--no-sheet"), stderr=subprocess.PIPE, text=True)
-        started = time.monotonic()
-        while time.monotonic() - started < 60 and run.poll() is None:
+        at_work = chance.uniform(0.0, 0.1)  # s; kills come at any moment of an image
+
+        def is_the_moment(run=run, before=before, at_work=at_work, seen=[]):  # noqa: B006
             if out.exists() and len(list(out.glob("shard-*.json"))) > before and workers_at_work(out):
-                break
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0.0, 0.1))
+                seen.append(time.monotonic())
+            return run.poll() is not None or (seen and time.monotonic() > seen[0] + at_work)
+
+        wait_until(is_the_moment)
         pids = workers_at_work(out)
         if run.poll() is None and pids:
             os.kill(run.pid if victim == "driver" else pids[0], signal.SIGKILL)
             victims.append(victim)
         if victim == "worker":
-            time.sleep(0.3)
+            wait_until(lambda pids=pids: not pids or is_over(pids[0]))
             run.terminate()
         run.stderr.close()
         run.wait(60)
-        while any(os.path.exists(f"/proc/{pid}") for pid in pids):  # workers end when their driver has
-            assert time.monotonic() - started < 90, "a worker outlives its driver"
-            time.sleep(0.05)
+        wait_until(
+            lambda pids=pids: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 90
+        )  # none outlives its driver
     assert len(victims) >= 4 and len(list(out.glob("shard-*.json"))) < 29, "it was over too soon to be disturbed"
     found = batch("run", job, "--workers", 2, "--no-sheet", "--retry")
     assert found.returncode == 0, found.stderr
@@ -80,9 +82,7 @@ def test_a_signal_stops_the_workers(number, to_all, tmp_path):
         text=True,
         start_new_session=True,
     ) as run:
-        while not (tmp_path / "out").exists() or len(workers_at_work(tmp_path / "out")) < 2:
-            time.sleep(0.02)
-        time.sleep(1.0)
+        wait_until(lambda: len(list((tmp_path / "out").glob(".shard-*.part"))) == 2)  # each has an image
         (os.killpg if to_all else os.kill)(run.pid, number)
         said = run.stderr.read()
     assert run.returncode == 75 and "Traceback" not in said, said
@@ -110,8 +110,7 @@ def scheduler_of_others(folder, env=None):
                           "--nworkers", "2", "--no-dashboard"], stderr=subprocess.DEVNULL, env=env),
     ]  # fmt: skip
     try:
-        while not file.exists():
-            time.sleep(0.05)
+        wait_until(file.exists)
         yield file
     finally:
         for process in reversed(processes):
@@ -134,8 +133,7 @@ def test_a_driver_that_is_followed_at_once(undisturbed, tmp_path):
     """Workers of a killed driver are still at shards when the next one begins."""
     job, out = write_job(tmp_path, LARGER, **IMAGES), tmp_path / "out"
     with subprocess.Popen(command("run", job, "--workers", 2, "--no-sheet"), stderr=subprocess.DEVNULL) as run:
-        while not out.exists() or len(workers_at_work(out)) < 2:
-            time.sleep(0.02)
+        wait_until(lambda: out.exists() and len(workers_at_work(out)) == 2)
         run.kill()
     found = batch("run", job, "--no-sheet")
     assert found.returncode == 0 and digests(out / "master.h5") == undisturbed, found.stderr
@@ -154,8 +152,7 @@ def test_workers_alone_are_told_to_go(undisturbed, tmp_path):
     """They finish their image and go; the cluster starts others, which go on from there."""
     job, out = write_job(tmp_path, LARGER, **IMAGES), tmp_path / "out"
     with subprocess.Popen(command("run", job, "--workers", 2, "--no-sheet"), stderr=subprocess.PIPE, text=True) as run:
-        while not out.exists() or len(workers_at_work(out)) < 2:
-            time.sleep(0.02)
+        wait_until(lambda: out.exists() and len(workers_at_work(out)) == 2)
         for pid in workers_at_work(out):
             os.kill(pid, signal.SIGTERM)
         said = run.communicate(timeout=120)[1]

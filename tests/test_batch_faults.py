@@ -18,7 +18,7 @@ from nanobragg.cli.job_file import read_job
 from nanobragg.cli.nb_batch import main
 from nanobragg.engine.batch.claims import is_alive
 from nanobragg.engine.batch.folder import HOST, open_job
-from tests.batch_support import CRYSTAL, batch, command, digests, environment, frames, write_job
+from tests.batch_support import CRYSTAL, batch, command, digests, environment, frames, is_over, wait_until, write_job
 
 LARGER = CRYSTAL + "-distance 100 -pixel 0.1 -detpixels 256 -fluence 1e28 -mosaic 1 -mosaic_domains 3"
 
@@ -42,12 +42,14 @@ def test_the_driver_killed_five_times(undisturbed, tmp_path):
     done_before = -1
     for _ in range(5):
         with subprocess.Popen(command("run", job, "--no-sheet"), stderr=subprocess.PIPE) as run:
-            started = time.monotonic()
-            while time.monotonic() - started < 60 and run.poll() is None:  # at least a shard more each time
-                if out.exists() and len(list(out.glob("shard-*.json"))) > done_before + 1:
-                    break
-                time.sleep(0.01)
-            time.sleep(chance.uniform(0.0, 0.25))
+            at_work = chance.uniform(0.0, 0.25)  # s; kills come at any moment of an image
+
+            def is_the_moment(run=run, before=done_before, at_work=at_work, seen=[]):  # noqa: B006
+                if out.exists() and len(list(out.glob("shard-*.json"))) > before + 1:  # at least a shard more each time
+                    seen.append(time.monotonic())
+                return run.poll() is not None or (seen and time.monotonic() > seen[0] + at_work)
+
+            wait_until(is_the_moment)
             if run.poll() is None:
                 run.kill()
                 kills += 1
@@ -74,11 +76,10 @@ def test_parts_are_the_same(undisturbed, tmp_path):
 def test_a_signal_stops_between_images(number, tmp_path):
     """The image is finished, what is there of the shard is kept, and the next run goes on from it."""
     job = write_job(tmp_path, images=40, images_per_shard=40)
-    slow = environment(tmp_path, SLOW_S=0.05)
+    seen = tmp_path / "seen"
+    slow = environment(tmp_path, SLOW_S=0.05, SEEN=seen)
     with subprocess.Popen(command("run", job, "--no-sheet"), env=slow, stderr=subprocess.PIPE, text=True) as run:
-        while not list((tmp_path / "out").glob(".shard-000000@*.claim")):
-            time.sleep(0.02)
-        time.sleep(0.7)
+        wait_until(lambda: seen.exists() and len(seen.read_text().split()) >= 4)
         run.send_signal(number)
         said = run.stderr.read()
     assert run.returncode == 75 and "goes on from here" in said
@@ -181,8 +182,7 @@ def test_a_folder_that_vanishes(tmp_path):
     with subprocess.Popen(
         command("run", job), env=environment(tmp_path, SLOW_S=0.1), stderr=subprocess.PIPE, text=True
     ) as run:
-        while not list((tmp_path / "out").glob("shard-*.json")):
-            time.sleep(0.02)
+        wait_until(lambda: list((tmp_path / "out").glob("shard-*.json")))
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         said = run.stderr.read()
@@ -238,7 +238,7 @@ def test_what_others_left_behind(tmp_path):
     assert main(["run", str(tmp_path / "job.toml"), "--part", "1/2"]) == 0
     assert is_alive(HOST, os.getpid()) and is_alive("elsewhere", 1) is None
     zombie = subprocess.Popen([sys.executable, "-c", ""])
-    time.sleep(0.5)  # it has ended, and nobody has asked how
+    wait_until(lambda: is_over(zombie.pid))  # it has ended, and nobody has asked how
     assert is_alive(HOST, zombie.pid) is False
     zombie.wait()
     dead = subprocess.Popen([sys.executable, "-c", ""])
@@ -315,8 +315,7 @@ def test_junk_instead_of_a_partial_shard_of_images(junk, tmp_path):
 def test_images_of_their_own_are_gone_on_with(tmp_path):
     job, out = write_job(tmp_path, images=30, images_per_shard=30, format="smv"), tmp_path / "out"
     with subprocess.Popen(command("run", job, "--no-sheet"), env=environment(tmp_path, SLOW_S=0.05)) as run:
-        while not (out / "image-000002.img").exists():
-            time.sleep(0.02)
+        wait_until((out / "image-000002.img").exists)
         run.send_signal(signal.SIGTERM)
     assert run.returncode == 75 and left_over(out) == [".shard-000000.partial"]
     assert batch("run", job, "--no-sheet", env=environment(tmp_path, POISONED="0 1 2")).returncode == 0
@@ -326,13 +325,11 @@ def test_images_of_their_own_are_gone_on_with(tmp_path):
 def test_a_signal_at_the_beginning(tmp_path):
     """While packages load and files are read there is nothing to finish; from the first own line on it is 75."""
     job = write_job(tmp_path, images=400, images_per_shard=40)
-    ends = set()
-    for wait in (0.25, 0.4, 0.6):
+    for reached, ends in ((lambda: True, {75, -signal.SIGUSR1}), ((tmp_path / "out" / "job.json").exists, {75})):
         with subprocess.Popen(command("run", job, "--no-sheet"), stderr=subprocess.DEVNULL) as run:
-            time.sleep(wait)
+            wait_until(reached)
             run.send_signal(signal.SIGUSR1)
-        ends.add(run.returncode)
-    assert ends <= {75, -signal.SIGUSR1} and 75 in ends
+        assert run.returncode in ends
     assert batch("run", job, "--no-sheet").returncode == 0
 
 

@@ -8,26 +8,33 @@ import re
 import struct
 import subprocess
 import termios
-import time
+import threading
 
 from nanobragg.cli.nb_batch import main
 from nanobragg.engine.batch.progress import Progress, duration
-from tests.batch_support import command, environment, write_job
+from tests.batch_support import command, environment, wait_until, write_job
 
 
 def test_plain_lines_in_a_log(capsys):
     progress = Progress(100, 20, 0, "nb-batch", every=0.05)
     progress.seen(10)
     progress.failed(5)
-    time.sleep(0.2)
+    told = []
+
+    def is_told_twice():
+        told.append(capsys.readouterr().err)
+        return "".join(told).count("\n") >= 2
+
+    wait_until(is_told_twice)
     progress.end()
-    lines = capsys.readouterr().err.splitlines()
+    told.append(capsys.readouterr().err)
+    lines = "".join(told).splitlines()
     said = re.fullmatch(r"nb-batch: 30 of 100 images, ([\d.e+]+) per s, (\S+) left, 5 failed", lines[0])
     assert said and len(lines) > 2, lines
     minutes, seconds = said.group(2).split(":")
     assert int(minutes) * 60 + int(seconds) <= 65 / float(said.group(1)) + 1
     assert lines[-1].startswith("nb-batch: 30 of 100 images, 10 of them in 0:00")
-    time.sleep(0.1)
+    wait_until(lambda: not any("_say_regularly" in thread.name for thread in threading.enumerate()))
     assert not capsys.readouterr().err, "nothing is said after the end"
 
 
@@ -57,8 +64,8 @@ def test_a_bar_on_a_terminal(tmp_path):
 def test_status_while_at_work_and_after(tmp_path, capsys):
     job, slow = write_job(tmp_path, images=8, images_per_shard=4), environment(tmp_path, SLOW_S=0.2)
     with subprocess.Popen(command("run", job, "--no-sheet"), env=slow, stderr=subprocess.DEVNULL) as run:
-        while not list((tmp_path / "out").glob("shard-000000.json")) or not list((tmp_path / "out").glob("*1@*.claim")):
-            time.sleep(0.02)
+        out = tmp_path / "out"
+        wait_until(lambda: list(out.glob("shard-000000.json")) and list(out.glob("*1@*.claim")))
         assert main(["status", str(tmp_path / "out"), "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
         assert found["shards_done"] == 1 and found["images_done"] == 4 and found["shards_at_work"] == [1]

@@ -45,7 +45,9 @@ def test_another_user_is_refused():
         ports = listening(psutil.Process()) - before
         assert len(ports) >= 3 and {address.ip for address in ports} == {"127.0.0.1"}
         port = client.scheduler_info()["address"].rpartition(":")[2]
-        found = subprocess.run([sys.executable, "-c", STRANGER, port], capture_output=True, text=True, timeout=60, cwd="/")
+        found = subprocess.run(
+            [sys.executable, "-c", STRANGER, port], capture_output=True, text=True, timeout=60, cwd="/"
+        )
         assert found.stdout.count("refused") == 2 and "in " not in found.stdout, found.stdout + found.stderr
         for address in ports:
             assert not answers_in_plain(address) and not answers_a_browser(address), address

@@ -3,13 +3,12 @@
 import os
 import shutil
 import subprocess
-import time
 
 import pytest
 
 from nanobragg.cli.nb_batch import main
 from nanobragg.engine.batch.folder import CLUSTER
-from tests.batch_support import command, digests, environment, write_job
+from tests.batch_support import command, digests, environment, wait_until, write_job
 from tests.support import HERE, REQUIRED, ROOT
 from tests.test_batch_faults import left_over
 
@@ -65,8 +64,7 @@ def test_a_signal_before_the_time_limit(slurm, undisturbed, tmp_path):
     job, slow = write_job(tmp_path, **IMAGES), environment(tmp_path, SLOW_S=0.2) | slurm
     line = ["srun", "-n", "2", "-J", "stopped", *command("run", job, "--part", "slurm", "--threads", 1, "--no-sheet")]
     with subprocess.Popen(line, env=slow, stderr=subprocess.PIPE, text=True) as run:
-        while not (tmp_path / "out").exists() or not list((tmp_path / "out").glob("shard-*.json")):
-            time.sleep(0.05)
+        wait_until(lambda: list((tmp_path / "out").glob("shard-*.json")))
         subprocess.run(["scancel", "--signal=USR1", "--name=stopped"], env=slow, check=True)
         said = run.stderr.read()
     assert run.returncode == 75 and said.count("goes on from here") == 2, said
@@ -127,18 +125,17 @@ def test_the_script_of_the_examples(slurm, undisturbed, tmp_path):
         found = subprocess.run(["squeue", "-h", "-j", number, "-o", "%T"], env=env, capture_output=True, text=True)
         return found.stdout.strip()
 
-    def wait_until(reached, seconds):
-        begun = time.monotonic()
-        while not reached():
-            assert time.monotonic() - begun < seconds, (state(), (tmp_path / f"slurm-{number}.out").read_text())
-            time.sleep(0.1)
-
     wait_until(lambda: (tmp_path / "out").exists() and list((tmp_path / "out").glob("shard-*.json")), 60)
     subprocess.run(["scancel", "--signal=USR1", number], env=env, check=True)
     wait_until(lambda: state() == "PENDING", 60)
     assert "goes on from here" in (tmp_path / f"slurm-{number}.out").read_text()
     assert not (tmp_path / "out" / "master.h5").exists()
-    time.sleep(3)  # Slurm refuses a job that begins in the second in which it was killed; by itself it waits minutes
-    subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], env=env, check=True)
+
+    def is_begun_again():
+        """Slurm refuses a job that begins in the second in which it was killed, and by itself it waits minutes."""
+        subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], env=env, capture_output=True)
+        return state() != "PENDING"
+
+    wait_until(is_begun_again)
     wait_until(lambda: (tmp_path / "out" / "master.h5").exists() and not state(), 200)
     assert digests(tmp_path / "out" / "master.h5") == undisturbed

@@ -55,12 +55,18 @@ def test_numbers_that_are_none(words, tmp_path, capsys):
 
 
 def test_values_that_are_right_are_not_remarked_on(tmp_path, capsys):
-    line = PLAIN + "-adc -5 -phi -10 -misset -1 -2 -3 -Xbeam -1 -distance -100 -seed -7 -detector_abs inf -scale 1e3 -polar -1"
+    line = (
+        PLAIN
+        + "-adc -5 -phi -10 -misset -1 -2 -3 -Xbeam -1 -distance -100 -seed -7 -detector_abs inf -scale 1e3 -polar -1"
+    )
     assert "below 0" not in said(line, tmp_path, capsys) and "read as" not in said(line, tmp_path, capsys)
 
 
 HKL = {  # what is in the file: what is said in c mode, and the end of what --fix files says, if it refuses
-    "0 0 1 10\n0 1 0 ****\n0 0 2 30\n1 0 0 40\n": ("read to line 2 of 4 (1 reflections): '****' is no number", "line 2"),
+    "0 0 1 10\n0 1 0 ****\n0 0 2 30\n1 0 0 40\n": (
+        "read to line 2 of 4 (1 reflections): '****' is no number",
+        "line 2",
+    ),
     "0 0 1 10\n0 0 2 20\n# more\n0 0 3 30\n": ("read to line 3 of 4 (2 reflections): '#' is no number", None),
     "0 0 1 10 1\n0 0 2 20 2\n0 0 3 30 1\n": ("line 1 has 5 numbers, not 4", None),
     "0 0 1 12.3D+00\n0 0 2 20\n": ("read to line 1 of 2 (1 reflections): 'D+00' is no number", "line 1"),
@@ -214,6 +220,17 @@ def test_tools_say_what_the_command_says(tool, tmp_path):
     import subprocess
     import sys
 
-    line = [sys.executable, "-m", f"nanobragg.cli.{tool[0]}", *tool[1:], "--", *PLAIN.split(), "-lamda", "2", "-energy", "12keV"]
+    line = [
+        sys.executable,
+        "-m",
+        f"nanobragg.cli.{tool[0]}",
+        *tool[1:],
+        "--",
+        *PLAIN.split(),
+        "-lamda",
+        "2",
+        "-energy",
+        "12keV",
+    ]
     told = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True).stderr
     assert told.count("'-lamda', is ignored") == 1 and told.count("'12keV' is no number") == 1

@@ -35,8 +35,12 @@ def test_no_progress_where_pixels_are_printed(tmp_path):
 
 def test_a_pixel_without_an_evaluation_shows_those_before_it(tmp_path):
     """-dmin cuts the corner: what was read last, or met last, still stands in the original's variables."""
-    line = "-cell 50 60 70 90 90 90 -hkl {in}/small_cell.hkl -lambda 1 -distance 100 -pixel 1 -detpixels 60 -N 3 -dmin 4 "
-    words = [_found(word) for word in (line + "-oversample 1 -nonoise -nopgm -nointerpolate -printout_pixel 0 0").split()]
+    line = (
+        "-cell 50 60 70 90 90 90 -hkl {in}/small_cell.hkl -lambda 1 -distance 100 -pixel 1 -detpixels 60 -N 3 -dmin 4 "
+    )
+    words = [
+        _found(word) for word in (line + "-oversample 1 -nonoise -nopgm -nointerpolate -printout_pixel 0 0").split()
+    ]
     shown = command(words, tmp_path).stdout
     assert "hkl= 9.000000 9.000000 9.000000  hkl0= 20 20 9\n F_cell=13.5301  F_latt=0   I = 0" in shown
     words[-2:] = ["59", "59"]

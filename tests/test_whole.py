@@ -110,7 +110,7 @@ def test_a_signal_leaves_no_part_of_a_file(number, tmp_path):
         [sys.executable, "-c", SLOW_WRITER, *line], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    while "writing" != run.stdout.readline().strip():
+    while run.stdout.readline().strip() != "writing":
         assert run.poll() is None
     begun = time.monotonic()
     run.send_signal(number)

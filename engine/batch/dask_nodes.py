@@ -55,7 +55,8 @@ def cluster(workers: int, security: distributed.Security, host: str) -> distribu
         "options": {"nthreads": 1, "memory_limit": 0, "silence_logs": 50, "worker_class": QuietWorker} | reached,
     }
     return distributed.SpecCluster(
-        workers=dict.fromkeys(range(workers), worker), scheduler={"cls": QuietScheduler, "options": reached | {"port": 0}},
+        workers=dict.fromkeys(range(workers), worker),
+        scheduler={"cls": QuietScheduler, "options": reached | {"port": 0}},
         security=security, silence_logs=50,
     )  # fmt: skip
 
@@ -80,8 +81,8 @@ def check_own(folder: str, others: int = 0o022) -> None:
         raise BadInput(f"{folder}: {reason(error)}") from None
     if found.st_uid != os.getuid() or found.st_mode & others:
         raise BadInput(
-            f"{folder or os.curdir}: belongs to others, or others can write to it: what a file in it says of a scheduler "
-            "is not trusted"
+            f"{folder or os.curdir}: belongs to others, or others can write to it: what a file in it says of a "
+            "scheduler is not trusted"
         )
 
 

@@ -81,6 +81,8 @@ def write_text(folder: str, name: str, content: str) -> None:
 
 def described(folder: str, name: str) -> File:
     """Size and digest of a file that has been written."""
+    if os.path.exists(path(folder, name)) and not os.path.isfile(path(folder, name)):
+        raise OutputLost(f"{path(folder, name)}: is no file")  # a pipe would be waited for without end
     with or_lost(folder), open(path(folder, name), "rb") as file:
         digest = digest_to_end(file)
         return File(name, file.tell(), digest)

@@ -106,7 +106,8 @@ def _worker_command(output: str, address: str, rank: int) -> list[str]:
     cert, key = _step_file(output, "cert"), _step_file(output, "key")
     return [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--name", str(rank),
             "--memory-limit", "0", "--no-dashboard", "--death-timeout", "60", "--protocol", "tls",
-            "--worker-class", on_dask.nodes().WORKER, "--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key]  # fmt: skip
+            "--worker-class", on_dask.nodes().WORKER, "--tls-ca-file", cert, "--tls-cert", cert,
+            "--tls-key", key]  # fmt: skip
 
 
 def quiet() -> dict[str, str]:

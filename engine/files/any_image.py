@@ -7,12 +7,9 @@ import os
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.files.apart import CANNOT, HDF5, read_apart
 from nanobragg.engine.files.reading import read, reason
 from nanobragg.engine.files.smv import read_smv
-
-CANNOT = 2
-HDF5 = b"\x89HDF\r\n\x1a\n"
-PATHS = ("entry/data/data", "entry/instrument/detector/data", "data")
 
 
 def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
@@ -31,25 +28,40 @@ def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
         Status 2, if it cannot be read as an image.
     """
     path, _, part = (name, "", "") if os.path.exists(name) else name.rpartition(":")
+    if "\0" in name:
+        raise BadInput(f"{name!r}: is no file name", CANNOT)
     try:
+        if not os.path.isfile(path or name) and os.path.exists(path or name):
+            raise BadInput(f"{name}: is no file with an image in it", CANNOT)
         with open(path or name, "rb") as file:
             start = file.read(2048)
         if start.startswith(HDF5):
-            return _of_hdf5(path, part)
+            return _two_dimensional(read_apart(path, part), path)
         if start.startswith(b"\x93NUMPY"):
-            return _two_dimensional(np.load(path, allow_pickle=False), name)
+            return _two_dimensional(_of_npy(path, name), name)
         if start.lstrip().startswith(b"{"):
             image = read_smv(path, "image")
             if image.missing:
                 raise BadInput(f"{name}: {image.missing} pixels are missing at the end", CANNOT)
             return image.pixels.reshape(image.height, image.width)
         if start.startswith(b"###CBF") or b"_array_data" in start:
-            return _of_cbf(path, name)
+            return _two_dimensional(read_apart(path, part), name)
         return _of_raw(path, name, shape)
     except OSError as error:
         raise BadInput(f"{name}: {reason(error)}", CANNOT) from None
     except ValueError as error:
         raise BadInput(f"{name}: {error}", CANNOT) from None
+
+
+def _of_npy(path: str, name: str) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except MemoryError:
+        raise BadInput(f"{name}: not enough memory for what it says it holds", CANNOT) from None
+    except Exception as error:  # whatever numpy makes of damaged bytes
+        raise BadInput(
+            f"{name}: not an npy file that can be read ({' '.join(str(error).split())[:150]})", CANNOT
+        ) from None
 
 
 def _two_dimensional(array: np.ndarray, name: str) -> np.ndarray:
@@ -70,34 +82,3 @@ def _of_raw(path: str, name: str, shape: tuple[int, int] | None) -> np.ndarray:
             f"{name}: {len(data)} bytes are no {shape[0]} x {shape[1]} binary32 numbers: --shape SLOW FAST", CANNOT
         )
     return np.frombuffer(data, "<f4").reshape(shape)
-
-
-def _of_cbf(path: str, name: str) -> np.ndarray:
-    try:
-        import fabio
-    except ImportError:
-        raise BadInput(f"{name}: reading CBF needs fabio: pip install fabio", CANNOT) from None
-    try:
-        return _two_dimensional(np.asarray(fabio.open(path).data), name)
-    except Exception as error:
-        raise BadInput(f"{name}: not a CBF that can be read ({error})", CANNOT) from None
-
-
-def _of_hdf5(path: str, part: str) -> np.ndarray:
-    try:
-        import h5py
-        import hdf5plugin  # noqa: F401 (its filters are found by being imported)
-    except ImportError as error:
-        raise BadInput(f"{path}: reading HDF5 needs {error.name}: pip install h5py hdf5plugin", CANNOT) from None
-    with h5py.File(path) as file:
-        data = file.get(part) if part and not part.isdigit() else next((file[p] for p in PATHS if p in file), None)
-        if not isinstance(data, h5py.Dataset):
-            raise BadInput(f"{path}: no image at {part or ' or '.join(PATHS)}", CANNOT)
-        if data.ndim == 3:
-            if not part.isdigit() and len(data) > 1:
-                raise BadInput(f"{path}: has {len(data)} frames: {path}:N is one of them, from 0 on", CANNOT)
-            frame = int(part) if part.isdigit() else 0
-            if frame >= len(data):
-                raise BadInput(f"{path}: has {len(data)} frames, from 0 on; frame {frame} is not among them", CANNOT)
-            return _two_dimensional(data[frame], path)
-        return _two_dimensional(data[()], path)

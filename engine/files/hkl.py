@@ -86,7 +86,9 @@ def _cut_short(text: str, at: int, rows: int) -> tuple[str, ...]:
     lines = text.count("\n", 0, len(text.rstrip())) + 1
     words = rest.split()[:4]
     wrong = next((word for word in words if not NUMBER.fullmatch(word)), "")
-    why = f"{wrong[:20]!r} is no number" if wrong else "an index is not written as a whole number, or numbers are missing"
+    why = (
+        f"{wrong[:20]!r} is no number" if wrong else "an index is not written as a whole number, or numbers are missing"
+    )
     return (f"read to line {line} of {lines} ({rows} reflections): {why}; what follows is left out",)
 
 
