@@ -124,7 +124,10 @@ def check_crystal(crystal: Crystal) -> None:
     if crystal.cell is not None:
         possible_cell(crystal.cell)
     else:
-        numbers("Crystal: reciprocal (a*, b* and c* as rows, 1/Angstrom)", crystal.reciprocal, 9)
+        rows = "Crystal: reciprocal (a*, b* and c* as rows, (3, 3), 1/Angstrom)"
+        numbers(rows, crystal.reciprocal, 9)
+        if np.shape(crystal.reciprocal) != (3, 3):
+            raise BadInput(f"{rows}: has the shape {np.shape(crystal.reciprocal)}")
     numbers("Crystal: N", crystal.N, 3, whole=True, lowest=1)
     numbers("Crystal: misset_deg", crystal.misset_deg, 3)
     numbers("Crystal: mosaic_deg", crystal.mosaic_deg, 1, lowest=0)

@@ -21,7 +21,7 @@ stop() {
 
 start() {
     local host cores memory port=$((20000 + $$ % 10000 * 2))  # several at once do not meet
-    host=$(hostname -s) cores=$(nproc) memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.8) }' /proc/meminfo)
+    host=$(hostname -s) cores=$(env -u OMP_NUM_THREADS nproc) memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.8) }' /proc/meminfo)
     mkdir -p "$folder"/{state,spool,munge}
     chmod 700 "$folder/munge"
     dd if=/dev/urandom of="$folder/munge/key" bs=128 count=1 2>/dev/null

@@ -38,7 +38,9 @@ def listening(process):
     return {c.laddr for p in family for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
 
 
-def test_another_user_is_refused():
+def test_another_user_is_refused(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # dask leaves them at 1
+        monkeypatch.setenv(name, "1")
     before = listening(psutil.Process())
     client = on_dask.local_client(2)
     try:

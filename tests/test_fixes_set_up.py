@@ -267,4 +267,4 @@ def test_exact_flags(tmp_path):
 def test_the_report_of_a_source_file(tmp_path):
     (tmp_path / "s.txt").write_text("-10 0 0 1 1e-10\n-10 0.1 0 1 1.02e-10\n")
     done = run(tmp_path, CRYSTAL + "-oversample 1 -nonoise -sourcefile s.txt --fix Q81")
-    assert "wave=1.01e-10 meters +/- 1.9802% in 2 steps" in done.stdout and "\n2 divergence steps" in done.stdout
+    assert "wave=1.01e-10 meters +/- 1.9802% in 2 steps" in done.stdout and "\n  2 divergence steps" in done.stdout

@@ -44,3 +44,17 @@ def test_sums_before_and_after_polarization(name, backend, tmp_path):
         ("I_before_scaling_post_polar", theirs["I_before_scaling"] * theirs["polar"]),
     ):
         assert abs(ours[label][0] / expected - 1.0) < 1e-12
+
+
+@pytest.mark.parametrize("fix", [[], ["--fix", "spot-shape"], ["--shape", "gauss_round"]])
+def test_reciprocal_axes_are_the_crystals(fix, tmp_path, monkeypatch):
+    """Also where spots measure distances with other vectors (Q20)."""
+    from nanobragg.cli.nb_trace import plan_of as plan_of_line
+
+    monkeypatch.chdir(tmp_path)
+    line = "-cell 50 60 70 80 85 95 -misset 10 20 30 -default_F 9 -detpixels 20 -pixel 1 -N 4 -gauss_xtal -oversample 1"
+    plan = plan_of_line([*line.split(), *fix])
+    figures = {f.label: f.values for f in trace(plan, 3, 4)}
+    real = np.reshape(plan.cell, (3, 3)) * 1e10
+    stars = np.array([figures[f"rot_{axis}_star_A_inv"] for axis in "abc"])
+    np.testing.assert_allclose(stars @ real.T, np.eye(3), atol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from nanobragg.engine.batch import folder as places
@@ -45,6 +46,8 @@ def _of_files(job: Job, shard: int, record: Record) -> Iterator[str]:
 
 def _of_frames(job: Job, shard: int, record: Record) -> Iterator[str]:
     first = job.shard(shard).first
+    if not all(os.path.isfile(places.path(job.output, file.name)) for file in record.files):
+        return
     if job.format == "nxmx":
         yield from _of_hdf5(job, shard, record.files[0].name, record.frames)
         return

@@ -47,6 +47,8 @@ def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
         if start.startswith(b"###CBF") or b"_array_data" in start:
             return _two_dimensional(read_apart(path, part), name)
         return _of_raw(path, name, shape)
+    except BadInput as error:
+        raise BadInput(str(error), CANNOT) from None
     except OSError as error:
         raise BadInput(f"{name}: {reason(error)}", CANNOT) from None
     except ValueError as error:
