@@ -14,7 +14,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.settings import SHAPES
 
 if TYPE_CHECKING:
-    from nanobragg.engine.api import Beam, Crystal, Detector, Scan
+    from nanobragg.engine.api_parts import Beam, Crystal, Detector, Scan
 
 CONVENTIONS = ("MOSFLM", "XDS", "DIALS", "ADXV", "DENZO")
 NAMES = {  # what the flags that messages name are called here
@@ -126,8 +126,8 @@ def check_crystal(crystal: Crystal) -> None:
     else:
         rows = "Crystal: reciprocal (a*, b* and c* as rows, (3, 3), 1/Angstrom)"
         numbers(rows, crystal.reciprocal, 9)
-        if np.shape(crystal.reciprocal) != (3, 3):
-            raise BadInput(f"{rows}: has the shape {np.shape(crystal.reciprocal)}")
+        if np.asarray(crystal.reciprocal).shape != (3, 3):
+            raise BadInput(f"{rows}: has the shape {np.asarray(crystal.reciprocal).shape}")
     numbers("Crystal: N", crystal.N, 3, whole=True, lowest=1)
     numbers("Crystal: misset_deg", crystal.misset_deg, 3)
     numbers("Crystal: mosaic_deg", crystal.mosaic_deg, 1, lowest=0)

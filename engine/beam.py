@@ -23,7 +23,7 @@ class Beam:
     """Photons on their way to the sample.
 
     ``positions`` are the sources as set up or read, metres from the sample; ``directions`` their unit vectors;
-    ``wavelengths`` metres; ``weights`` are carried along and not used (Q15). ``divergence`` lists the points kept
+    ``wavelengths`` metres; ``weights`` count only where that is fixed (Q15). ``divergence`` lists the points kept
     (horizontal, vertical, radians) and ``divergence_points`` is -1 when the sources come from a file.
     """
 

@@ -55,7 +55,6 @@ class Crystal:
     domains: int
     mosaic_spread: float
     rotations: np.ndarray
-    water: float
 
 
 def _scale(v: Vector, factor: float) -> Vector:
@@ -275,7 +274,7 @@ def crystal(
         _angles(real, recip, volume, warn), _angles(recip, real, divide(1.0, volume), warn), volume,
         misset if settings.misset_mode else (0.0, 0.0, 0.0), is_random,
         n_cells, settings.shape, settings.fudge, interpolation_on(settings, n_cells),
-        domains.domains, domains.spread, rotations, settings.water,
+        domains.domains, domains.spread, rotations,
     )  # fmt: skip
 
 

@@ -62,11 +62,6 @@ class Detector:
     roi: tuple[int, int, int, int]
     mask: np.ndarray
 
-    @property
-    def pixels(self) -> int:
-        """Number of pixels."""
-        return self.n_fast * self.n_slow
-
 
 def size(settings: Settings) -> tuple[float, float, int, int]:
     """Size in metres (fast, slow) and pixel counts; the sizes are not rounded to whole pixels."""

@@ -28,7 +28,7 @@ def written(folder):
     with h5py.File(folder / "a.h5", "w") as file:
         file.create_dataset("entry/data/data", data=IMAGE[None], compression="gzip", chunks=(1, 20, 30))
     counts = IMAGE.astype(np.uint16)
-    head = f"{{\nHEADER_BYTES=512;\nDIM=2;\nBYTE_ORDER=little_endian;\nTYPE=unsigned_short;\nSIZE1=30;\nSIZE2=20;\n}}\f"
+    head = "{\nHEADER_BYTES=512;\nDIM=2;\nBYTE_ORDER=little_endian;\nTYPE=unsigned_short;\nSIZE1=30;\nSIZE2=20;\n}\f"
     (folder / "a.img").write_bytes(head.encode().ljust(512) + counts.tobytes())
     return {name: folder / f"a.{name}" for name in ("npy", "cbf", "h5", "img")}
 

@@ -65,7 +65,7 @@ def _odd_lines(data: bytes, used: int) -> tuple[str, ...]:
     begins[1:] &= kinds[:-1] == SPACE
     ends = np.append(np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")), len(data))
     counts = np.diff(np.searchsorted(np.flatnonzero(begins), ends), prepend=0)
-    odd = np.flatnonzero((counts != 4) & (counts != 0))
+    odd = np.flatnonzero(counts % 4)
     found = []
     if len(odd):
         found.append(f"line {odd[0] + 1} has {counts[odd[0]]} numbers, not 4 (line ends mean nothing: all are read on)")

@@ -26,7 +26,7 @@ def _is_special(path: str) -> bool:
 
 def same_file(a: str, b: str) -> bool:
     """Whether two names are of one file, there or not yet, by links too; pipes and devices are not files of anybody."""
-    if _is_special(a) or _is_special(b):
+    if "\0" in a + b or _is_special(a) or _is_special(b):
         return False
     try:
         return os.path.samefile(a, b)
