@@ -6,8 +6,10 @@ DEMO_BIN := .venv-demo/bin
 DEMO := demo
 SOURCES := pyproject.toml setup.py setup.cfg $(wildcard c_src/*)
 HAS_AVX512 := $(shell grep -qs -m1 avx512vl /proc/cpuinfo && echo yes)
-# The oldest packages that the cuda extra allows; what pip takes by itself are the newest.
-OLDEST_CUDA := numba==0.66.0 numba-cuda==0.28.2
+# The oldest packages that the cuda extra allows; what pip takes by itself are the newest. Older ones of numba-cuda have
+# a simulator that cannot be imported.
+OLDEST_CUDA := numba==0.60.0 numba-cuda==0.30.4 pytest pytest-xdist hypothesis mpmath \
+    "nvidia-cuda-nvcc==13.0.*" "nvidia-cuda-nvdisasm>=13.2"
 
 .PHONY: demo test test-gpu test-oldest-cuda lint clean
 
@@ -25,7 +27,7 @@ endef
 	$(call environment,.venv-demo,".[pictures]")
 
 .venv-oldest/ready: $(SOURCES)
-	$(call environment,.venv-oldest,-e ".[test]" $(OLDEST_CUDA))
+	$(call environment,.venv-oldest,-e ".[files]" "nvidia-cuda-nvrtc==13.0.*" "nvidia-nvvm==13.0.*" $(OLDEST_CUDA))
 
 demo: .venv-demo/ready
 	mkdir -p $(DEMO)

@@ -103,7 +103,7 @@ def test_the_seed_makes_the_noise(tmp_path, capsys):
 def test_pixel_printing(tmp_path, capsys):
     out = run(TINY + "-printout_pixel 3 4", tmp_path, capsys).out
     image = np.fromfile(tmp_path / "floatimage.bin", "<f4").reshape(20, 20)
-    assert [x for x in out.splitlines() if x.startswith("pixel")] == [f"pixel 3 4 : {image[4, 3]:.9g}"]
+    assert [x for x in out.splitlines() if x.startswith("pixel")] == [f"pixel   {image[4, 3]:>15.10g}"]
 
 
 def test_a_header_longer_than_it_says(tmp_path, capsys):

@@ -22,7 +22,7 @@ def said(line, folder, capsys, status=0):
 
 
 def test_a_line_without_faults_says_nothing(tmp_path, capsys):
-    assert said(PLAIN + "-N 1 -nointerpolate -pixel 0.1", tmp_path, capsys) == ""
+    assert said(PLAIN + "-N 1 -nointerpolate -pixel 0.1 -default_F 1000", tmp_path, capsys) == ""
 
 
 MISREAD = {
