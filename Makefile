@@ -24,7 +24,7 @@ endef
 	$(call environment,.venv,-e ".[test]")
 
 .venv-demo/ready: $(SOURCES) $(wildcard kernels/*.py engine/*.py engine/*/*.py cli/*.py)
-	$(call environment,.venv-demo,".[pictures]")
+	$(call environment,.venv-demo,--no-compile ".[pictures]")
 
 .venv-oldest/ready: $(SOURCES)
 	$(call environment,.venv-oldest,-e ".[files]" "nvidia-cuda-nvrtc==13.0.*" "nvidia-nvvm==13.0.*" $(OLDEST_CUDA))
