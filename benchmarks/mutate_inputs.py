@@ -141,7 +141,7 @@ def too_long(number, frame):
     raise TooLong
 
 
-def run(tool, words, folder):
+def run(tool, words, folder, limit=LIMIT_S):
     """Exit status, stdout, stderr and what was raised."""
     import importlib
 
@@ -150,7 +150,7 @@ def run(tool, words, folder):
     before = os.getcwd()
     os.chdir(folder)
     signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LIMIT_S)
+    signal.alarm(limit)
     status = None
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -188,7 +188,7 @@ def fault(kind, data, folder, tool, words, status, out, err, raised):
         if kind == "hkl":
             read = int(out.split(" initialized hkls")[0].split()[-1])
             lines = sum(1 for line in data.split(b"\n") if line.strip())
-            if read != lines and "-hkl" not in err:
+            if read < lines and "-hkl" not in err:
                 return f"{read} reflections of {lines} lines, and not a word"
     return ""
 
@@ -201,6 +201,9 @@ def main():
     options = parser.parse_args()
     chosen = [kind for kind in kinds() if options.only in (None, kind[0])]
     bad = 0
+    with tempfile.TemporaryDirectory() as name:  # compiles what is not kept yet, which takes longer
+        (pathlib.Path(name) / "in").write_bytes(job())
+        run("nb_batch", "run in --no-sheet --threads 1".split(), pathlib.Path(name), 300)
     for number in range(options.number):
         rng = random.Random(f"{options.seed}-{number}")
         kind, good, (tool, line) = chosen[number % len(chosen)]

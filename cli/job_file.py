@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
+
+import numpy as np
 
 from nanobragg.cli.batch_plans import Preparer, file_places, plain_words
 from nanobragg.cli.rules import COUNTS, INTENDED_TOGETHER, RULES, WORDS, Rule, rules_for
@@ -16,15 +19,17 @@ from nanobragg.engine.batch.image_files import SUFFIX, cbf_package
 from nanobragg.engine.batch.job import Job, file_digest
 from nanobragg.engine.batch.shard_file import hdf5
 from nanobragg.engine.batch.work import geometry_digest
+from nanobragg.engine.c_numbers import DEGREES, real
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import steps
 from nanobragg.engine.files.nexus import SENSORS, placement
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.render import BACKENDS, PRECISIONS
+from nanobragg.engine.sampling import phi_steps
 
 KEYS = {
     "arguments", "images", "images_per_shard", "seed", "output", "backend", "precision", "noise", "values", "format",
-    "combine", "sensor_material", "axis",
+    "combine", "sensor_material", "compression", "axis",
 }  # fmt: skip
 AXES = {  # the keys that an axis may have, by the one that says its kind
     "orientation": {"orientation"},
@@ -37,6 +42,7 @@ ALONGSIDE = {"pivot", "convention", "misset_mode", "user_cell", "stol_mult", "wr
 IMAGES_PER_SHARD, MOST_IMAGES, MOST_PER_SHARD, MOST_SHARDS = 100, 100_000_000, 100_000, 1_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,10}", re.ASCII)
+MOST_ANGLES, SAME_STEP = 200_000, 1e-4  # images; how far steps may be from their width, as a share of it
 MOST_DIGITS = 25  # before or after the point of a decimal number
 DEFAULT_VALUES = {"smv": "uint16", "cbf": "int32", "float": "float32"}
 
@@ -69,14 +75,56 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
     named = _inputs(words, axes, folder)
     if images > per_shard * MOST_SHARDS:
         raise BadInput(f"{name}: {images} images in shards of {per_shard} are too many files: raise images_per_shard")
-    return Job(
+    job = Job(
         arguments=tuple(words), images=images, images_per_shard=min(per_shard, images), seed=seed, combine=combine,
         axes=tuple(axis.canonical() for axis in axes), varying=_varying(axes),
         backend=_choice(found, "backend", name, BACKENDS),
         precision=_choice(found, "precision", name, PRECISIONS), noise=noise, values=values, format=form,
-        sensor_material=_choice(found, "sensor_material", name, SENSORS), inputs=named,
+        sensor_material=_choice(found, "sensor_material", name, SENSORS),
+        compression=_choice(found, "compression", name, jobs.COMPRESSIONS), scan=jobs.STILLS, inputs=named,
         folder=folder, output=os.path.abspath(os.path.join("" if output is not None else folder, where)),
     )  # fmt: skip
+    return dataclasses.replace(job, scan=scan_of(job))
+
+
+def scan_of(job: Job) -> str:
+    """Whether the images are one scan of one crystal: in steps of their width, up or down. All else are stills."""
+    if set(job.varying) - {"phi0", "seed", "mosaic_seed"}:
+        return jobs.STILLS
+    try:
+        settings, _ = Preparer(job).settings(job.words(0))
+    except BadInput:  # `check` says so
+        return jobs.STILLS
+    width = phi_steps(settings).range
+    if width <= 0.0 or job.images == 1:
+        return jobs.RISING if width > 0.0 else jobs.STILLS
+    angles = _angles(job)
+    if angles is None:
+        return jobs.STILLS
+    steps = np.diff(angles) / DEGREES
+    if (np.abs(steps - width) < SAME_STEP * width).all():
+        return jobs.RISING
+    return jobs.FALLING if (np.abs(steps + width) < SAME_STEP * width).all() else jobs.STILLS
+
+
+def _angles(job: Job) -> np.ndarray | None:
+    """Where each image begins to turn, degrees; `None` where no axis says so for each, or there are too many."""
+    if job.images > MOST_ANGLES:
+        return None
+    found = []
+    for image in range(job.images):
+        words = job.varying_words(image)
+        at = [i for i, word in enumerate(words[:-1]) if "phi0" in _set_by(word)]
+        if len(at) != 1:
+            return None
+        found.append(real(words[at[0] + 1]))
+    return np.array(found)
+
+
+def _set_by(word: str) -> set[str]:
+    return (
+        {name for rule in rules_for(word, exact=True) for name in rule.effect(["1"] * 6)} if word[:1] == "-" else set()
+    )
 
 
 def _toml(name: str) -> dict[str, Any]:

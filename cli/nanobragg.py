@@ -27,7 +27,8 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
 from nanobragg.engine.files.images import write_float, write_pgm
 from nanobragg.engine.files.reading import reason
-from nanobragg.engine.files.smv import header, read_smv, write_smv
+from nanobragg.engine.files.smv import read_smv, write_smv
+from nanobragg.engine.files.smv_header import of_experiment
 from nanobragg.engine.files.whole import check_writable, same_file
 from nanobragg.engine.fixes import NONE, Fixes, fixes_of, shown
 from nanobragg.engine.headers import header_settings
@@ -338,7 +339,7 @@ def write_images(
 def smv_header(set_up: Experiment, *, noise: bool) -> bytes:
     """The header of the integer image or of the noise image."""
     settings = set_up.settings
-    return header(set_up.detector, settings.lambda0, settings.phi0, set_up.scan.osc, noise=noise, fixes=settings.fixes)
+    return of_experiment(set_up, noise=noise, fixes=settings.fixes)
 
 
 def write_noise(

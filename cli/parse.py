@@ -146,7 +146,8 @@ def _mark_values(reading: Reading, rule: Rule, changes: dict[str, Any], readings
         value.value_of.append(reading.text)
         if said := misread(rule, kind, value.text):
             reading.misread.append(said)
-    if rule.name == "-curved_det" and not readings[reading.index + 1].is_flag:  # it asks for a word and looks at none
+    follows = readings[reading.index + 1 : reading.index + 2]
+    if rule.name == "-curved_det" and follows and not follows[0].is_flag:  # it asks for a word and looks at none
         readings[reading.index + 1].value_of.append(reading.text)
 
 

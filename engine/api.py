@@ -33,7 +33,8 @@ from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
 from nanobragg.engine.files import any_image
 from nanobragg.engine.files.hkl import Reflections
 from nanobragg.engine.files.images import write_float as _write_float
-from nanobragg.engine.files.smv import header, write_smv
+from nanobragg.engine.files.smv import write_smv
+from nanobragg.engine.files.smv_header import of_experiment
 from nanobragg.engine.fixes import FIXABLE, NONE, Fixes, fixes_of
 from nanobragg.engine.frame import CONVENTIONS as FRAMES
 from nanobragg.engine.frame import CUSTOM
@@ -396,5 +397,5 @@ def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experi
         )
     if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 65535:
         raise BadInput("counts: must be whole numbers from 0 to 65535")
-    text = header(made.detector, s.lambda0, s.phi0, made.scan.osc, noise=True, fixes=s.fixes)
+    text = of_experiment(made, noise=True, fixes=s.fixes)
     write_smv(os.fspath(path), "path", text, pixels.astype(np.uint16))

@@ -271,6 +271,12 @@ def shares(experiment: Experiment) -> np.ndarray:
     return weights * (len(weights) / total)
 
 
+def mean_wavelength(experiment: Experiment) -> float:
+    """The mean of the wavelengths that are rendered, metres: sources count as much as their terms do."""
+    weights = shares(experiment)
+    return float((experiment.beam.wavelengths * weights).sum() / weights.sum())
+
+
 def first_phi(experiment: Experiment) -> float:
     """Where the first phi step stands: at the beginning of its interval, or in its middle (Q38)."""
     scan = experiment.scan
@@ -294,17 +300,31 @@ def spot_vectors(experiment: Experiment) -> tuple[float, ...]:
     return tuple(x for v in c.recip for x in v)
 
 
+def depth_in_layer(detector: Detector) -> float:
+    """How far behind the front of a layer its photons are absorbed on average, metres (Q101); at normal incidence.
+
+    1/mu - t exp(-mu t)/(1 - exp(-mu t)) of a layer of thickness t. The layers of a bent detector stay where they are.
+    """
+    t, mu = detector.layer_step, detector.mu
+    if detector.curved or not (t > 0.0 and mu > 0.0):
+        return 0.0
+    absorbed = -math.expm1(-mu * t)
+    return 1.0 / mu - t * (1.0 - absorbed) / absorbed
+
+
 def freeze(experiment: Experiment) -> RenderPlan:
     """The plan of one image: numbers and read-only arrays."""
     e, s, d = experiment, experiment.settings, experiment.detector
     low, high = ((int(h), int(k), int(l)) for h, k, l in e.factors.bounds.T)
     count = float(steps(e))
     thick, polar, omega, running = own_factors(e)
+    depth = depth_in_layer(d) if "Q101" in s.fixes else 0.0
     plan = RenderPlan(
         n_fast=d.n_fast, n_slow=d.n_slow, roi=d.roi, mask=_frozen(d.mask),
         pixel_size=d.pixel_size, distance=d.distance,
-        close_distance=abs(d.close_distance) if "Q26" in s.fixes else d.close_distance,
-        pix0=d.pix0, fdet=d.fdet, sdet=d.sdet, odet=d.odet, beam=e.beam.direction,
+        close_distance=abs(d.close_distance + depth) if "Q26" in s.fixes else d.close_distance + depth,
+        pix0=tuple(x + depth * o for x, o in zip(d.pix0, d.odet, strict=True)),  # type: ignore[arg-type]
+        fdet=d.fdet, sdet=d.sdet, odet=d.odet, beam=e.beam.direction,
         oversample=e.oversample, layers=d.layers, layer_step=d.layer_step, thickness=d.thickness, mu=d.mu,
         curved=d.curved, point_pixel=d.point_pixel,
         oversample_thick=thick, oversample_polar=polar, oversample_omega=omega, running_products=running,

@@ -41,6 +41,7 @@ def compare_pictures(folder: pathlib.Path, a: np.ndarray, b: np.ndarray, worst: 
     for axes, (name, image) in zip(all_axes.flat, shown.items(), strict=True):
         _draw(figure, axes, name, image[rows, columns], top, (rows.start, columns.start))
     figure.suptitle(f"around slow {worst[0]}, fast {worst[1]}")
+    figure.tight_layout()
     figure.savefig(folder / "zoom.png", dpi=100)
     pyplot.close(figure)
     return [*made, "zoom.png"]

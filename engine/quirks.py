@@ -160,6 +160,8 @@ QUIRKS = (
           lambda r: r.experiment.factors.source == "dump"),
     Quirk("Q63", "files", "the matrix gives directions only, -cell the lengths",
           lambda r: r.experiment.settings.user_cell and r.experiment.settings.mat_file is not None),
+    Quirk("Q101", "thickness", "each sensor layer stands at its front, not where its photons are absorbed",
+          lambda r: r.plan.thickness > 0.0 and r.plan.mu > 0.0),
     Quirk("Q83", "placement", "the value of -pix0_vector is not used", lambda r: any(r.experiment.settings.pix0)),
     Quirk("Q84", "placement", "the convention sets the pivot, whatever other flags said",
           lambda r: r.experiment.settings.pivot != r.experiment.detector.pivot),

@@ -141,7 +141,7 @@ def test_an_image_that_cannot_be_is_set_aside_at_once(tmp_path):
     with h5py.File(tmp_path / "out" / "master.h5") as file:
         truth = file["entry/ground_truth"]
         assert (truth["number"][3:6] == -1).all() and np.isnan(truth["phi"][3:6]).all()
-        assert np.isnan(file["entry/instrument/beam/incident_wavelength"][3:6]).all()
+        assert (file["entry/instrument/beam/incident_wavelength"][3:6] == 1.0).all(), "readers stumble over NaN"
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount a small disk")
@@ -194,7 +194,7 @@ def test_damaged_shards(form, tmp_path):
     """Each kind of damage is named by verify; what is cut short or gone is rendered again by the next run."""
     job, out = write_job(tmp_path, images=6, images_per_shard=2, format=form), tmp_path / "out"
     assert main(["run", str(job), "--no-sheet"]) == 0
-    name = "shard-000001.h5" if form == "nxmx" else "image-000002.img"
+    name = "shard-000001.h5" if form == "nxmx" else "image_000003.img"
     whole = (out / name).read_bytes()
     for at in np.random.default_rng(3).integers(0, len(whole), 12):
         damaged = bytearray(whole)
@@ -315,7 +315,7 @@ def test_junk_instead_of_a_partial_shard_of_images(junk, tmp_path):
 def test_images_of_their_own_are_gone_on_with(tmp_path):
     job, out = write_job(tmp_path, images=30, images_per_shard=30, format="smv"), tmp_path / "out"
     with subprocess.Popen(command("run", job, "--no-sheet"), env=environment(tmp_path, SLOW_S=0.05)) as run:
-        wait_until((out / "image-000002.img").exists)
+        wait_until((out / "image_000003.img").exists)
         run.send_signal(signal.SIGTERM)
     assert run.returncode == 75 and left_over(out) == [".shard-000000.partial"]
     assert batch("run", job, "--no-sheet", env=environment(tmp_path, POISONED="0 1 2")).returncode == 0

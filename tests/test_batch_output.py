@@ -58,17 +58,20 @@ class Described:
         entry = nxmx.NXmx(self.file).entries[0]
         detector = entry.instruments[0].detectors[0]
         fast, slow = detector.modules[0].fast_pixel_direction, detector.modules[0].slow_pixel_direction
-        det_z = nxmx.get_dependency_chain(fast)[-1]
-        self.origin = fast.offset.to("mm").magnitude + det_z[()].to("mm").magnitude[0] * np.array(det_z.vector)
+        chain = list(nxmx.get_dependency_chain(fast))[1:]  # old readers look at nothing else
+        self.origin = sum(np.ravel(t[()].to("mm").magnitude)[0] * np.array(t.vector) for t in chain)
+        assert not np.any(fast.offset.to("mm").magnitude)
         self.fast, self.slow = (np.array(v.vector) * np.ravel(v[()].to("mm").magnitude)[0] for v in (fast, slow))
         self.wavelength = np.ravel(entry.instruments[0].beams[0].incident_wavelength.to("angstrom").magnitude)[0]
         self.data = entry.data[0][entry.data[0].signal]
         self.recip = self.file["entry/ground_truth/orientation_nexus"][()]
-        omega = entry.samples[0].depends_on
+        truth, omega = self.file["entry/ground_truth"], entry.samples[0].depends_on
+        axis, angles = truth.attrs["spindle_nexus"], (truth["phi"][()] + truth["phi_end"][()]) / 2.0
         if omega is not None:
-            angles = np.radians(omega[()].to("deg").magnitude)
-            turns = [rotation(np.array(omega.vector), angle) for angle in angles]
-            self.recip = np.array([recip @ turn.T for recip, turn in zip(self.recip, turns, strict=True)])
+            axis = np.array(omega.vector)
+            angles = (omega[()].to("deg").magnitude + self.file["entry/sample/transformations/omega_end"][()]) / 2.0
+        turns = [rotation(axis, angle) for angle in np.radians(angles)]
+        self.recip = np.array([recip @ turn.T for recip, turn in zip(self.recip, turns, strict=True)])
 
     def direction(self, fast, slow):
         """The unit vector from the sample to the middle of a pixel."""
@@ -101,7 +104,7 @@ def test_spots_of_stills_that_are_turned_one_by_one(tmp_path):
     out = made(tmp_path, SHARP + DETECTOR + "-misset 10 20 30", more, noise="none", backend="fast", images_per_shard=2)
     check_spots(out)
     with h5py.File(out / "shard-000001.h5") as file:
-        assert file["entry/sample/transformations/omega"][()] == [15.0] and file["entry/sample/depends_on"][()] != b"."
+        assert file["entry/sample/depends_on"][()] == b"." and file["entry/ground_truth/phi"][()] == [15.0]
 
 
 def check_spots(out):
@@ -159,9 +162,11 @@ def test_readers_find_everything(tmp_path):
             assert detector.count_time.to("s").magnitude == pytest.approx(0.1) and entry.start_time.year > 2000
             module = detector.modules[0]
             assert list(module.data_size) == [64, 64] and list(module.data_origin) == [0, 0]
-            omega = entry.samples[0].depends_on
-            assert np.allclose(omega[()].to("deg").magnitude, [5] * images) and np.allclose(omega.vector, [-1, 0, 0])
-            assert np.allclose(file["entry/sample/transformations/omega_end"], [5.5] * images)
+            assert entry.samples[0].depends_on is None, "three crystals are no sweep"
+            # two steps of 0.25 degrees, at the beginning of each: half a step early in all (Q38)
+            assert np.allclose(file["entry/ground_truth/phi"], 4.875) and np.allclose(
+                file["entry/ground_truth/phi_end"], 5.375
+            )
             data = entry.data[0][entry.data[0].signal]
             assert data.shape == (images, 64, 64) and data.dtype == np.int32 and data[()].max() > 0
             if name != "master.h5":
@@ -208,10 +213,10 @@ def test_formats_hold_the_same_counts(tmp_path, capsys):
     assert (frames(folders["rounded"] / "master.h5") == np.rint(photons)).all()
     assert np.abs(counts - photons).max() < 6 * np.sqrt(photons.max()) + 6
     for number in range(3):
-        assert_same_image(read_image(str(folders["smv"] / f"image-{number:06d}.img")), counts[number].astype(np.uint16))
-        assert_same_image(fabio.open(str(folders["cbf"] / f"image-{number:06d}.cbf")).data, counts[number])
-        assert_same_image(read_image(str(folders["float"] / f"image-{number:06d}.bin")), photons[number])
-    header = fabio.open(str(folders["cbf"] / "image-000000.cbf")).header["_array_data.header_contents"]
+        assert_same_image(read_image(str(folders["smv"] / f"image_{number + 1:06d}.img")), counts[number].astype(np.uint16))
+        assert_same_image(fabio.open(str(folders["cbf"] / f"image_{number + 1:06d}.cbf")).data, counts[number])
+        assert_same_image(read_image(str(folders["float"] / f"image_{number + 1:06d}.bin")), photons[number])
+    header = fabio.open(str(folders["cbf"] / "image_000001.cbf")).header["_array_data.header_contents"]
     assert "Pixel_size 0.0004 m x 0.0004 m" in header and "Beam_xy (33.0000, 33.0000) pixels" in header
     for folder in folders.values():
         assert main(["verify", str(folder)]) == 0
@@ -239,9 +244,9 @@ def test_longer_spellings_vary_too(per_shard, tmp_path):
     out = made(tmp_path, more=more, images_per_shard=per_shard)
     with h5py.File(out / "master.h5") as file:
         assert np.allclose(file["entry/instrument/beam/incident_wavelength"], [1, 1.1, 1.2])
-        assert np.allclose(file["entry/sample/transformations/omega_end"], [0, 0.1, 0.2])
-    with h5py.File(out / "shard-000000.h5") as file:
-        assert file["entry/sample/depends_on"][()] != b"."
+        truth = file["entry/ground_truth"]
+        assert np.allclose(truth["phi_end"][()] - truth["phi"][()], [0, 0.1, 0.2])
+        assert file["entry/sample/depends_on"][()] == b".", "ranges that vary are no sweep"
 
 
 def test_flux_and_sizes_that_vary(tmp_path, capsys):
@@ -254,7 +259,7 @@ def test_flux_and_sizes_that_vary(tmp_path, capsys):
     (tmp_path / "sizes").mkdir()
     more = '[[axis]]\nflag = "-detpixels"\nvalues = [32, 48, 40]\n'
     out = made(tmp_path / "sizes", SMALL, more, format="float", images_per_shard=3)
-    assert [read_image(str(out / f"image-{n:06d}.bin")).shape for n in range(3)] == [(32, 32), (48, 48), (40, 40)]
+    assert [read_image(str(out / f"image_{n + 1:06d}.bin")).shape for n in range(3)] == [(32, 32), (48, 48), (40, 40)]
     assert main(["verify", str(out)]) == 0 and main(["master", str(out)]) == 0 and (out / "contact-sheet.png").exists()
 
 
@@ -304,7 +309,7 @@ def test_format_and_backend_on_the_command_line(tmp_path, capsys):
     job = write_job(tmp_path, images=2)
     assert main(["run", str(job), "--format", "cbf", "--backend", "fast", "--no-sheet"]) == 0
     kept = open_job(str(tmp_path / "out"))
-    assert (kept.format, kept.backend) == ("cbf", "fast") and (tmp_path / "out" / "image-000001.cbf").exists()
+    assert (kept.format, kept.backend) == ("cbf", "fast") and (tmp_path / "out" / "image_000002.cbf").exists()
     assert main(["run", str(tmp_path / "out"), "--format", "cbf"]) == 1
     assert main(["run", str(job), "--format", "smv"]) == 1 and "values, format differ" in capsys.readouterr().err
 

@@ -206,7 +206,7 @@ def test_streams_do_not_depend_on_each_other(tmp_path, monkeypatch):
 
 def test_names():
     assert fixes_of("Q01") == fixes_of("phi-carryover") == fixes_of("q1") == {"Q01"}
-    assert fixes_of("Q12, thickness") == {"Q12", "Q05", "Q06", "Q08"}
+    assert fixes_of("Q12, thickness") == {"Q12", "Q05", "Q06", "Q08", "Q101"}
     assert fixes_of("all") == FIXABLE and set().union(*map(set, NAMES.values())) <= FIXABLE
     for text, says in (("Q99x", "not one of"), ("", "not one of"), ("Q23", "nothing to fix")):
         with pytest.raises(BadInput, match=says):

@@ -13,20 +13,21 @@ from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.folder import File
 from nanobragg.engine.batch.job import Job, Shard
 from nanobragg.engine.batch.shard_file import Frame, digest_of
-from nanobragg.engine.batch.truth import Truth
+from nanobragg.engine.batch.truth import Truth, rotation, wavelength
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
-from nanobragg.engine.files import smv
+from nanobragg.engine.files import smv, smv_header
 from nanobragg.engine.files.images import write_float
-from nanobragg.engine.files.nexus import SATURATION, in_degrees, now, total_flux
+from nanobragg.engine.files.nexus import SATURATION, now, total_flux
+from nanobragg.engine.fixes import fixes_of
 
+FOR_READERS = fixes_of("smv")
 SUFFIX = {"smv": ".img", "cbf": ".cbf", "float": ".bin"}
 
 
 def write_smv(path: str, pixels: np.ndarray, experiment: Experiment, sensor: str) -> None:
-    """An SMV image with the command's own header."""
-    s = experiment.settings
-    text = smv.header(experiment.detector, s.lambda0, s.phi0, experiment.scan.osc, noise=True, fixes=s.fixes)
+    """An SMV image whose header readers understand, whatever the job computes right."""
+    text = smv_header.of_experiment(experiment, noise=True, fixes=experiment.settings.fixes | FOR_READERS)
     smv.write_smv(path, "image", text, pixels)
 
 
@@ -40,15 +41,17 @@ def cbf_header(experiment: Experiment, sensor: str) -> str:
     d, s = experiment.detector, experiment.settings
     pixel = f"{d.pixel_size:g} m x {d.pixel_size:g} m"
     material = {"Si": "Silicon"}.get(sensor, sensor)
+    begin, end = rotation(experiment)
     lines = [
         "Detector: simulated", now().replace("Z", ".000"), f"Pixel_size {pixel}",
-        f"{material} sensor, thickness {d.thickness:.6f} m",
+        *([f"{material} sensor, thickness {d.thickness:.6f} m"] if d.thickness > 0.0 else []),  # none: no parallax
         f"Exposure_time {s.exposure:g} s", f"Exposure_period {s.exposure:g} s",
-        f"Count_cutoff {SATURATION['int32']} counts", f"Wavelength {s.lambda0 * 1e10:.8g} A",
+        f"Count_cutoff {SATURATION['int32']} counts", f"Pedestal {s.adc:g} counts",
+        f"Wavelength {wavelength(experiment):.8g} A",
         f"Detector_distance {d.distance:.8g} m",
         f"Beam_xy ({d.Fbeam / d.pixel_size:.4f}, {d.Sbeam / d.pixel_size:.4f}) pixels",
-        f"Flux {total_flux(experiment):g}", f"Start_angle {in_degrees(experiment.scan.phi0):.6f} deg.",
-        f"Angle_increment {in_degrees(experiment.scan.osc):.6f} deg.",
+        f"Flux {total_flux(experiment):g}", f"Start_angle {begin:.6f} deg.",
+        f"Angle_increment {end - begin:.6f} deg.",
     ]  # fmt: skip
     return "\r\n".join(f"# {line}" for line in lines)
 
@@ -61,6 +64,18 @@ def write_cbf(path: str, pixels: np.ndarray, experiment: Experiment, sensor: str
         "_array_data.header_contents": cbf_header(experiment, sensor),
     }
     fabio.cbfimage.CbfImage(data=pixels, header=header).write(path)
+    # fabio calls the data after the file, which has its temporary name still.
+    temporary = os.path.splitext(os.path.basename(path))[0]
+    with open(path, "r+b") as file:
+        whole = file.read()
+        file.seek(0)
+        file.write(whole.replace(f"data_{temporary}".encode(), f"data_{own_stem(path)}".encode(), 1))
+        file.truncate()
+
+
+def own_stem(path: str) -> str:
+    """What a file will be called, without its ending, from its temporary name."""
+    return os.path.splitext(os.path.basename(path).removeprefix(".").partition("@")[0])[0]
 
 
 def cbf_package():
@@ -77,6 +92,11 @@ WRITERS: dict[str, Callable[[str, np.ndarray, Experiment, str], None]] = {
     "cbf": write_cbf,
     "float": write_raw,
 }
+
+
+def image_name(job: Job, number: int) -> str:
+    """The file of an image, counted from 1 as readers of series want it."""
+    return f"image_{number + 1:06d}{SUFFIX[job.format]}"
 
 
 class ImageFiles:
@@ -119,7 +139,7 @@ class ImageFiles:
 
     def append(self, frame: Frame) -> None:
         """Write the next image."""
-        name = f"image-{frame.truth.number:06d}{SUFFIX[self.job.format]}"
+        name = image_name(self.job, frame.truth.number)
         made = places.temporary(name)
         with places.or_lost(self.job.output):
             try:

@@ -18,6 +18,10 @@ FORMATS = ("nxmx", "smv", "cbf", "float")
 VALUES = ("int32", "uint16", "float32")
 NOISES = ("philox", "original", "none")
 COMBINE = ("together", "product")
+COMPRESSIONS = ("bitshuffle-lz4", "gzip", "none")
+# What the images of a job are to readers: one crystal that turns on from image to image, upwards or downwards, or
+# pictures that have nothing to do with each other.
+RISING, FALLING, STILLS = SCANS = ("rising", "falling", "stills")
 NOISE_SEED, MOSAIC_SEED = 1, 2
 
 
@@ -34,8 +38,9 @@ class Job:
     """What a job file says, checked; the same job has the same digest everywhere.
 
     ``arguments`` are nanoBragg's, ``axes`` hold what varies in JSON form (`nanobragg.engine.batch.axes`), ``varying``
-    the names of the settings that do, ``inputs`` the SHA-256 of each file that the job names. ``folder`` is where names
-    of files are relative to and ``output`` where images go; neither is part of the digest.
+    the names of the settings that do, ``scan`` is one of `SCANS`, ``inputs`` the SHA-256 of each file that the job
+    names. ``folder`` is where names of files are relative to and ``output`` where images go; neither is part of the
+    digest.
     """
 
     arguments: tuple[str, ...]
@@ -51,6 +56,8 @@ class Job:
     values: str
     format: str
     sensor_material: str
+    compression: str
+    scan: str
     inputs: dict[str, str]
     folder: str
     output: str
@@ -100,12 +107,13 @@ class Job:
         """The whole command line of an image.
 
         What nanoBragg would take from the clock or from its habits is said: no offset of the counts, and seeds that no
-        other image has.
+        other image has. A crystal that turns on from image to image keeps its mosaic domains.
         """
         said = {"-adc": "0"}
         if self.noise != "none":
             said["-seed"] = str(seed_of(self.seed, image, NOISE_SEED))
-        said["-mosaic_seed"] = str(seed_of(self.seed, image, MOSAIC_SEED))
+        crystal = image if self.scan == STILLS else 0
+        said["-mosaic_seed"] = str(seed_of(self.seed, crystal, MOSAIC_SEED))
         more = [word for flag, value in said.items() if not self.gives(flag) for word in (flag, value)]
         return [*self.arguments, *self.varying_words(image), *more]
 

@@ -13,12 +13,23 @@ import numpy as np
 
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch import records
-from nanobragg.engine.batch.job import Job
+from nanobragg.engine.batch.job import RISING, STILLS, Job, Shard
 from nanobragg.engine.batch.records import Record
-from nanobragg.engine.batch.shard_file import errors_of_hdf5, hdf5, label, missing, open_file, turns
-from nanobragg.engine.batch.truth import GROUP, SHAPES, TYPES, UNITS, Truth, wavelength
+from nanobragg.engine.batch.shard_file import errors_of_hdf5, hdf5, label, missing, open_file
+from nanobragg.engine.batch.truth import (
+    GROUP,
+    OF_SPECTRUM,
+    SHAPES,
+    TYPES,
+    UNITS,
+    Truth,
+    rotation,
+    spectrum,
+    wavelength,
+)
 from nanobragg.engine.batch.work import Prepare
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import nexus
 
 MASTER = re.compile(r"master(-\d{3,})?\.h5")
@@ -116,15 +127,18 @@ def _write(job: Job, prepare: Prepare, name: str, found: dict[int, Record], shar
 
     with errors_of_hdf5(job.output), open_file(places.path(job.output, made), "w") as file:
         times = min(r.started for r in found.values()), max(r.finished for r in found.values())
-        turning = turns(job, experiment)
-        nexus.describe(file, experiment, job.values, job.sensor_material, times, turns=turning)
+        turns = job.scan != STILLS
+        nexus.describe(file, experiment, job.values, job.sensor_material, times, images, turns=turns)
         file["entry/data"].create_virtual_dataset("data", layout(nexus.DATA, shape, dtype), fillvalue=missing(dtype))
-        wavelengths, flux = np.array(wavelength(experiment)), np.array(nexus.total_flux(experiment))
-        if job.varies("lambda0", "img_file"):
-            wavelengths = truth("wavelength")
+        wave, photons = wavelength(experiment), nexus.total_flux(experiment)  # also of images that are missing
+        one_spectrum = not job.varies(*OF_SPECTRUM)
+        wavelengths = nexus.Axis(np.array(wave)) if one_spectrum else nexus.Axis(truth("wavelength"), wave)
+        flux = nexus.Axis(np.array(photons))
         if job.varies("flux", "fluence", "exposure", "beamsize"):
-            flux = truth("flux")
-        nexus.frame_axes(file, experiment, wavelengths, flux, truth("phi"), truth("phi_end"), turns=turning)
+            flux = nexus.Axis(truth("flux"), photons)
+        nexus.frame_axes(file, wavelengths, flux, spectrum(experiment) if one_spectrum else None)
+        if turns:
+            nexus.rotation_axis(file, experiment, *_angles(job, experiment, shown, min(found)))
         group = file.create_group(GROUP)
         label(group, job, experiment)
         group.attrs[SHOWS] = shows
@@ -134,6 +148,15 @@ def _write(job: Job, prepare: Prepare, name: str, found: dict[int, Record], shar
             if column in UNITS:
                 group[column].attrs["units"] = UNITS[column]
     places.publish(job.output, made, name)
+
+
+def _angles(job: Job, experiment: Experiment, shown: list[Shard], known: int) -> tuple[np.ndarray, np.ndarray]:
+    """From where to where the crystal turns in each image, degrees; ``experiment`` is the first of a known shard."""
+    begin, end = rotation(experiment)
+    step = end - begin if job.scan == RISING else begin - end
+    numbers = np.concatenate([np.arange(shard.first, shard.first + shard.images) for shard in shown])
+    begins = np.array([nexus.plain(x) for x in begin + step * (numbers - job.shard(known).first)])
+    return begins, np.array([nexus.plain(x) for x in begins + (end - begin)])
 
 
 def master_names(folder: str) -> list[str]:

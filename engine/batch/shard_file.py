@@ -13,8 +13,8 @@ import numpy as np
 
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.folder import File, OutputLost
-from nanobragg.engine.batch.job import Job, Shard
-from nanobragg.engine.batch.truth import GROUP, UNITS, Truth, columns
+from nanobragg.engine.batch.job import STILLS, Job, Shard
+from nanobragg.engine.batch.truth import GROUP, OF_SPECTRUM, UNITS, Truth, columns, spectrum
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import nexus
@@ -36,6 +36,9 @@ def hdf5() -> tuple[Any, Any]:
     try:
         import h5py
         import hdf5plugin
+
+        if "HDF5_PLUGIN_PATH" in os.environ:  # filters of that folder would be taken for those of this package
+            hdf5plugin.register(force=True)
     except ImportError as error:
         raise BadInput(
             f"format nxmx needs {error.name}: pip install 'nanobragg[batch]', or take another format"
@@ -106,11 +109,10 @@ class ShardFile:
         self.abandon()
 
     def _open(self, pixels: np.ndarray) -> None:
-        _, plugins = hdf5()
         self._file = open_file(self._made, "w")
         self._file.require_group("entry/data").create_dataset(
             "data", (self.shard.images, *pixels.shape), pixels.dtype, chunks=(1, *pixels.shape),
-            fillvalue=missing(pixels.dtype), **plugins.Bitshuffle(cname="lz4"),
+            fillvalue=missing(pixels.dtype), **compressed(self.job.compression),
         )  # fmt: skip
 
     def append(self, frame: Frame) -> None:
@@ -166,15 +168,16 @@ def missing(dtype: np.dtype) -> Any:
     return {"i": -1, "u": np.iinfo(np.uint16).max, "f": np.nan}[dtype.kind]
 
 
+def compressed(compression: str) -> dict[str, Any]:
+    """How frames are compressed, in h5py's words."""
+    if compression == "bitshuffle-lz4":
+        return dict(hdf5()[1].Bitshuffle(cname="lz4"))
+    return {"compression": "gzip", "compression_opts": 4, "shuffle": True} if compression == "gzip" else {}
+
+
 def one_if_same(values: np.ndarray) -> np.ndarray:
     """A number instead of an array of equal ones."""
     return values[:1].reshape(()) if (values == values[0]).all() else values
-
-
-def turns(job: Job, experiment: Experiment) -> bool:
-    """Whether the crystal of a job turns about the spindle: the same for all its images, one of which is given."""
-    scan = experiment.scan
-    return scan.osc > 0.0 or scan.phi0 != 0.0 or job.varies("phi0", "osc", "phistep", "phisteps", "img_file")
 
 
 def write_metadata(
@@ -182,11 +185,13 @@ def write_metadata(
 ) -> None:
     """NXmx around the frames of an open file, and the ground truth."""
     h5py, _ = hdf5()
-    turning = turns(job, experiment)
-    nexus.describe(file, experiment, job.values, job.sensor_material, (started, nexus.now()), turns=turning)
+    turns = job.scan != STILLS
+    nexus.describe(file, experiment, job.values, job.sensor_material, (started, nexus.now()), len(truths), turns=turns)
     made = columns(truths)
-    wavelengths, flux = (one_if_same(made[name]) for name in ("wavelength", "flux"))
-    nexus.frame_axes(file, experiment, wavelengths, flux, made["phi"], made["phi_end"], turns=turning)
+    wavelengths, flux = (nexus.Axis(one_if_same(made[name])) for name in ("wavelength", "flux"))
+    nexus.frame_axes(file, wavelengths, flux, None if job.varies(*OF_SPECTRUM) else spectrum(experiment))
+    if turns:
+        nexus.rotation_axis(file, experiment, made["phi"], made["phi_end"])
     group = file.create_group(GROUP)
     label(group, job, experiment)
     for name, values in (made | {"sha256": digests}).items():
@@ -201,3 +206,4 @@ def label(group: Any, job: Job, experiment: Experiment) -> None:
     group.attrs["NX_class"] = "NXcollection"
     group.attrs["job"] = job.digest
     group.attrs["laboratory_to_nexus"] = nexus.turn(experiment.frame.beam, experiment.frame.spindle)
+    group.attrs["spindle_nexus"] = nexus.placement(experiment).spindle

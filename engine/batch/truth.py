@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.engine.experiment import Experiment
-from nanobragg.engine.files.nexus import in_degrees, total_flux, turn
+from nanobragg.engine.experiment import Experiment, first_phi, mean_wavelength, shares
+from nanobragg.engine.files.nexus import in_degrees, plain, total_flux, turn
 
 GROUP = "entry/ground_truth"
+# Settings that wavelengths depend on.
+OF_SPECTRUM = ("lambda0", "dispersion", "disp_steps", "source_file", "img_file")
 
 
 class Truth(NamedTuple):
@@ -45,8 +47,22 @@ TYPES = {"number": np.int64, "seed": np.int64, "mosaic_seed": np.int64}
 
 
 def wavelength(experiment: Experiment) -> float:
-    """The central wavelength, Angstrom, without the noise of the last digits."""
-    return float(f"{experiment.beam.lambda0 * 1e10:.14g}")
+    """The mean wavelength of what is rendered, Angstrom: sources count as much as their terms do."""
+    return plain(mean_wavelength(experiment) * 1e10)
+
+
+def spectrum(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """Wavelengths (Angstrom), ascending, and their shares of the photons, which add up to 1."""
+    waves, place = np.unique(experiment.beam.wavelengths * 1e10, return_inverse=True)
+    weights = np.bincount(place.ravel(), shares(experiment))
+    return waves, weights / weights.sum()
+
+
+def rotation(experiment: Experiment) -> tuple[float, float]:
+    """From where to where the crystal turns, degrees: the range about the mean of the rendered angles (Q38)."""
+    scan = experiment.scan
+    middle = first_phi(experiment) + scan.step * (scan.steps - 1) / 2.0
+    return in_degrees(middle - scan.osc / 2.0), in_degrees(middle + scan.osc / 2.0)
 
 
 def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: np.ndarray) -> Truth:
@@ -58,7 +74,7 @@ def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: n
         number, shlex.join(words), tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
         (*e.crystal.cell[:3], *(in_degrees(angle) for angle in e.crystal.cell[3:])),
         wavelength(e), total_flux(e), float(image.sum(dtype=np.float64)),
-        -e.settings.seed, -e.settings.mosaic_seed, in_degrees(e.scan.phi0), in_degrees(e.scan.phi0 + e.scan.osc),
+        -e.settings.seed, -e.settings.mosaic_seed, *rotation(e),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import numpy as np
 
@@ -57,7 +58,9 @@ def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
 
 def _of_npy(path: str, name: str) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.load(path, allow_pickle=False)
     except MemoryError:
         raise BadInput(f"{name}: not enough memory for what it says it holds", CANNOT) from None
     except Exception as error:  # whatever numpy makes of damaged bytes

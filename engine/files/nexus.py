@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,11 @@ SATURATION = {"int32": 2**31 - 2, "uint16": 65534, "float32": 2**31 - 2}
 SENSORS = ("Si", "CdTe", "GaAs")
 DATA = "entry/data/data"
 TRANSFORMATIONS = "entry/instrument/detector/transformations"
+MODULE = "entry/instrument/detector/module"
+SPECTRUM = "incident_wavelength_1Dspectrum"
 OMEGA = "entry/sample/transformations/omega"
 PARALLEL = 1e-6
+THINNEST_MM = 1e-3  # readers refuse a sensor without thickness
 
 
 def turn(beam: Vector, spindle: Vector) -> np.ndarray:
@@ -38,6 +41,13 @@ def turn(beam: Vector, spindle: Vector) -> np.ndarray:
     x = tuple(-a for a in unit(across))  # type: ignore[arg-type]
     y = cross(z, x)  # type: ignore[arg-type]
     return np.array([x, y, z])
+
+
+class Axis(NamedTuple):
+    """What each image has of something: an array, or a virtual layout, and what stands for images that are missing."""
+
+    values: Any
+    missing: float = np.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +104,7 @@ def now() -> str:
 
 
 def describe(
-    file: Any, experiment: Experiment, values: str, sensor: str, times: tuple[str, str], *, turns: bool
+    file: Any, experiment: Experiment, values: str, sensor: str, times: tuple[str, str], images: int, *, turns: bool
 ) -> None:
     """Write all of NXmx but the images, wavelengths and angles (`frame_axes`), and their links.
 
@@ -110,6 +120,8 @@ def describe(
         ``Si``, ``CdTe`` or ``GaAs``.
     times
         When the first image was begun and the last one finished.
+    images
+        Number of frames.
     turns
         Whether the crystal turns about the spindle, in an exposure or from one to the next.
     """
@@ -130,35 +142,69 @@ def describe(
     _put(instrument, "name", "nanoBragg simulation", short_name="simulation")
     beam = _group(instrument, "beam", "NXbeam")
     _put(beam, "incident_beam_size", [experiment.settings.beamsize * 1e3] * 2, units="mm")
-    _detector(_group(instrument, "detector", "NXdetector"), experiment, values, sensor)
+    _detector(_group(instrument, "detector", "NXdetector"), experiment, values, sensor, images)
     _group(entry, "data", "NXdata").attrs["signal"] = "data"
 
 
-def _detector(detector: Any, experiment: Experiment, values: str, sensor: str) -> None:
+def plain(value: float) -> float:
+    """A number without the noise of its last digits: 0.32 for 0.31999999999999995."""
+    return float(f"{value:.14g}")
+
+
+def pedestal(experiment: Experiment, values: str) -> float:
+    """What was added to each count; nothing to expected photons."""
+    return 0.0 if values == "float32" else experiment.settings.adc
+
+
+def _detector(detector: Any, experiment: Experiment, values: str, sensor: str, images: int) -> None:
     made, d = placement(experiment), experiment.detector
     _put(detector, "description", "simulated")
     _put(detector, "type", "simulated")
+    _put(detector, "detector_number", "simulated")
     _put(detector, "sensor_material", sensor)
-    _put(detector, "sensor_thickness", d.thickness * 1e3, units="mm")
+    _put(detector, "sensor_thickness", max(plain(d.thickness * 1e3), THINNEST_MM), units="mm")
+    _put(detector, "x_pixel_size", plain(d.pixel_size), units="m")
+    _put(detector, "y_pixel_size", plain(d.pixel_size), units="m")
     _put(detector, "saturation_value", SATURATION[values])
     _put(detector, "underload_value", 0)
     _put(detector, "bit_depth_readout", 32)
     _put(detector, "count_time", experiment.settings.exposure, units="s")
     _put(detector, "frame_time", experiment.settings.exposure, units="s")
-    _put(detector, "distance", d.distance * 1e3, units="mm")
-    _put(detector, "beam_center_x", d.Fbeam / d.pixel_size, units="pixel")
-    _put(detector, "beam_center_y", d.Sbeam / d.pixel_size, units="pixel")
+    _put(detector, "distance", plain(d.distance * 1e3), units="mm")
+    _put(detector, "beam_center_x", plain(d.Fbeam / d.pixel_size), units="pixel")
+    _put(detector, "beam_center_y", plain(d.Sbeam / d.pixel_size), units="pixel")
+    _put(detector, "pedestal", pedestal(experiment, values), units="counts")
     _put(detector, "depends_on", f"/{TRANSFORMATIONS}/det_z")
     detector.create_dataset("pixel_mask", data=unrendered(experiment), chunks=True, compression="gzip")
-    turns = _group(detector, "transformations", "NXtransformations")
-    x, y, z = (float(c) * 1e3 for c in made.origin)
-    _put(turns, "det_z", [z], transformation_type="translation", units="mm", vector=[0.0, 0.0, 1.0], depends_on=".")
+    specific = _group(detector, "detectorSpecific", "NXcollection")  # where converters of Eiger files look
+    _put(specific, "nimages", images)
+    _put(specific, "ntrigger", 1)
+    _put(specific, "x_pixels_in_detector", made.n_fast)
+    _put(specific, "y_pixels_in_detector", made.n_slow)
+    specific["pixel_mask"] = detector["pixel_mask"]
+    _module(detector, made)
+
+
+def _module(detector: Any, made: Placement) -> None:
+    """Where the panel is: along the beam, then across it to its first corner, then its axes.
+
+    The corner is a translation of its own in the chain that the axes depend on: old readers take no notice of an offset
+    of the axes.
+    """
+    transformations = _group(detector, "transformations", "NXtransformations")
+    across, z = made.origin[:2] * 1e3, plain(made.origin[2] * 1e3)
+    _put(transformations, "det_z", [z], transformation_type="translation", units="mm", vector=[0.0, 0.0, 1.0],
+         depends_on=".")  # fmt: skip
     module = _group(detector, "module", "NXdetector_module")
+    length = float(np.hypot(*across))
+    direction = [*(across / length), 0.0] if length > 0.0 else [1.0, 0.0, 0.0]
+    _put(module, "module_offset", length, transformation_type="translation", units="mm", vector=direction,
+         offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"/{TRANSFORMATIONS}/det_z")  # fmt: skip
     _put(module, "data_origin", np.array([0, 0]))
     _put(module, "data_size", np.array([made.n_slow, made.n_fast]))
     for name, vector in (("fast_pixel_direction", made.fast), ("slow_pixel_direction", made.slow)):
-        _put(module, name, made.pixel_size * 1e3, transformation_type="translation", units="mm", vector=vector,
-             offset=[x, y, 0.0], offset_units="mm", depends_on=f"/{TRANSFORMATIONS}/det_z")  # fmt: skip
+        _put(module, name, plain(made.pixel_size * 1e3), transformation_type="translation", units="mm", vector=vector,
+             offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"/{MODULE}/module_offset")  # fmt: skip
 
 
 def unrendered(experiment: Experiment) -> np.ndarray:
@@ -172,31 +218,37 @@ def unrendered(experiment: Experiment) -> np.ndarray:
     return made
 
 
-def frame_axes(
-    file: Any, experiment: Experiment, wavelengths: Any, flux: Any, phi: Any, phi_end: Any, *, turns: bool
-) -> None:
-    """Write what may differ from image to image.
+def frame_axes(file: Any, wavelengths: Axis, flux: Axis, spectrum: tuple[np.ndarray, np.ndarray] | None) -> None:
+    """Write what may differ from image to image: wavelengths (Angstrom) and photons per second.
 
-    Wavelengths (Angstrom), photons per second, and, if the crystal turns, angles (degrees).
-
-    Each is an array, or a virtual layout of one.
+    ``spectrum`` are the wavelengths and their shares, if they are the same for all images and more than one.
     """
+    beam = file["entry/instrument/beam"]
+    made = _put_axis(beam, "incident_wavelength", wavelengths, "angstrom")
+    _put_axis(beam, "total_flux", flux, "Hz")
+    if spectrum is not None and len(spectrum[0]) > 1:
+        made.attrs["variant"] = SPECTRUM  # both old and new readers understand this form
+        _put(beam, SPECTRUM, spectrum[0], units="angstrom")
+        _put(beam, f"{SPECTRUM}_weights", spectrum[1], units="")
 
-    def put(group: Any, name: str, value: Any, **attributes: Any) -> None:
-        if isinstance(value, np.ndarray):
-            made = group.create_dataset(name, data=value)
-        else:
-            made = group.create_virtual_dataset(name, value, fillvalue=np.nan)
-        for key, attribute in attributes.items():
-            made.attrs[key] = attribute
 
-    put(file["entry/instrument/beam"], "incident_wavelength", wavelengths, units="angstrom")
-    put(file["entry/instrument/beam"], "total_flux", flux, units="Hz")
-    if turns:
-        spindle = placement(experiment).spindle
-        axes = _group(file["entry/sample"], "transformations", "NXtransformations")
-        put(axes, "omega", phi, transformation_type="rotation", units="deg", vector=spindle, depends_on=".")
-        put(axes, "omega_end", phi_end, units="deg")
+def _put_axis(group: Any, name: str, axis: Axis, units: str) -> Any:
+    if isinstance(axis.values, np.ndarray):
+        made = group.create_dataset(name, data=axis.values)
+    else:
+        made = group.create_virtual_dataset(name, axis.values, fillvalue=axis.missing)
+    made.attrs["units"] = units
+    return made
+
+
+def rotation_axis(file: Any, experiment: Experiment, begins: np.ndarray, ends: np.ndarray) -> None:
+    """Write from where to where the crystal turns in each image (degrees, rising)."""
+    spindle = placement(experiment).spindle
+    if begins[0] > ends[0] or (len(begins) > 1 and begins[1] < begins[0]):  # downwards: upwards about the other end
+        begins, ends, spindle = -ends, -begins, -spindle
+    axes = _group(file["entry/sample"], "transformations", "NXtransformations")
+    _put(axes, "omega", begins, transformation_type="rotation", units="deg", vector=spindle, depends_on=".")
+    _put(axes, "omega_end", ends, units="deg")
 
 
 def in_degrees(angle: float) -> float:

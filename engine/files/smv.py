@@ -107,15 +107,18 @@ def _text(data: bytes) -> str:
     return data.split(b"\0")[0].decode("latin-1")
 
 
-def _header_lines(detector: Detector, lambda0: float, phi0: float, osc: float, denzo_sign: float) -> list[str]:
+def _header_lines(
+    detector: Detector, lambda0: float, phi0: float, osc: float, denzo_sign: float, adc: float | None
+) -> list[str]:
+    """``adc`` is said, and the beam centre is that which dxtbx makes the beam's of, unless it is `None` (Q102)."""
     d, p = detector, detector.pixel_size
     x, y, z = (g(v) for v in d.dials_origin)
     named = [
         ("PIXEL_SIZE", p * 1000.0),
         ("DISTANCE", d.distance * 1000.0),
         ("WAVELENGTH", lambda0 * 1e10),
-        ("BEAM_CENTER_X", d.Xbeam * 1000.0),
-        ("BEAM_CENTER_Y", d.Ybeam * 1000.0),
+        ("BEAM_CENTER_X", (d.Fbeam - p if adc is not None else d.Xbeam) * 1000.0),
+        ("BEAM_CENTER_Y", (d.size_slow - d.Sbeam + p if adc is not None else d.Ybeam) * 1000.0),
         ("ADXV_CENTER_X", d.Fbeam * 1000.0),
         ("ADXV_CENTER_Y", (d.size_slow - d.Sbeam) * 1000.0),
         ("MOSFLM_CENTER_X", (d.Sbeam - 0.5 * p) * 1000.0),
@@ -137,16 +140,20 @@ def _header_lines(detector: Detector, lambda0: float, phi0: float, osc: float, d
         f"DIALS_ORIGIN={x},{y},{z}",
         f"XDS_ORGX={g(d.ORGX)};", f"XDS_ORGY={g(d.ORGY)};",
         *(f"{key}={g(number)};" for key, number in angles),
+        *([] if adc is None else [f"ADC_OFFSET={g(adc)};"]),
         "DETECTOR_SN=000;", "BEAMLINE=fake;",
     ]  # fmt: skip
 
 
-def header(detector: Detector, lambda0: float, phi0: float, osc: float, *, noise: bool, fixes: Fixes = NONE) -> bytes:
+def header(
+    detector: Detector, lambda0: float, phi0: float, osc: float, adc: float, *, noise: bool, fixes: Fixes = NONE
+) -> bytes:
     """The header, padded to 512 bytes; a longer one is not cut, and not announced either (Q74).
 
-    The noise image's differs where a beam centre is a negative zero (Q80). Metres and radians.
+    The noise image's differs where a beam centre is a negative zero (Q80). It holds neither the offset of the counts
+    nor a beam centre that readers take for the beam's (Q102). Metres and radians.
     """
-    lines = _header_lines(detector, lambda0, phi0, osc, 1.0 if noise else -1.0)
+    lines = _header_lines(detector, lambda0, phi0, osc, 1.0 if noise else -1.0, adc if "Q102" in fixes else None)
     text = "\n".join(lines) + "\n}\f"
     if "Q75" in fixes:
         text = re.sub(r"(DIALS_ORIGIN=[^\n;]*)\n", r"\1;\n", text)
