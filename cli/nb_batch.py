@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -19,6 +20,7 @@ from nanobragg.cli.streams import forgiving
 from nanobragg.engine import quirks, reasons
 from nanobragg.engine.batch import claims, launching, records, stopping
 from nanobragg.engine.batch import folder as places
+from nanobragg.engine.batch.dials import write_expts
 from nanobragg.engine.batch.driver import left, run
 from nanobragg.engine.batch.executors import InChild, InProcess
 from nanobragg.engine.batch.folder import OutputLost
@@ -27,7 +29,7 @@ from nanobragg.engine.batch.master import is_current, write_masters
 from nanobragg.engine.batch.on_dask import OnDask
 from nanobragg.engine.batch.progress import Progress
 from nanobragg.engine.batch.sheet import NAME as SHEET
-from nanobragg.engine.batch.sheet import write_sheet
+from nanobragg.engine.batch.sheet import in_counts, shown_images, write_sheet
 from nanobragg.engine.batch.status import lines, status
 from nanobragg.engine.batch.verify import faults
 from nanobragg.engine.batch.work import How, Outcome, Workshop, attempt, gpus
@@ -235,9 +237,12 @@ def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> 
 
 
 def finish(job: Job, *, sheet: bool) -> None:
-    """Master and contact sheet."""
+    """Master, descriptions for DIALS, and contact sheet."""
     made = write_masters(job, Preparer(job), say) if job.format == "nxmx" else []
-    if sheet and (name := write_sheet(job, say)):
+    made += write_expts(job, Preparer(job), say)
+    images = list(shown_images(job, Preparer(job)))
+    say(in_counts(images))
+    if sheet and (name := write_sheet(job, images, say)):
         made.append(name)
     for name in made:
         print(places.path(job.output, name), flush=True)
@@ -257,8 +262,8 @@ def show_expand(options: argparse.Namespace) -> int:
     check(job, options.job)
     print("image\tshard\tvarying\targuments")
     for image in itertools.islice(range(job.images), options.first):
-        words = " ".join(job.varying_words(image))
-        print(f"{image}\t{image // job.images_per_shard}\t{words}\t{' '.join(job.words(image))}")
+        words = shlex.join(job.varying_words(image))
+        print(f"{image}\t{image // job.images_per_shard}\t{words}\t{shlex.join(job.words(image))}")
     say(f"job {job.digest[:12]}: {job.images} images in {job.shards} shards, to {job.output}")
     return DONE
 

@@ -284,6 +284,11 @@ def first_phi(experiment: Experiment) -> float:
     return scan.phi0 + scan.step / 2.0 if middle else scan.phi0
 
 
+def mean_phi(experiment: Experiment) -> float:
+    """The mean of the rendered angles, radians."""
+    return first_phi(experiment) + experiment.scan.step * (experiment.scan.steps - 1) / 2.0
+
+
 def spot_vectors(experiment: Experiment) -> tuple[float, ...]:
     """The vectors that Gaussian and top-hat spots measure distances with: reciprocal ones, or N dh per axis (Q20).
 

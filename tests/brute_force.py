@@ -1,6 +1,7 @@
 """What is right, said once more and plainly: an image by direct summation with numpy, no function of ours in it."""
 
 import functools
+
 import numpy as np
 
 WATER = 2.57**2 * 1e6 * 6.02214179e23 / 18.0

@@ -213,7 +213,9 @@ def test_formats_hold_the_same_counts(tmp_path, capsys):
     assert (frames(folders["rounded"] / "master.h5") == np.rint(photons)).all()
     assert np.abs(counts - photons).max() < 6 * np.sqrt(photons.max()) + 6
     for number in range(3):
-        assert_same_image(read_image(str(folders["smv"] / f"image_{number + 1:06d}.img")), counts[number].astype(np.uint16))
+        assert_same_image(
+            read_image(str(folders["smv"] / f"image_{number + 1:06d}.img")), counts[number].astype(np.uint16)
+        )
         assert_same_image(fabio.open(str(folders["cbf"] / f"image_{number + 1:06d}.cbf")).data, counts[number])
         assert_same_image(read_image(str(folders["float"] / f"image_{number + 1:06d}.bin")), photons[number])
     header = fabio.open(str(folders["cbf"] / "image_000001.cbf")).header["_array_data.header_contents"]

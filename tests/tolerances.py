@@ -32,3 +32,14 @@ FAST_INTEGERS = 0.001
 
 # Turning everything changes each coordinate in its last bit; N = 5 multiplies that by the slope of the fringes.
 FAST_ROTATED = 1e-11
+
+# Pixels in space as DIALS places them, millimetres: what issue and headers promise.
+DIALS_MM = 1e-6
+
+# Spots that DIALS finds against those it predicts from the true crystal, pixels and images: medians of some hundred.
+DIALS_SPOTS = 0.03
+
+# The refined crystal of a small rotation against the true one: cell edges (relative), angles and orientation (degrees).
+DIALS_CELL = 1e-3
+DIALS_CELL_ANGLE = 0.03
+DIALS_ORIENTATION = 0.02

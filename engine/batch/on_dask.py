@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
@@ -21,7 +22,7 @@ from nanobragg.engine.batch.job import Job, check_inputs
 from nanobragg.engine.batch.work import How, MakePrepare, Outcome, Workshop, attempt, gpus
 from nanobragg.engine.errors import BadInput
 
-WAIT_S, LOOK_S = 1.0, 0.1
+WAIT_S, LOOK_S, TELL_S = 1.0, 0.1, 1.0
 CONNECT_S, FOR_WORKERS_S = 15, 300
 
 
@@ -69,8 +70,59 @@ def on_worker(output: str, digest: str, make_prepare: MakePrepare, how: How, sha
         workshop = workshop_of(output, digest, make_prepare, how)
     except BadInput as error:
         return Outcome(shard, "lost", str(error))
-    outcome = attempt(workshop, shard, lambda: stopping.asked.is_set() or digest in stopping.jobs, lambda count: None)
-    return outcome._replace(worker=dask().get_worker().address)
+    worker = dask().get_worker()
+    seen = Seen(lambda count: worker.log_event(topic(digest), [shard, count]))
+    outcome = attempt(workshop, shard, lambda: stopping.asked.is_set() or digest in stopping.jobs, seen)
+    return outcome._replace(worker=worker.address)
+
+
+def topic(digest: str) -> str:
+    """Under which workers tell of the images of a job."""
+    return f"images of {digest}"
+
+
+class Seen:
+    """Tells how many images of a shard are done, not too often."""
+
+    def __init__(self, tell: Callable[[int], None]):
+        self._tell, self._count, self._told = tell, 0, time.monotonic()
+
+    def __call__(self, images: int) -> None:
+        """Some images more are done."""
+        self._count += images
+        if time.monotonic() - self._told >= TELL_S:
+            self._tell(self._count)
+            self._told = time.monotonic()
+
+
+class Counts:
+    """What workers have told of shards that are not over; they tell how many images of one are done by now."""
+
+    def __init__(self, seen: Callable[[int], None]):
+        self._seen, self._done, self._lock = seen, {}, threading.Lock()  # type: ignore[var-annotated]
+
+    def begin(self, shard: int) -> None:
+        """A shard is given to a worker."""
+        with self._lock:
+            self._done[shard] = 0
+
+    def heard(self, event: tuple[float, list[int]]) -> None:
+        """Of a worker, in the order that it has told."""
+        shard, count = event[1]
+        with self._lock:
+            if shard in self._done:
+                self._count(shard, count)
+
+    def end(self, outcome: Outcome, images: int) -> None:
+        """A shard is over, with all of its images, with those told of, or with none."""
+        with self._lock:
+            if outcome.kind != "stopped":
+                self._count(outcome.shard, images if outcome.kind == "finished" else 0)
+            del self._done[outcome.shard]
+
+    def _count(self, shard: int, count: int) -> None:
+        self._seen(count - self._done[shard])
+        self._done[shard] = count
 
 
 def deaths_allowed(number: int, dask_scheduler: Any = None) -> int:
@@ -88,6 +140,7 @@ class OnDask:
         self._running: dict[Any, int] = {}
         self._gone: set[str] = set()  # workers not to be asked any more: their GPU has failed, or they heard a signal
         self._alone_since: float | None = None
+        self._counts = Counts(lambda images: None)
 
     def outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
         """See `Executor`. The driver decides who tries again, so the scheduler is told not to."""
@@ -96,13 +149,13 @@ class OnDask:
         self._client.register_plugin(dask_plugin.FinishTheImage())
         self._client.run(stopping.begin_job, self._job.digest)
         before = self._client.run_on_scheduler(deaths_allowed, 0)
+        self._counts = Counts(seen)
+        self._client.subscribe_topic(topic(self._job.digest), self._counts.heard)
         try:
-            for outcome in self._outcomes(shards, stop):
-                if outcome.kind == "finished":
-                    seen(self._job.shard(outcome.shard).images)
-                yield outcome
+            yield from self._outcomes(shards, stop)
         finally:
             with contextlib.suppress(Exception):  # the scheduler may have gone
+                self._client.unsubscribe_topic(topic(self._job.digest))
                 self._client.run_on_scheduler(deaths_allowed, before)
 
     def _outcomes(self, shards: Queue[int], stop: Callable[[], bool]) -> Iterator[Outcome]:
@@ -114,9 +167,11 @@ class OnDask:
                     return
             while shards and len(self._running) < len(self._workers()):
                 shard = shards.popleft()
+                self._counts.begin(shard)
                 self._running[self._submit(shard)] = shard
             for future in self._done():
                 outcome = self._outcome(future, self._running.pop(future))
+                self._counts.end(outcome, self._job.shard(outcome.shard).images)
                 if outcome.kind == "stopped" and not stop():  # the worker alone was asked, and is about to go
                     self._gone.add(outcome.worker)
                     shards.append(outcome.shard)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,11 +12,15 @@ from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch import records
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.batch.shard_file import open_file
+from nanobragg.engine.batch.truth import rotation
+from nanobragg.engine.batch.work import Prepare
 from nanobragg.engine.files.any_image import read_image
-from nanobragg.engine.files.nexus import DATA
+from nanobragg.engine.files.nexus import DATA, pedestal
 
 NAME = "contact-sheet.png"
-MOST, ACROSS, LARGEST = 20, 5, 512
+MOST, ACROSS, LARGEST = 20, 5, 256
+FAINT = 10  # counts of a pixel; programs find no spots below
+GAMMA, TINY = 0.4, 1e-30
 
 
 def first_images(job: Job, most: int = MOST) -> Iterator[tuple[int, np.ndarray]]:
@@ -37,37 +42,78 @@ def first_images(job: Job, most: int = MOST) -> Iterator[tuple[int, np.ndarray]]
             return
 
 
+class Shown(NamedTuple):
+    """An image of the sheet: counts without their offset, where it was taken, and what is in it."""
+
+    number: int
+    pixels: np.ndarray
+    phi: tuple[float, float]
+    total: float
+    brightest: float
+
+
+def shown_images(job: Job, prepare: Prepare) -> Iterator[Shown]:
+    """The first images, made small."""
+    for number, image in first_images(job):
+        experiment = prepare(job.words(number))
+        counts = image.astype(float) - pedestal(experiment, job.values)
+        counts[~np.isfinite(counts)] = 0.0
+        yield Shown(number, smaller(counts), rotation(experiment), counts.sum(), counts.max())
+
+
 def smaller(image: np.ndarray) -> np.ndarray:
     """Blocks of pixels replaced by their brightest, so that spots stay."""
     step = math.ceil(max(image.shape) / LARGEST)
-    slow, fast = (n // step * step for n in image.shape)
-    blocks = image[:slow, :fast].reshape(slow // step, step, fast // step, step)
-    return blocks.max(axis=(1, 3))
+    slow, fast = (-(-n // step) * step for n in image.shape)
+    padded = np.zeros((slow, fast))
+    padded[: image.shape[0], : image.shape[1]] = image
+    return padded.reshape(slow // step, step, fast // step, step).max(axis=(1, 3))
 
 
-def write_sheet(job: Job, tell: Callable[[str], None]) -> str | None:
-    """Write the contact sheet; its name, or ``None`` where matplotlib is missing or there is no image."""
+def in_counts(images: Sequence[Shown]) -> str:
+    """What a job renders, in counts; what to do if there is next to nothing."""
+    lowest, highest = min(image.total for image in images), max(image.total for image in images)
+    brightest = max(image.brightest for image in images)
+    what = f"images of {number(lowest)} to {number(highest)} photons, the brightest pixel has {number(brightest)}"
+    return what + (": raise -fluence" if brightest < FAINT else "")
+
+
+def number(count: float) -> str:
+    """A count in few digits."""
+    return f"{count:.0f}" if 0.5 <= abs(count) < 1e6 else f"{count:.3g}"
+
+
+def title(image: Shown) -> str:
+    """What stands above an image."""
+    begin, end = image.phi
+    angle = f"{begin:g} to {end:g}°" if end != begin else f"{begin:g}°"
+    return f"{image.number}: phi {angle}\n{number(image.total)} photons, up to {number(image.brightest)}"
+
+
+def write_sheet(job: Job, images: Sequence[Shown], tell: Callable[[str], None]) -> str | None:
+    """Write the contact sheet; its name, or ``None`` where matplotlib is missing.
+
+    All images have the same greys: a pixel as bright as the brightest but one in ten thousand is black, and one of a
+    hundredth of that can be seen.
+    """
     try:
         import matplotlib
 
         matplotlib.use("Agg")
-        from matplotlib import pyplot
+        from matplotlib import colors, pyplot
     except ImportError:
         tell("no contact sheet: pip install matplotlib")
         return None
-    shown = [(number, smaller(image)) for number, image in first_images(job)]
-    if not shown:
-        return None
-    rows = -(-len(shown) // ACROSS)
-    across = min(len(shown), ACROSS)
-    figure, axes = pyplot.subplots(rows, across, figsize=(2.6 * across, 2.8 * rows), squeeze=False)
+    rows, across = -(-len(images) // ACROSS), min(len(images), ACROSS)
+    figure, axes = pyplot.subplots(rows, across, figsize=(3.2 * across, 3.6 * rows), squeeze=False)
+    top = float(np.percentile(np.concatenate([image.pixels.ravel() for image in images]), 99.99))
+    greys = colors.PowerNorm(GAMMA, vmin=0.0, vmax=max(top, TINY), clip=True)
     for axis in axes.flat:
         axis.set_axis_off()
-    for axis, (number, image) in zip(axes.flat, shown, strict=False):
-        finite = image[np.isfinite(image)].astype(float)
-        top = float(np.percentile(finite, 99.5)) if finite.size else 1.0
-        axis.imshow(image, cmap="gray_r", vmin=0.0, vmax=max(top, 1.0), interpolation="nearest")
-        axis.set_title(f"image {number}", fontsize=8)
+    for axis, image in zip(axes.flat, images, strict=False):
+        axis.imshow(image.pixels, cmap="gray_r", norm=greys, interpolation="nearest")
+        axis.add_patch(pyplot.Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, lw=0.5, color="0.7", clip_on=False))
+        axis.set_title(title(image), fontsize=9)
     figure.tight_layout()
     made = places.temporary(NAME)
     with places.or_lost(job.output):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.engine.experiment import Experiment, first_phi, mean_wavelength, shares
+from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength, shares
 from nanobragg.engine.files.nexus import in_degrees, plain, total_flux, turn
 
 GROUP = "entry/ground_truth"
@@ -60,9 +60,8 @@ def spectrum(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
 
 def rotation(experiment: Experiment) -> tuple[float, float]:
     """From where to where the crystal turns, degrees: the range about the mean of the rendered angles (Q38)."""
-    scan = experiment.scan
-    middle = first_phi(experiment) + scan.step * (scan.steps - 1) / 2.0
-    return in_degrees(middle - scan.osc / 2.0), in_degrees(middle + scan.osc / 2.0)
+    middle, half = mean_phi(experiment), experiment.scan.osc / 2.0
+    return in_degrees(middle - half), in_degrees(middle + half)
 
 
 def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: np.ndarray) -> Truth:

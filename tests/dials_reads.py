@@ -1,0 +1,129 @@
+"""What DIALS makes of our files, as JSON on stdout; run by the Python that DIALS belongs to.
+
+dials_reads.py geometry FILE...      what dxtbx's readers find in images or .expt files
+dials_reads.py spots FILE.expt       spots found on the images, against those predicted from the true crystals
+"""
+
+import json
+import sys
+
+import numpy as np
+from dxtbx.model.experiment_list import ExperimentListFactory
+
+
+def experiments_of(names):
+    if names[0].endswith(".expt"):
+        return ExperimentListFactory.from_json_file(names[0], check_format=True)
+    return ExperimentListFactory.from_filenames(names)
+
+
+def total(read, images):
+    return float(sum(np.asarray(read(k)[0].as_double().as_numpy_array()).sum() for k in range(len(images))))
+
+
+def geometry(names):
+    found = []
+    for experiment in experiments_of(names):
+        panel = experiment.detector[0]
+        (fast, slow), size = panel.get_image_size(), panel.get_pixel_size()[0]
+        places = [(0, 0), (fast, 0), (0, slow), (fast, slow), (fast // 3, slow // 2)]
+        places = [(x * size, y * size) for x, y in places]  # millimetres on the panel: no parallax
+        made = {
+            "corners": [panel.get_lab_coord(place) for place in places],
+            "beam": experiment.beam.get_unit_s0(),
+            "wavelength": experiment.beam.get_wavelength(),
+            "fraction": experiment.beam.get_polarization_fraction(),
+            "normal": experiment.beam.get_polarization_normal(),
+            "thickness": panel.get_thickness(),
+            "trusted": panel.get_trusted_range(),
+            "images": len(experiment.imageset),
+            "sum": total(experiment.imageset.get_raw_data, experiment.imageset),
+            "sum_without_offset": total(experiment.imageset.get_corrected_data, experiment.imageset),
+        }  # fmt: skip
+        if experiment.scan is not None:
+            made["oscillation"] = experiment.scan.get_oscillation()
+            made["array_range"] = experiment.scan.get_array_range()
+            made["axis"] = experiment.goniometer.get_rotation_axis()
+        if experiment.crystal is not None:
+            made["cell"] = experiment.crystal.get_unit_cell().parameters()
+        found.append(made)
+    return found
+
+
+def spots(names):
+    from dials.algorithms.spot_prediction import ScanStaticReflectionPredictor
+    from dials.array_family import flex
+    from dials.command_line.find_spots import phil_scope
+    from libtbx.phil import parse
+
+    params = phil_scope.fetch(parse("spotfinder.mp.nproc=1\nspotfinder.filter.min_spot_size=3")).extract()
+    experiments = experiments_of(names)
+    found = flex.reflection_table.from_observations(experiments, params)
+    rows = []
+    for number, experiment in enumerate(experiments):
+        mine = found.select(found["id"] == number)
+        seen = np.array(mine["xyzobs.px.value"])
+        if experiment.scan is None:
+            meant = nearest_nodes(experiment, seen)
+        else:
+            predictor = ScanStaticReflectionPredictor(experiment, dmin=1.0, margin=1)
+            meant = np.array(predictor.for_ub(experiment.crystal.get_A())["xyzcal.px"])
+        centre = experiment.detector[0].get_beam_centre_px(experiment.beam.get_s0())
+        rows.append(matched(seen, meant, np.array(centre), experiment.scan is not None))
+    return rows
+
+
+def nearest_nodes(experiment, seen):
+    """Where the nodes are seen that are nearest to spots of a still: the way that their scattered rays have."""
+    panel, s0 = experiment.detector[0], np.array(experiment.beam.get_s0())
+    a_matrix = np.array(experiment.crystal.get_A()).reshape(3, 3)
+    made = []
+    for x, y, z in seen:
+        ray = np.array(panel.get_lab_coord(panel.pixel_to_millimeter((x, y))))
+        q = ray / np.linalg.norm(ray) * np.linalg.norm(s0) - s0
+        node = np.rint(np.linalg.solve(a_matrix, q))
+        s1 = s0 + a_matrix @ node
+        made.append([*panel.get_ray_intersection_px(s1), z])
+    return np.array(made)
+
+
+def matched(seen, meant, centre, turns):
+    """Found minus predicted, of the spots that have a predicted one within two pixels (and 1.5 images): medians.
+
+    ``outwards`` is the median away from the beam of the outer half of them, where the depth of a sensor shows.
+    """
+    apart, radii, outwards = [], [], []
+    for spot in seen:
+        off = spot - meant
+        if not turns:
+            off[:, 2] = 0.0
+        near = off[(np.abs(off[:, 2]) < 1.5) & (np.hypot(off[:, 0], off[:, 1]) < 2.0)]
+        if len(near):
+            apart.append(near[np.argmin(np.hypot(near[:, 0], near[:, 1]))])
+            away = spot[:2] - centre
+            radii.append(np.hypot(*away))
+            outwards.append(apart[-1][:2] @ away / radii[-1])
+    outer = np.array(outwards)[np.array(radii) >= np.median(radii)] if radii else []
+    return {
+        "found": len(seen), "matched": len(apart), "predicted": len(meant),
+        "median": np.median(apart, axis=0).tolist() if apart else None,
+        "outwards": float(np.median(outer)) if len(outer) else None,
+    }  # fmt: skip
+
+
+def crystal(names):
+    """Cell vectors (rows, Angstrom) of the first crystal, and how many of the strong spots of a table are indexed."""
+    from dials.array_family import flex
+
+    experiment = ExperimentListFactory.from_json_file(names[0], check_format=False)[0]
+    real = np.linalg.inv(np.array(experiment.crystal.get_A()).reshape(3, 3))
+    made = {"real": real.tolist(), "cell": experiment.crystal.get_unit_cell().parameters()}
+    if len(names) > 1:
+        table = flex.reflection_table.from_file(names[1])
+        made["indexed"] = int(table.get_flags(table.flags.indexed).count(True))
+        made["strong"] = len(table)
+    return made
+
+
+FORMS = {"geometry": geometry, "spots": spots, "crystal": crystal}
+json.dump(FORMS[sys.argv[1]](sys.argv[2:]), sys.stdout)
