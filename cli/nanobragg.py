@@ -259,6 +259,8 @@ def run(arguments: Sequence[str]) -> int:
         say(text)
     for text in (*map(str, quirks.biting(quirks.Run(set_up, plan))), *reasons.before(set_up, plan)):
         remark(text)
+    if told := reasons.of_header(set_up, "SMV"):
+        remark(told)
     if settings.coherent:
         remark("Q33: -coherent has no effect, in the original either")
     produce(set_up, plan, options)

@@ -24,6 +24,7 @@ from nanobragg.engine.batch.dials import write_expts
 from nanobragg.engine.batch.driver import left, run
 from nanobragg.engine.batch.executors import InChild, InProcess
 from nanobragg.engine.batch.folder import OutputLost
+from nanobragg.engine.batch.image_files import FOR_READERS
 from nanobragg.engine.batch.job import FORMATS, Job, check_inputs
 from nanobragg.engine.batch.master import is_current, write_masters
 from nanobragg.engine.batch.on_dask import OnDask
@@ -209,8 +210,10 @@ def tell_remarks(job: Job) -> None:
     remarks: list[str] = []
     made = Preparer(job, remarks.append)(job.words(0))
     plan = freeze(made)
-    biting = map(str, quirks.biting(quirks.Run(made, plan)))
-    for line in dict.fromkeys([*remarks, *biting, *reasons.before(made, plan)]):
+    biting = [str(quirk) for quirk in quirks.biting(quirks.Run(made, plan)) if quirk.id not in FOR_READERS]
+    header = reasons.of_header(made, job.format.upper()) if job.format in ("smv", "cbf") else None
+    hint = [f"{header}; the .expt beside the images says what it is"] if header else []
+    for line in dict.fromkeys([*remarks, *biting, *reasons.before(made, plan), *hint]):
         say(line)
 
 

@@ -122,6 +122,13 @@ def _z_beam_matrix(run: Run) -> bool:
     return run.experiment.settings.mat_file is not None and abs(run.experiment.beam.direction[0]) < 0.5
 
 
+def _is_misread(run: Run) -> bool:
+    d, s = run.experiment.detector, run.experiment.settings
+    read = (d.Xbeam, d.Ybeam)  # what the header says, against what places the beam where it is
+    right = (d.Fbeam - d.pixel_size, d.size_slow - d.Sbeam + d.pixel_size)
+    return s.adc != 1.0 or max(abs(a - b) for a, b in zip(read, right, strict=True)) > d.pixel_size / 100.0
+
+
 QUIRKS = (
     Quirk("Q01", "phi-carryover", "a phi step at exactly 0 keeps the orientation of the step before it", _carries_over),
     Quirk("Q03", "interpolation", "interpolation was chosen from the counts given by flag, not from the crystal's size",
@@ -162,6 +169,7 @@ QUIRKS = (
           lambda r: r.experiment.settings.user_cell and r.experiment.settings.mat_file is not None),
     Quirk("Q101", "thickness", "each sensor layer stands at its front, not where its photons are absorbed",
           lambda r: r.plan.thickness > 0.0 and r.plan.mu > 0.0),
+    Quirk("Q102", "smv", "readers take another beam centre and an offset of 1 from SMV headers", _is_misread),
     Quirk("Q83", "placement", "the value of -pix0_vector is not used", lambda r: any(r.experiment.settings.pix0)),
     Quirk("Q84", "placement", "the convention sets the pivot, whatever other flags said",
           lambda r: r.experiment.settings.pivot != r.experiment.detector.pivot),

@@ -15,6 +15,7 @@ from nanobragg.kernels.plan import GAUSS, RenderPlan
 SHORTEST_A, LONGEST_A = 0.01, 20.0  # wavelengths of X-rays that diffract in crystals, generously
 FEW_CELLS = 2.0  # up to so many, spots are so wide that the rim of the direct beam is what is looked at
 FAINT = 0.1  # photons
+UNTILTED = 1e-6  # radians
 GRID = 33  # pixels along each edge that are looked at
 
 
@@ -40,6 +41,16 @@ def before(made: Experiment, plan: RenderPlan) -> Iterator[str]:
             f"no reflection can reach the detector: its finest resolution is {g(1.0 / lengths.max())} A, the longest "
             f"spacing of the crystal {g(1.0 / shortest)} A: check wavelength, distance and cell"
         )
+
+
+def of_header(made: Experiment, form: str) -> str | None:
+    """What to say of a detector that a header in this format (``SMV``, ``CBF``) has no words for."""
+    tilt = max(abs(a - b) for a, b in zip(made.detector.odet, made.frame.beam, strict=True))
+    if made.detector.curved:
+        return f"{form} headers have no words for a curved detector: readers take it for a flat one"
+    if tilt > UNTILTED:
+        return f"{form} headers have no words for a tilted or swung detector: readers take it for an untilted one"
+    return None
 
 
 def of_brightness(made: Experiment, plan: RenderPlan, image: np.ndarray, max_I: float) -> str | None:

@@ -22,7 +22,17 @@ def said(line, folder, capsys, status=0):
 
 
 def test_a_line_without_faults_says_nothing(tmp_path, capsys):
-    assert said(PLAIN + "-N 1 -nointerpolate -pixel 0.1 -default_F 1000", tmp_path, capsys) == ""
+    """But that readers of SMV are misled by the original's headers."""
+    line = PLAIN + "-N 1 -nointerpolate -pixel 0.1 -default_F 1000"
+    (one,) = said(line, tmp_path, capsys).splitlines()
+    assert one.startswith("nanoBragg: Q102 smv: readers take another beam centre")
+    (one,) = said(line + " --fix smv", tmp_path, capsys).splitlines()
+    assert one.startswith("nanoBragg: computed right")
+
+
+def test_detectors_that_no_header_describes(tmp_path, capsys):
+    for words, what in (("-detector_roty 3", "a tilted"), ("-twotheta 5", "a tilted"), ("-curved_det 1", "a curved")):
+        assert f"SMV headers have no words for {what}" in said(PLAIN + words, tmp_path, capsys)
 
 
 MISREAD = {

@@ -112,7 +112,9 @@ def write_sheet(job: Job, images: Sequence[Shown], tell: Callable[[str], None]) 
         axis.set_axis_off()
     for axis, image in zip(axes.flat, images, strict=False):
         axis.imshow(image.pixels, cmap="gray_r", norm=greys, interpolation="nearest")
-        axis.add_patch(pyplot.Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, lw=0.5, color="0.7", clip_on=False))
+        axis.add_patch(
+            pyplot.Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, lw=0.5, color="0.7", clip_on=False)
+        )
         axis.set_title(title(image), fontsize=9)
     figure.tight_layout()
     made = places.temporary(NAME)
