@@ -228,7 +228,7 @@ def test_a_detector_that_varies_has_a_master_for_each_place(tmp_path, capsys):
     (tmp_path / "out").mkdir()
     more = '[[axis]]\nflag = "-distance"\nvalues = [100, 150]\n[[axis]]\norientation = "random"\n'
     out = made(tmp_path, more=more, combine="product", images=4, images_per_shard=1)
-    assert sorted(p.name for p in out.glob("master*")) == ["master-000.h5", "master-001.h5"]
+    assert sorted(p.name for p in out.glob("master*.h5")) == ["master-000.h5", "master-001.h5"]
     for name, distance in (("master-000.h5", 100), ("master-001.h5", 150)):
         with h5py.File(out / name) as file:
             assert len(file["entry/data/data"]) == 2
