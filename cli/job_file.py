@@ -431,5 +431,5 @@ def _check_shards(job: Job, name: str, prepare: Preparer) -> None:
 def moves_detector(flag: str) -> bool:
     """Whether a flag changes what NXmx says once for all images of a file."""
     return rule_of(flag, "axis").group in ("detector position", "detector size", "sensor", "files read") or flag in (
-        "-roi", "-spindle_axis", "-point_pixel", "-exposure", "-beamsize",
+        "-roi", "-spindle_axis", "-point_pixel", "-exposure", "-beamsize", "-adc",
     )  # fmt: skip

@@ -20,13 +20,13 @@ from nanobragg.cli.streams import forgiving
 from nanobragg.engine import quirks, reasons
 from nanobragg.engine.batch import claims, launching, records, stopping
 from nanobragg.engine.batch import folder as places
-from nanobragg.engine.batch.dials import write_expts
+from nanobragg.engine.batch.dials import are_written, unwritten, write_expts
 from nanobragg.engine.batch.driver import left, run
 from nanobragg.engine.batch.executors import InChild, InProcess
 from nanobragg.engine.batch.folder import OutputLost
 from nanobragg.engine.batch.image_files import FOR_READERS
-from nanobragg.engine.batch.job import FORMATS, Job, check_inputs
-from nanobragg.engine.batch.master import is_current, write_masters
+from nanobragg.engine.batch.job import FALLING, FORMATS, Job, check_inputs
+from nanobragg.engine.batch.master import is_current, shown, write_masters
 from nanobragg.engine.batch.on_dask import OnDask
 from nanobragg.engine.batch.progress import Progress
 from nanobragg.engine.batch.sheet import NAME as SHEET
@@ -212,7 +212,10 @@ def tell_remarks(job: Job) -> None:
     plan = freeze(made)
     biting = [str(quirk) for quirk in quirks.biting(quirks.Run(made, plan)) if quirk.id not in FOR_READERS]
     header = reasons.of_header(made, job.format.upper()) if job.format in ("smv", "cbf") else None
-    hint = [f"{header}; the .expt beside the images says what it is"] if header else []
+    if job.format in ("smv", "cbf") and job.scan == FALLING:
+        header = f"{job.format.upper()} headers have no words for a falling -phi: readers see images that do not follow"
+    described = "" if unwritten(job, made) else "; the .expt beside the images says what it is"
+    hint = [header + described] if header else []
     for line in dict.fromkeys([*remarks, *biting, *reasons.before(made, plan), *hint]):
         say(line)
 
@@ -231,8 +234,9 @@ def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> 
     missing = set(range(job.shards)) - records.recorded(job) - set(aside)
     if not missing and len(aside) < job.shards:
         claims.tidy(job)
-        shown = os.path.exists(places.path(job.output, SHEET)) or not sheet
-        if changed or not shown or (job.format == "nxmx" and not is_current(job)):
+        is_shown = os.path.exists(places.path(job.output, SHEET)) or not sheet
+        is_shown = is_shown and are_written(job, Preparer(job))
+        if changed or not is_shown or (job.format == "nxmx" and not is_current(job)):
             finish(job, sheet=sheet)
     elif missing:
         say(f"{len(missing)} shards are left to others")
@@ -241,10 +245,15 @@ def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> 
 
 def finish(job: Job, *, sheet: bool) -> None:
     """Master, descriptions for DIALS, and contact sheet."""
+    missing = job.shards - len(shown(job))
+    if missing == job.shards:
+        raise BadInput(f"{job.output}: no shard is finished")
+    if missing:
+        say(f"{missing} of {job.shards} shards are not there: their frames are missing, or read as missing")
     made = write_masters(job, Preparer(job), say) if job.format == "nxmx" else []
     made += write_expts(job, Preparer(job), say)
     images = list(shown_images(job, Preparer(job)))
-    say(in_counts(images))
+    say(in_counts(images, job.values))
     if sheet and (name := write_sheet(job, images, say)):
         made.append(name)
     for name in made:

@@ -9,13 +9,15 @@ import numpy as np
 
 from nanobragg.engine.c_numbers import g
 from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.files.nexus import turn
 from nanobragg.engine.frame import CUSTOM
 from nanobragg.kernels.plan import GAUSS, RenderPlan
 
 SHORTEST_A, LONGEST_A = 0.01, 20.0  # wavelengths of X-rays that diffract in crystals, generously
 FEW_CELLS = 2.0  # up to so many, spots are so wide that the rim of the direct beam is what is looked at
 FAINT = 0.1  # photons
-UNTILTED = 1e-6  # radians
+AS_READ = np.array([[-1.0, 0.0], [0.0, -1.0], [0.0, 0.0]])  # fast and slow of SMV and CBF as readers take them, NeXus'
+UNTURNED = 1e-6
 GRID = 33  # pixels along each edge that are looked at
 
 
@@ -45,12 +47,15 @@ def before(made: Experiment, plan: RenderPlan) -> Iterator[str]:
 
 def of_header(made: Experiment, form: str) -> str | None:
     """What to say of a detector that a header in this format (``SMV``, ``CBF``) has no words for."""
-    tilt = max(abs(a - b) for a, b in zip(made.detector.odet, made.frame.beam, strict=True))
     if made.detector.curved:
         return f"{form} headers have no words for a curved detector: readers take it for a flat one"
-    if tilt > UNTILTED:
-        return f"{form} headers have no words for a tilted or swung detector: readers take it for an untilted one"
-    return None
+    nexus = turn(made.frame.beam, made.frame.spindle) @ np.array([made.detector.fdet, made.detector.sdet]).T
+    if np.abs(nexus - AS_READ).max() < UNTURNED:
+        return None
+    return (
+        f"{form} headers have no words for the way this detector stands: readers take its fast axis for the spindle's "
+        "direction, its slow one as MOSFLM does, and no tilt"
+    )
 
 
 def of_brightness(made: Experiment, plan: RenderPlan, image: np.ndarray, max_I: float) -> str | None:

@@ -149,24 +149,54 @@ def test_the_depth_of_a_sensor_does_not_depend_on_its_layers(tmp_path):
     assert np.ptp(outwards[:3]) < 0.4 * tolerances.DIALS_SPOTS < 3 * tolerances.DIALS_SPOTS < np.ptp(outwards), outwards
 
 
+STANDING = {
+    "mosflm": "-Xbeam 13.2 -Ybeam 16.4",
+    "denzo": "-denzo -Xbeam 13.2 -Ybeam 16.4",
+    "xds": "-xds -ORGX 50 -ORGY 61",
+}
+
+
+@pytest.mark.parametrize("sensor", ["", SENSOR], ids=["no sensor", "sensor"])
+@pytest.mark.parametrize("name", STANDING)
 @pytest.mark.parametrize("form", ["smv", "cbf"])
-def test_headers_of_image_files(form, tmp_path):
-    """A series is one sweep; beam centre, distance, wavelength, counts without an offset; with one, the .expt says so."""
-    words = (
-        CRYSTAL
-        + BEAM
-        + "-distance 90 -pixel 0.25 -detpixels_x 120 -detpixels_y 100 -Xbeam 13.2 -Ybeam 16.4 -osc 0.5 -phisteps 2"
-    )
-    out = made(tmp_path, words, images=4, format=form)
-    files = sorted(out.glob("image_*"))
-    (seen,) = reads("geometry", *files)
-    (described,) = reads("geometry", out / "images.expt", folder=out)
+def test_headers_of_image_files(form, name, sensor, tmp_path):
+    """A series is one sweep; pixels in space, wavelength and counts are ours, by headers as by the description."""
+    words = CRYSTAL + BEAM + sensor + "-distance 90 -pixel 0.25 -detpixels_x 120 -detpixels_y 100 -osc 0.5 -phisteps 2 "
+    out = made(tmp_path, words + STANDING[name], images=4, format=form)
+    (seen,) = reads("geometry", *sorted(out.glob("image_*")))
+    (described,) = reads("geometry", out / "images.expt")
     wanted = corners(Preparer(open_job(str(out)))(open_job(str(out)).words(0)))
     for one in (seen, described):
         assert one["images"] == 4 and one["array_range"] == [0, 4]
+        assert one["oscillation"] == pytest.approx([-0.125, 0.5], abs=1e-6)
         assert one["wavelength"] == 1.0 and one["sum"] == one["sum_without_offset"] == seen["sum"]
-        assert np.abs(np.array(one["corners"]) - wanted).max() < tolerances.DIALS_MM, (one["corners"], wanted)
+        off = np.abs(np.array(one["corners"]) - wanted).max()
+        assert off < (tolerances.DIALS_MM if one is described else tolerances.HEADER_DIGITS_MM), (
+            one["corners"],
+            wanted,
+        )
     assert described["fraction"] == pytest.approx(0.999) and described["normal"] == pytest.approx([0, 1, 0])
+
+
+@pytest.mark.parametrize("form", ["smv", "cbf"])
+def test_headers_of_crystals_that_turn_are_no_sweep(form, tmp_path):
+    """Random crystals, each at an angle of its own and turning."""
+    out = made(tmp_path, CRYSTAL + DETECTOR + "-osc 0.5", SWEEP + RANDOM, images=4, format=form)
+    seen = reads("geometry", *sorted(out.glob("image_*")))
+    assert len(seen) == 4 and not any(one["oscillation"][1] for one in seen)  # a still is a scan without width to these
+    assert len(reads("geometry", out / "images.expt")) == 4
+
+
+def test_a_sweep_with_a_gap(tmp_path):
+    out = made(
+        tmp_path, CRYSTAL + DETECTOR + "-osc 0.5 -phisteps 2 --fix sampling", images=6, images_per_shard=2, format="cbf"
+    )
+    (out / "shard-000001.json").unlink()
+    (out / "image_000003.cbf").unlink()
+    assert main(["master", str(out)]) == 0
+    seen = reads("geometry", out / "images.expt")
+    assert [one["array_range"] for one in seen] == [[0, 2], [4, 6]]
+    assert [one["oscillation"] for one in seen] == [[0.0, 0.5], [2.0, 0.5]]
 
 
 def test_unpolarized_beams_and_offsets_stand_in_the_description(tmp_path):

@@ -31,8 +31,12 @@ def test_a_line_without_faults_says_nothing(tmp_path, capsys):
 
 
 def test_detectors_that_no_header_describes(tmp_path, capsys):
-    for words, what in (("-detector_roty 3", "a tilted"), ("-twotheta 5", "a tilted"), ("-curved_det 1", "a curved")):
-        assert f"SMV headers have no words for {what}" in said(PLAIN + words, tmp_path, capsys)
+    stands = "the way this detector stands"
+    for words in ("-detector_rotx 3", "-detector_roty 3", "-twotheta 5", "-spindle_axis 0 1 0", "-adxv", "-dials"):
+        assert f"SMV headers have no words for {stands}" in said(PLAIN + words, tmp_path, capsys)
+    assert "SMV headers have no words for a curved" in said(PLAIN + "-curved_det 1", tmp_path, capsys)
+    for words in ("-mosflm", "-denzo", "-xds"):
+        assert "have no words" not in said(PLAIN + words, tmp_path, capsys)
 
 
 MISREAD = {

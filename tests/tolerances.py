@@ -43,3 +43,6 @@ DIALS_SPOTS = 0.03
 DIALS_CELL = 1e-3
 DIALS_CELL_ANGLE = 0.03
 DIALS_ORIENTATION = 0.02
+
+# The same by SMV's and CBF's headers, whose numbers have so many digits.
+HEADER_DIGITS_MM = 1e-6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 
 from nanobragg.engine.batch import folder as places
@@ -15,23 +16,48 @@ from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import expt
 
 MOST_STILLS = 20_000
+OURS = re.compile(r"(master(-\d{3,})?|images)\.expt")
 Still = tuple[str, "int | None", Experiment]
 
 
-def write_expts(job: Job, prepare: Prepare, tell: Callable[[str], None]) -> list[str]:
-    """Write an ``.expt`` for each master, or one for all images in files of their own; their names."""
-    if job.format == "float" or not shown(job):
-        return []
+def unwritten(job: Job, experiment: Experiment) -> str | None:
+    """Why a job that has such images is not described."""
+    if job.format == "float":
+        return "raw images have no readers"
     if job.scan == STILLS and job.images > MOST_STILLS:
-        tell(f"no .expt for DIALS: {job.images} stills are more than {MOST_STILLS}")
-        return []
-    if prepare(job.words(0)).detector.curved:
-        tell("no .expt for DIALS: it has no words for a curved detector")
-        return []
-    texts = _stills(job, prepare) if job.scan == STILLS else {name_of(job): _sweep(job, prepare)}
+        return f"{job.images} stills are more than {MOST_STILLS}"
+    return "it has no words for a curved detector" if experiment.detector.curved else None
+
+
+def write_expts(job: Job, prepare: Prepare, tell: Callable[[str], None]) -> list[str]:
+    """Write an ``.expt`` for each master, or one for all images in files of their own; their names.
+
+    Those of before that are not among them are removed.
+    """
+    first, texts = prepare(job.words(0)), {}
+    if why := unwritten(job, first):
+        if job.format != "float":
+            tell(f"no .expt for DIALS: {why}")
+    elif job.scan == STILLS:
+        texts = _stills(job, prepare)
+    else:
+        texts = {name_of(job): _sweeps(job, first)}
     for name, text in texts.items():
         places.write_text(job.output, name, text)
+    for name in places.names(job.output):
+        if OURS.fullmatch(name) and name not in texts:
+            os.unlink(places.path(job.output, name))
     return list(texts)
+
+
+def are_written(job: Job, prepare: Prepare) -> bool:
+    """Whether the descriptions are there that `write_expts` would write."""
+    there = set(places.names(job.output))
+    if unwritten(job, prepare(job.words(0))):
+        return True
+    if job.format != "nxmx" or job.scan != STILLS:
+        return name_of(job) in there
+    return {_beside(name) for name in wanted_names(shown(job))} <= there
 
 
 def name_of(job: Job) -> str:
@@ -39,14 +65,29 @@ def name_of(job: Job) -> str:
     return "master.expt" if job.format == "nxmx" else "images.expt"
 
 
-def _sweep(job: Job, prepare: Prepare) -> str:
-    first = prepare(job.words(0))
+def _beside(master: str) -> str:
+    return f"{os.path.splitext(master)[0]}.expt"
+
+
+def _sweeps(job: Job, first: Experiment) -> str:
     begin, end = rotation(first)
-    sweep = expt.Sweep(begin, end - begin, job.images)
     if job.scan == FALLING:
-        sweep = expt.Sweep(end, begin - end, job.images)
+        begin, end = end, begin
+    pieces = [(0, job.images)] if job.format == "nxmx" else _runs(job)
+    found = [expt.Sweep(begin + (end - begin) * at, end - begin, at, images) for at, images in pieces]
     template = None if job.format == "nxmx" else f"image_######{SUFFIX[job.format]}"
-    return expt.sweep_of(template, "master.h5", first, sweep, job.values, job.sensor_material)
+    return expt.sweeps(template, "master.h5", first, found, job.values, job.sensor_material)
+
+
+def _runs(job: Job) -> list[tuple[int, int]]:
+    """First image and number of images of each row of finished shards."""
+    made: list[tuple[int, int]] = []
+    for shard in map(job.shard, sorted(shown(job))):
+        if made and sum(made[-1]) == shard.first:
+            made[-1] = (made[-1][0], made[-1][1] + shard.images)
+        else:
+            made.append((shard.first, shard.images))
+    return made
 
 
 def _stills(job: Job, prepare: Prepare) -> dict[str, str]:
@@ -58,9 +99,7 @@ def _stills(job: Job, prepare: Prepare) -> dict[str, str]:
     for n, record in sorted(found.items()):
         masters.setdefault(record.geometry, []).append(n)
     return {
-        f"{os.path.splitext(name)[0]}.expt": expt.stills(
-            _images(job, prepare, name, shards), job.values, job.sensor_material
-        )
+        _beside(name): expt.stills(_images(job, prepare, name, shards), job.values, job.sensor_material)
         for name, shards in zip(wanted_names(found), masters.values(), strict=True)
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.folder import File
-from nanobragg.engine.batch.job import Job, Shard
+from nanobragg.engine.batch.job import STILLS, Job, Shard
 from nanobragg.engine.batch.shard_file import Frame, digest_of
 from nanobragg.engine.batch.truth import Truth, rotation, wavelength
 from nanobragg.engine.errors import BadInput
@@ -25,23 +25,25 @@ FOR_READERS = fixes_of("smv")
 SUFFIX = {"smv": ".img", "cbf": ".cbf", "float": ".bin"}
 
 
-def write_smv(path: str, pixels: np.ndarray, experiment: Experiment, sensor: str) -> None:
+def write_smv(path: str, pixels: np.ndarray, experiment: Experiment, job: Job) -> None:
     """An SMV image whose header readers understand, whatever the job computes right."""
-    text = smv_header.of_experiment(experiment, noise=True, fixes=experiment.settings.fixes | FOR_READERS)
+    text = smv_header.of_experiment(experiment, noise=True, fixes=experiment.settings.fixes | FOR_READERS,
+                                    turns=job.scan != STILLS)  # fmt: skip
     smv.write_smv(path, "image", text, pixels)
 
 
-def write_raw(path: str, pixels: np.ndarray, experiment: Experiment, sensor: str) -> None:
+def write_raw(path: str, pixels: np.ndarray, experiment: Experiment, job: Job) -> None:
     """Binary32, one row after the other."""
     write_float(path, pixels)
 
 
-def cbf_header(experiment: Experiment, sensor: str) -> str:
+def cbf_header(experiment: Experiment, job: Job) -> str:
     """What readers of miniCBF look for. It has no words for tilts."""
     d, s = experiment.detector, experiment.settings
     pixel = f"{d.pixel_size:g} m x {d.pixel_size:g} m"
-    material = {"Si": "Silicon"}.get(sensor, sensor)
+    material = {"Si": "Silicon"}.get(job.sensor_material, job.sensor_material)
     begin, end = rotation(experiment)
+    width = end - begin if job.scan != STILLS else 0.0  # else readers make a sweep of crystals
     lines = [
         "Detector: simulated", now().replace("Z", ".000"), f"Pixel_size {pixel}",
         *([f"{material} sensor, thickness {d.thickness:.6f} m"] if d.thickness > 0.0 else []),  # none: no parallax
@@ -51,17 +53,17 @@ def cbf_header(experiment: Experiment, sensor: str) -> str:
         f"Detector_distance {d.distance:.8g} m",
         f"Beam_xy ({d.Fbeam / d.pixel_size:.4f}, {d.Sbeam / d.pixel_size:.4f}) pixels",
         f"Flux {total_flux(experiment):g}", f"Start_angle {begin:.6f} deg.",
-        f"Angle_increment {end - begin:.6f} deg.",
+        f"Angle_increment {width:.6f} deg.",
     ]  # fmt: skip
     return "\r\n".join(f"# {line}" for line in lines)
 
 
-def write_cbf(path: str, pixels: np.ndarray, experiment: Experiment, sensor: str) -> None:
+def write_cbf(path: str, pixels: np.ndarray, experiment: Experiment, job: Job) -> None:
     """A miniCBF image, int32."""
     fabio = cbf_package()
     header = {
         "_array_data.header_convention": '"GENERIC_MINI"',  # a Pilatus is made of modules
-        "_array_data.header_contents": cbf_header(experiment, sensor),
+        "_array_data.header_contents": cbf_header(experiment, job),
     }
     fabio.cbfimage.CbfImage(data=pixels, header=header).write(path)
     # fabio calls the data after the file, which has its temporary name still.
@@ -87,7 +89,7 @@ def cbf_package():
     return fabio
 
 
-WRITERS: dict[str, Callable[[str, np.ndarray, Experiment, str], None]] = {
+WRITERS: dict[str, Callable[[str, np.ndarray, Experiment, Job], None]] = {
     "smv": write_smv,
     "cbf": write_cbf,
     "float": write_raw,
@@ -143,9 +145,7 @@ class ImageFiles:
         made = places.temporary(name)
         with places.or_lost(self.job.output):
             try:
-                WRITERS[self.job.format](
-                    places.path(self.job.output, made), frame.pixels, frame.experiment, self.job.sensor_material
-                )
+                WRITERS[self.job.format](places.path(self.job.output, made), frame.pixels, frame.experiment, self.job)
             except BadInput as error:
                 raise places.OutputLost(str(error)) from None
         places.publish(self.job.output, made, name)

@@ -28,7 +28,6 @@ from nanobragg.engine.batch.truth import (
     wavelength,
 )
 from nanobragg.engine.batch.work import Prepare
-from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import nexus
 
@@ -40,18 +39,9 @@ def write_masters(job: Job, prepare: Prepare, tell: Callable[[str], None]) -> li
     """Write the master of a job, or one for each detector if the detector varies; their names.
 
     Frames of shards that are not finished read as missing (-1, 65535 or NaN). Masters of before that are not among them
-    are removed.
-
-    Raises
-    ------
-    BadInput
-        If no shard is finished.
+    are removed. One shard at least must be finished.
     """
     found = shown(job)
-    if not found:
-        raise BadInput(f"{job.output}: no shard is finished")
-    if len(found) < job.shards:
-        tell(f"{job.shards - len(found)} of {job.shards} shards are not there: their frames read as missing")
     first = {record.geometry: n for n, record in sorted(found.items(), reverse=True)}
     detectors = sorted(first, key=first.__getitem__)
     made = wanted_names(found)

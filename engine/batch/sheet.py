@@ -70,11 +70,13 @@ def smaller(image: np.ndarray) -> np.ndarray:
     return padded.reshape(slow // step, step, fast // step, step).max(axis=(1, 3))
 
 
-def in_counts(images: Sequence[Shown]) -> str:
+def in_counts(images: Sequence[Shown], values: str) -> str:
     """What a job renders, in counts; what to do if there is next to nothing."""
     lowest, highest = min(image.total for image in images), max(image.total for image in images)
     brightest = max(image.brightest for image in images)
     what = f"images of {number(lowest)} to {number(highest)} photons, the brightest pixel has {number(brightest)}"
+    if np.dtype(values).kind in "iu" and brightest >= np.iinfo(values).max:
+        return f"{what}, the most that {values} holds: counts are cut there"
     return what + (": raise -fluence" if brightest < FAINT else "")
 
 
@@ -119,7 +121,7 @@ def write_sheet(job: Job, images: Sequence[Shown], tell: Callable[[str], None]) 
     figure.tight_layout()
     made = places.temporary(NAME)
     with places.or_lost(job.output):
-        figure.savefig(places.path(job.output, made), dpi=100, format="png")
+        figure.savefig(places.path(job.output, made), dpi=100, format="png", bbox_inches="tight")
     pyplot.close(figure)
     places.publish(job.output, made, NAME)
     return NAME

@@ -61,7 +61,12 @@ def spectrum(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
 def rotation(experiment: Experiment) -> tuple[float, float]:
     """From where to where the crystal turns, degrees: the range about the mean of the rendered angles (Q38)."""
     middle, half = mean_phi(experiment), experiment.scan.osc / 2.0
-    return in_degrees(middle - half), in_degrees(middle + half)
+    return _clean(middle - half), _clean(middle + half)
+
+
+def _clean(angle: float) -> float:
+    """Degrees; what is left of differences that are 0 is 0."""
+    return round(in_degrees(angle), 12) + 0.0
 
 
 def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: np.ndarray) -> Truth:

@@ -206,7 +206,7 @@ def geometry_digest(experiment: Experiment) -> str:
     d, axes = experiment.detector, experiment.frame
     named = {f.name: getattr(d, f.name) for f in dataclasses.fields(d) if f.name != "mask"}
     s = experiment.settings
-    known = repr((named, axes, experiment.scan.spindle, s.exposure, s.beamsize)).encode()
+    known = repr((named, axes, experiment.scan.spindle, s.exposure, s.beamsize, s.adc)).encode()
     return hashlib.sha256(known + d.mask.tobytes()).hexdigest()[:16]
 
 

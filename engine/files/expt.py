@@ -23,10 +23,14 @@ UNTURNED = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 
 
 class Sweep(NamedTuple):
-    """One crystal that turns: from where, and by how much in each image (degrees); downwards if that is negative."""
+    """One crystal that turns: from where, and by how much in each image (degrees); downwards if that is negative.
+
+    ``first`` is the number of the first image of those that are there, counted from 0.
+    """
 
     begin: float
     width: float
+    first: int
     images: int
 
 
@@ -39,12 +43,16 @@ class Models:
 
     def place(self, kind: str, model: dict[str, Any]) -> int:
         """Where a model stands among those of its kind."""
-        made, places = self.lists.setdefault(kind, []), self._places.setdefault(kind, {})
-        key = json.dumps(model)
+        places, key = self._places.setdefault(kind, {}), json.dumps(model)
         if key not in places:
-            places[key] = len(made)
-            made.append(model)
+            places[key] = self.add(kind, model)
         return places[key]
+
+    def add(self, kind: str, model: dict[str, Any]) -> int:
+        """A model of its own."""
+        made = self.lists.setdefault(kind, [])
+        made.append(model)
+        return len(made) - 1
 
 
 def to_dials(experiment: Experiment) -> np.ndarray:
@@ -52,42 +60,50 @@ def to_dials(experiment: Experiment) -> np.ndarray:
     return np.array([[-1.0], [1.0], [-1.0]]) * turn(experiment.frame.beam, experiment.frame.spindle)
 
 
-def sweep_of(images: str | None, name: str, experiment: Experiment, sweep: Sweep, values: str, sensor: str) -> str:
-    """The text of one rotation.
+def sweeps(
+    template: str | None, name: str, experiment: Experiment, found: Iterable[Sweep], values: str, sensor: str
+) -> str:
+    """The text of one rotation, in several pieces where images are missing.
 
     Parameters
     ----------
-    images
-        The template of the images' names, or ``None`` for a file that holds them all.
+    template
+        Of the images' names, or ``None`` for a file that holds them all.
     name
         The file that holds them all, or else what makes the experiment's identifier its own.
     experiment
         Of the first image.
-    sweep
-        Its angles.
+    found
+        Angles and images of each piece.
     values
         Data type of the pixels.
     sensor
         Material of the sensor.
     """
-    models, axis, begin = Models(), to_dials(experiment) @ experiment.scan.spindle, sweep.begin
-    if sweep.width < 0.0:
-        axis, begin = -axis, -begin
-    exposure = experiment.settings.exposure
-    scan = {
-        "image_range": [1, sweep.images], "batch_offset": 0, "oscillation": [plain(begin), plain(abs(sweep.width))],
+    models, rows = Models(), []
+    for sweep in found:
+        axis, begin = to_dials(experiment) @ experiment.scan.spindle, sweep.begin
+        if sweep.width < 0.0:
+            axis, begin = -axis + 0.0, -begin
+        goniometer = {"rotation_axis": axis.tolist(), "fixed_rotation": UNTURNED, "setting_rotation": UNTURNED}
+        numbers = {} if template else {"single_file_indices": list(range(sweep.images))}
+        images = _imageset("ImageSequence", {"template": template or name, **numbers})
+        rows.append(
+            _experiment(models, experiment, f"{name} {sweep.first}", values, sensor, 0.0)
+            | {"goniometer": models.place("goniometer", goniometer)}
+            | {"scan": models.place("scan", _scan(sweep, begin, experiment.settings.exposure))}
+            | {"imageset": models.add("imageset", images)}
+        )
+    return _text(rows, models)
+
+
+def _scan(sweep: Sweep, begin: float, exposure: float) -> dict[str, Any]:
+    return {
+        "image_range": [sweep.first + 1, sweep.first + sweep.images], "batch_offset": 0,
+        "oscillation": [plain(begin) + 0.0, plain(abs(sweep.width))],
         "exposure_time": [exposure] * sweep.images, "epochs": [exposure * n for n in range(sweep.images)],
         "valid_image_ranges": {},
     }  # fmt: skip
-    numbers = {} if images else {"single_file_indices": list(range(sweep.images))}
-    made = _imageset("ImageSequence", {"template": images or name, **numbers})
-    goniometer = {"rotation_axis": axis.tolist(), "fixed_rotation": UNTURNED, "setting_rotation": UNTURNED}
-    rows = [
-        _experiment(models, experiment, name, values, sensor, 0.0)
-        | {"goniometer": models.place("goniometer", goniometer), "scan": models.place("scan", scan)}
-        | {"imageset": models.place("imageset", made)}
-    ]
-    return _text(rows, models)
 
 
 def stills(images: Iterable[tuple[str, int | None, Experiment]], values: str, sensor: str) -> str:
@@ -97,7 +113,7 @@ def stills(images: Iterable[tuple[str, int | None, Experiment]], values: str, se
         numbers = {} if place is None else {"single_file_indices": [place]}
         made = _imageset("ImageSet", {"images": [file], **numbers})
         row = _experiment(models, experiment, f"{file} {place}", values, sensor, mean_phi(experiment))
-        rows.append(row | {"imageset": models.place("imageset", made)})
+        rows.append(row | {"imageset": models.add("imageset", made)})
     return _text(rows, models)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from nanobragg.engine.experiment import Experiment, mean_wavelength
+from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
 from nanobragg.engine.files.smv import header
 from nanobragg.engine.fixes import Fixes
 
 
-def of_experiment(made: Experiment, *, noise: bool, fixes: Fixes) -> bytes:
-    """The header of the integer or of the noise image; with the mean wavelength where that is fixed (Q81, Q102)."""
+def of_experiment(made: Experiment, *, noise: bool, fixes: Fixes, turns: bool = True) -> bytes:
+    """The header of the integer or of the noise image; with the mean wavelength where that is fixed (Q81, Q102).
+
+    ``turns`` is false for stills, whose headers have no rotation that readers could make a sweep of.
+    """
     s = made.settings
     wavelength = mean_wavelength(made) if fixes & {"Q81", "Q102"} else s.lambda0
-    return header(made.detector, wavelength, s.phi0, made.scan.osc, s.adc, noise=noise, fixes=fixes)
+    phi, osc = (s.phi0, made.scan.osc)
+    if "Q102" in fixes:
+        phi = mean_phi(made) - osc / 2.0  # where the rendered range begins
+    return header(made.detector, wavelength, phi, osc if turns else 0.0, s.adc, noise=noise, fixes=fixes)
