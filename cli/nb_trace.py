@@ -20,7 +20,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import freeze
 from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.files.reading import reason
-from nanobragg.engine.files.whole import whole_file
+from nanobragg.engine.files.whole import same_file, whole_file
 from nanobragg.engine.fixes import NONE, fixes_of
 from nanobragg.engine.render import render
 from nanobragg.engine.structure_factors import read_any_table
@@ -117,6 +117,9 @@ def write_json(target: str | None, head: dict[str, Any], traced: list[tuple[tupl
     if target == "-":
         print(content)
         return
+    for word in head["arguments"]:
+        if os.path.exists(word) and same_file(target, word):
+            raise BadInput(f"--json {target}: is a file that the command line names: name another one")
     with whole_file(target, "--json") as file:
         file.write(f"{content}\n".encode())
 

@@ -142,9 +142,10 @@ def _mark_header(reading: Reading, readings: list[Reading]) -> None:
 def _mark_values(reading: Reading, rule: Rule, changes: dict[str, Any], readings: list[Reading]) -> None:
     used = len(changes) - 1 if rule.name == "-cell" else len(rule.values.split()) if changes else 0
     values = readings[reading.index + 1 : reading.index + 1 + used]
+    own = reading.text in rule.names or not rules_for(reading.text, exact=True)  # else it fires by accident (Q92)
     for kind, value in zip(rule.kinds(used), values, strict=False):
         value.value_of.append(reading.text)
-        if said := misread(rule, kind, value.text):
+        if own and (said := misread(rule, kind, value.text)):
             reading.misread.append(said)
     follows = readings[reading.index + 1 : reading.index + 2]
     if rule.name == "-curved_det" and follows and not follows[0].is_flag:  # it asks for a word and looks at none

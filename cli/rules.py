@@ -100,6 +100,8 @@ def misread(rule: Rule, kind: str, value: str) -> str | None:
     if not (INTEGER if whole_number else REAL).fullmatch(value):
         read = integer(value) if whole_number else real(value)
         return f"{value!r} is no {'whole ' * whole_number}number, and was read as {g(read)}"
+    if whole_number and integer(value) != int(value):
+        return f"{value} does not fit into 32 bits, and was read as {integer(value)}"
     may_be_negative = rule.name in BELOW_0_TOO or not (kind in FROM_0 or rule.name in ANGLES_FROM_0)
     return None if may_be_negative or not real(value) < 0.0 else f"{value} is below 0"
 

@@ -7,7 +7,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,6 +16,7 @@ import numpy as np
 from nanobragg.engine import original
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.any_image import read_image
+from nanobragg.engine.own_python import running
 from nanobragg.engine.render import BACKENDS
 
 CANNOT = 2
@@ -48,13 +48,13 @@ def command_of(engine: str) -> list[str]:
     """
     kind, _, path = engine.partition(":")
     if engine in BACKENDS:
-        return [sys.executable, "-m", "nanobragg", "--backend", engine]
+        return [*running("nanobragg"), "--backend", engine]
     if kind in ("bin", "lib") and path:
         found = shutil.which(path) if kind == "bin" else os.path.exists(path) and path
         if not found:
             raise BadInput(f"{engine}: no such {'program' if kind == 'bin' else 'library'}", CANNOT)
         absolute = os.path.abspath(str(found))
-        return [absolute] if kind == "bin" else [sys.executable, "-m", "nanobragg.engine.original", absolute]
+        return [absolute] if kind == "bin" else [*running("nanobragg.engine.original"), absolute]
     if engine == "original":
         if (words := original.command()) is None:
             raise BadInput("original: set NB_C_BIN to a program, or NB_C_LIB to a shared library of it", CANNOT)

@@ -16,6 +16,7 @@ from cffi import FFI
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
+from nanobragg.engine.own_python import running
 
 PROGRAM, LIBRARY = "NB_C_BIN", "NB_C_LIB"
 ENTRIES = ("nanoBragg_main", "main")
@@ -27,7 +28,7 @@ def command(environment: Mapping[str, str] = os.environ) -> list[str] | None:
         found = shutil.which(program)
         return [os.path.abspath(found) if found else program]
     if library := environment.get(LIBRARY):
-        return [sys.executable, "-m", "nanobragg.engine.original", os.path.abspath(library)]
+        return [*running("nanobragg.engine.original"), os.path.abspath(library)]
     return None
 
 

@@ -70,6 +70,8 @@ def of_brightness(made: Experiment, plan: RenderPlan, image: np.ndarray, max_I: 
 def _why_zero(made: Experiment, plan: RenderPlan) -> str:
     if not plan.n_rendered:
         return "roi and mask leave no pixel"
+    if plan.close_distance == 0.0:
+        return "the detector is at distance 0, where its pixels have no solid angle"
     if plan.fluence == 0.0:
         return "there are no photons (the fluence is 0)"
     if plan.thickness > 0.0 and plan.mu == 0.0:

@@ -15,6 +15,9 @@ def in_words(a: np.ndarray, b: np.ndarray, kept: np.ndarray, outside: int) -> st
     """
     if not outside:
         return "A and B agree"
+    numberless = [name for name, image in (("A", a), ("B", b)) if not np.isfinite(image[kept]).any()]
+    if numberless:
+        return f"{' and '.join(numberless)}: no pixel is a finite number"
     x, y = (np.where(kept & np.isfinite(image), image, 0).astype(np.float64) for image in (a, b))
     empty = [name for name, image in (("A", x), ("B", y)) if not image.any()]
     if empty:

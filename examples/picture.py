@@ -5,6 +5,7 @@
 Dark is bright, on a square-root scale; needs matplotlib (``pip install "nanobragg[pictures]"``).
 """
 
+import os
 import sys
 
 import matplotlib
@@ -29,6 +30,8 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     try:
+        if os.path.exists(sys.argv[2]) and os.path.samefile(*sys.argv[1:]):
+            raise nb.BadInput(f"{sys.argv[2]}: is the image itself: name another file")
         picture(nb.read_image(sys.argv[1]), sys.argv[2])
     except (nb.BadInput, OSError, ValueError) as error:
         print(f"picture.py: {error}", file=sys.stderr)

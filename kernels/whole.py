@@ -27,6 +27,14 @@ def temporary_beside(target: str) -> str:
     return os.path.join(folder, temporary(name))
 
 
+def opened_beside(target: str) -> tuple[str, BinaryIO]:
+    """The name of a new file in the folder of ``target``, and the file; others may have been left under our number."""
+    while True:
+        name = temporary_beside(target)
+        with contextlib.suppress(FileExistsError):
+            return name, open(name, "xb")
+
+
 @contextlib.contextmanager
 def appearing(target: str) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``target`` once all is written; nothing is left of it where that fails.
@@ -36,9 +44,9 @@ def appearing(target: str) -> Iterator[BinaryIO]:
     OSError
         As the system says it.
     """
-    name = temporary_beside(target)
+    name, file = opened_beside(target)
     try:
-        with open(name, "xb") as file:
+        with file:
             yield file
         os.replace(name, target)
     except BaseException:

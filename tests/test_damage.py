@@ -195,3 +195,29 @@ def test_picture_reads_what_it_is_given(tmp_path):
         assert done.returncode == int(not name.exists()), done.stderr
         assert not done.returncode or (len(done.stderr.splitlines()) == 1 and "nothing.img" in done.stderr)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_readers_run_nothing_of_the_working_directory(tmp_path):
+    """A folder of images may hold anything, also what is called like a module."""
+    files = written(tmp_path)
+    for name in ("fabio.py", "h5py.py", "struct.py", "queue.py"):
+        (tmp_path / name).write_text("open('RAN', 'w').close(); raise SystemExit(3)\n")
+    code = "import nanobragg as nb, sys; [nb.read_image(name) for name in sys.argv[1:]]"
+    program = [sys.executable, "-c", f"import sys; sys.path = [p for p in sys.path if p]; {code}"]
+    words = [files["cbf"].name, files["h5"].name]
+    found = subprocess.run([*program, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert not (tmp_path / "RAN").exists()
+
+
+@pytest.mark.parametrize("name", ["job.json", "shard-000000.json", "master.h5"])
+def test_pipes_in_a_jobs_folder_are_not_waited_for(name, tmp_path):
+    from tests.batch_support import batch
+
+    job = write_job(tmp_path, images=2)
+    assert batch("run", job, "--no-sheet").returncode == 0
+    (tmp_path / "out" / name).unlink()
+    os.mkfifo(tmp_path / "out" / name)
+    for form in ("status", "verify"):
+        found = batch(form, tmp_path / "out")
+        assert "Traceback" not in found.stderr and found.returncode in (0, 1)

@@ -248,3 +248,21 @@ def test_tools_say_what_the_command_says(tool, tmp_path):
     ]
     told = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True).stderr
     assert told.count("'-lamda', is ignored") == 1 and told.count("'12keV' is no number") == 1
+
+
+def test_rules_that_fire_by_accident_misread_nothing(tmp_path, capsys):
+    told = said(PLAIN + "-misset random -misset_seed 7 -phi 3", tmp_path, capsys)
+    assert "no number" not in told and "Q92" in told
+    job = tmp_path / "job.toml"
+    words = PLAIN + "-misset random -misset_seed 7"
+    job.write_text(f'arguments = "{words}"\nimages = 2\noutput = "out"\n[[axis]]\nflag = "-phi"\nstart = 0\nstep = 1\n')
+    assert nb_batch(["expand", str(job)]) == 0
+
+
+def test_numbers_beyond_32_bits(tmp_path, capsys):
+    told = said(PLAIN + "-detpixels 4294967300", tmp_path, capsys)
+    assert "-detpixels: 4294967300 does not fit into 32 bits, and was read as 4\n" in told
+
+
+def test_why_a_detector_at_the_sample_sees_nothing(tmp_path, capsys):
+    assert "at distance 0" in said(PLAIN + "-distance 0 -detpixels 6", tmp_path, capsys)

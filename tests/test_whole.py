@@ -138,3 +138,19 @@ def test_a_full_cache_is_no_end(tmp_path):
 def test_an_unknown_file_is_refused_in_words(tmp_path):
     with pytest.raises(BadInput, match="no file name"), whole_file("", "-x"):
         pass
+
+
+def test_what_was_left_under_our_number_is_no_hindrance(tmp_path, monkeypatch):
+    """In containers all processes may have one number."""
+    import itertools
+
+    from nanobragg.kernels import whole
+
+    target = str(tmp_path / "a.bin")
+    monkeypatch.setattr(whole, "_numbers", itertools.count())
+    left = whole.temporary_beside(target)
+    open(left, "w").close()
+    monkeypatch.setattr(whole, "_numbers", itertools.count())
+    with whole_file(target, "-floatfile") as file:
+        file.write(b"1")
+    assert open(target, "rb").read() == b"1" and os.path.exists(left)

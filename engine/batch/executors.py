@@ -10,12 +10,12 @@ import collections
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.batch.work import How, Outcome, Workshop, attempt
+from nanobragg.engine.own_python import running
 
 Queue = collections.deque  # shards to be rendered; those whose worker died are put back
 POLL_S = 0.2
@@ -56,7 +56,7 @@ class InChild:
             yield alone(outcome)
 
     def _outcome(self, shard: int, stop: Callable[[], bool]) -> Outcome:
-        command = [sys.executable, "-m", "nanobragg.cli.nb_batch", "shard", self._job.output, str(shard),
+        command = [*running("nanobragg.cli.nb_batch"), "shard", self._job.output, str(shard),
                    "--threads", str(self._how.threads)]  # fmt: skip
         if self._how.device is not None:
             command += ["--device", str(self._how.device)]

@@ -127,6 +127,8 @@ def is_begun(job: Job) -> bool:
 
 def open_job(folder: str) -> Job:
     """The job of an output folder; raises `BadInput` if there is none."""
+    if os.path.exists(path(folder, JOB)) and not os.path.isfile(path(folder, JOB)):  # a pipe would be waited for
+        raise BadInput(f"{path(folder, JOB)}: is no file: this is not the output folder of a job")
     try:
         with open(path(folder, JOB), encoding="utf-8") as file:
             content = file.read()
@@ -143,7 +145,9 @@ def names(folder: str) -> list[str]:
 
 
 def read_json(folder: str, name: str) -> dict[str, Any] | None:
-    """A small file, or ``None`` if it is not there or not whole."""
+    """A small file, or ``None`` if it is not there, not whole, or no file."""
+    if not os.path.isfile(path(folder, name)):  # a pipe would be waited for without end
+        return None
     try:
         with open(path(folder, name), encoding="utf-8") as file:
             found = json.load(file)

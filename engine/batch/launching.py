@@ -6,13 +6,13 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from nanobragg.engine.batch import on_dask
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.own_python import running
 
 WHOLE = (0, 1)
 WAIT_S, LOOK_S = 300.0, 0.2
@@ -104,7 +104,7 @@ def _step_file(output: str, what: str) -> str:
 
 def _worker_command(output: str, address: str, rank: int) -> list[str]:
     cert, key = _step_file(output, "cert"), _step_file(output, "key")
-    return [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--name", str(rank),
+    return [*running("distributed.cli.dask_worker"), address, "--nthreads", "1", "--name", str(rank),
             "--memory-limit", "0", "--no-dashboard", "--death-timeout", "60", "--protocol", "tls",
             "--worker-class", on_dask.nodes().WORKER, "--tls-ca-file", cert, "--tls-cert", cert,
             "--tls-key", key]  # fmt: skip

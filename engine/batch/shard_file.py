@@ -48,6 +48,8 @@ def hdf5() -> tuple[Any, Any]:
 
 def open_file(path: str, mode: str = "r") -> Any:
     """An HDF5 file without a lock, which some file systems refuse: names say who writes. Frames pass no cache."""
+    if mode == "r" and os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for without end
+        raise OSError(f"{path}: is no file")
     return hdf5()[0].File(path, mode, rdcc_nbytes=0, locking=False)
 
 

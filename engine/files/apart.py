@@ -21,6 +21,7 @@ import numpy as np
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
+from nanobragg.engine.own_python import running
 
 CANNOT = 2
 SECONDS = 60.0  # that a reader may take for an image
@@ -37,7 +38,7 @@ class _Process:
         package = os.path.dirname(os.path.dirname(os.path.abspath(sys.modules["nanobragg"].__file__ or root)))
         path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "nanobragg.engine.files.apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            running("nanobragg.engine.files.apart"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": path},
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
-from nanobragg.kernels.whole import temporary_beside
+from nanobragg.kernels.whole import opened_beside
 
 CANNOT_CREATE = 9
 
@@ -87,9 +87,8 @@ def whole_file(path: str, what: str) -> Iterator[BinaryIO]:
     check_writable(path, what)
     target = os.path.realpath(path)
     in_place = _in_place(target)
-    name = target if in_place else temporary_beside(target)
     try:
-        file = open(name, "wb" if in_place else "xb")
+        name, file = (target, open(target, "wb")) if in_place else opened_beside(target)
     except OSError as error:
         raise BadInput(f"{what} {path}: {reason(error)}", CANNOT_CREATE) from None
     try:
