@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nanobragg.engine import images
+from nanobragg.engine import images, reasons
 from nanobragg.engine.api_checks import (
     check_beam,
     check_crystal,
@@ -21,6 +21,8 @@ from nanobragg.engine.api_checks import (
     in_own_words,
     numbers,
     of_kind,
+    path_of,
+    pixels_of,
     words_for,
 )
 from nanobragg.engine.api_parts import Beam as Beam
@@ -38,6 +40,7 @@ from nanobragg.engine.files.smv_header import of_experiment
 from nanobragg.engine.fixes import FIXABLE, NONE, Fixes, fixes_of
 from nanobragg.engine.frame import CONVENTIONS as FRAMES
 from nanobragg.engine.frame import CUSTOM
+from nanobragg.engine.quirks import Run, biting
 from nanobragg.engine.render import render
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import StructureFactors as StructureFactors
@@ -188,7 +191,7 @@ def set_up(
         if roi[0] > roi[1] or roi[2] > roi[3]:
             raise BadInput(f"roi {roi}: first and last fast, first and last slow pixel")
     more: dict[str, Any] = {
-        "oversample": oversample or -1, "interp": 2 if interpolate is None else int(interpolate),
+        "oversample": int(oversample or -1), "interp": 2 if interpolate is None else int(interpolate),
         "dmin": dmin_A * 1e-10, "default_F": factors.default_F, "do_noise": False,
     }  # fmt: skip
     if roi is not None:
@@ -285,10 +288,16 @@ def simulate(
             for panel in detector
         ]
     made = set_up(crystal, detector, factors, beam, scan, **options)
+    say = words_for(options.get("remark"))
     with in_own_words():
-        image = render(freeze(made), backend, threads=threads).image
+        plan = freeze(made)
+        for line in (*map(str, biting(Run(made, plan))), *reasons.before(made, plan)):
+            say(line)
+        image = render(plan, backend, threads=threads).image
     if "Q79" in made.settings.fixes and not np.isfinite(image).all():
         raise BadInput("the image overflows: a pixel is infinite or not a number: check fluence, amplitudes and sizes")
+    if np.isfinite(image).all() and (told := reasons.of_brightness(made, plan, image, float(image.max()))):
+        say(told)
     return image
 
 
@@ -384,7 +393,7 @@ def read_image(name: str | os.PathLike, shape: tuple[int, int] | None = None) ->
 
 def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:
     """Raw binary32, one row after the other."""
-    _write_float(os.fspath(path), np.ascontiguousarray(image, np.float32))
+    _write_float(path_of(path), pixels_of(image))
 
 
 def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experiment) -> None:
@@ -398,4 +407,4 @@ def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experi
     if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 65535:
         raise BadInput("counts: must be whole numbers from 0 to 65535")
     text = of_experiment(made, noise=True, fixes=s.fixes)
-    write_smv(os.fspath(path), "path", text, pixels.astype(np.uint16))
+    write_smv(path_of(path), "path", text, pixels.astype(np.uint16))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,27 @@ def numbers(
 def _shown(value: Any) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def path_of(path: Any) -> str:
+    """A file's name as text; refuses what is none."""
+    of_kind("path", path, (str, os.PathLike), "a file's name")
+    name = os.fspath(path)
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise BadInput(f"path: {name!r} is no name of a file")
+    return name
+
+
+def pixels_of(image: Any) -> np.ndarray:
+    """An image as binary32 (slow, fast); refuses what is none. What is too large for it is infinite."""
+    try:
+        pixels = np.asarray(image)
+    except ValueError:  # rows of different lengths
+        pixels = np.empty(0, object)
+    if pixels.dtype.kind not in "iuf" or pixels.ndim != 2 or not pixels.size:
+        raise BadInput(f"image: must be an array (slow, fast) of numbers, not {_shown(image)}")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(pixels, np.float32)
 
 
 def possible_cell(cell: Any) -> None:
@@ -156,6 +178,8 @@ def check_detector(detector: Detector, quirks: str) -> None:
         numbers("Detector: attenuation_um", detector.attenuation_um, 1, above=0)
     if detector.beam_center_mm is not None:
         numbers("Detector: beam_center_mm", detector.beam_center_mm, 2)
+    for name in ("curved", "point_pixel"):
+        of_kind(f"Detector: {name}", getattr(detector, name), bool, "True or False")
     panel_vectors(detector, quirks)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,23 @@ from nanobragg.engine.settings import Settings
 Vector = tuple[float, float, float]
 
 
+class Part:
+    """Something that is described by numbers and texts, and equal to what is described by the same."""
+
+    def __post_init__(self) -> None:
+        """Keep arrays and lists as tuples of plain numbers, so that they can be compared; checks come later."""
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
 @dataclasses.dataclass(frozen=True)
-class Beam:
+class Beam(Part):
     """X-rays on the crystal.
 
     Parameters
@@ -40,7 +56,7 @@ class Beam:
 
 
 @dataclasses.dataclass(frozen=True)
-class Crystal:
+class Crystal(Part):
     """A block of unit cells, or one of the other shapes, with mosaic domains and water around it.
 
     Parameters
@@ -74,18 +90,9 @@ class Crystal:
     mosaic_seed: int = 12345678
     water_um: float = 0.0
 
-    def __post_init__(self) -> None:
-        """Keep the vectors as plain numbers, so that crystals can be compared; what is none is refused later."""
-        try:
-            rows = np.asarray(self.reciprocal, float)
-        except (TypeError, ValueError):
-            return
-        if rows.shape == (3, 3):
-            object.__setattr__(self, "reciprocal", tuple(map(tuple, rows.tolist())))
-
 
 @dataclasses.dataclass(frozen=True)
-class Detector:
+class Detector(Part):
     """A flat or curved panel.
 
     Parameters
@@ -128,7 +135,7 @@ class Detector:
 
 
 @dataclasses.dataclass(frozen=True)
-class Scan:
+class Scan(Part):
     """A rotation about the spindle: start and range in degrees, number of steps."""
 
     start_deg: float = 0.0

@@ -21,7 +21,7 @@ NO_TABLE = 9
 MOST_TABLE_BYTES = 3 * 2**33
 LARGEST_INDEX = 2.0**31
 LARGE_TABLE, SPARSE = 100_000_000, 1000  # bytes, and places for each reflection, from which on a slip is likelier
-FEWEST_FOR_MATES, FEW_MATES = 8, 0.1
+FEWEST_FOR_MATES, FEW_MATES = 8, 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +95,9 @@ def _remarks(reflections: Reflections, factors: StructureFactors) -> Iterator[st
     mates = mates_present(reflections.indices)
     if mates is not None and mates < FEW_MATES:
         yield (
-            "no Friedel mates: half of reciprocal space, or one asymmetric unit; the amplitudes of all others are "
-            f"{factors.default_F:g} (or 0 inside the box), the image is not symmetric about the beam"
+            f"{'few' if mates > 0.01 else 'no'} Friedel mates: half of reciprocal space, or one asymmetric unit; the "
+            f"amplitudes of all others are {factors.default_F:g} (or 0 inside the box), the image is not symmetric "
+            "about the beam"
         )
 
 

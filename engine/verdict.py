@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 SAME = 1e-3  # of the reference's norm: what is left of a difference once a relation explains it
+NEAR_1 = 0.01  # factors that need more digits
+DIMMED = 99.0  # percentile that brighter pixels are taken to
 FURTHEST = 4096  # pixels of an edge that are looked at for shifts
 
 
@@ -29,7 +31,10 @@ def in_words(a: np.ndarray, b: np.ndarray, kept: np.ndarray, outside: int) -> st
 
 
 def _is_explained(y: np.ndarray, by: np.ndarray) -> bool:
-    return bool(np.linalg.norm(y - by) <= SAME * np.linalg.norm(y))
+    """Whether little is left of an image, also where its brightest pixels, a direct beam say, outweigh no others."""
+    top = float(np.percentile(np.abs(y), DIMMED))
+    dimmed = [np.clip(image, -top, top) for image in (y, by)] if top > 0.0 else [y, by]
+    return all(np.linalg.norm(mine - other) <= SAME * np.linalg.norm(mine) for mine, other in ((y, by), dimmed))
 
 
 def _factor(x: np.ndarray, y: np.ndarray) -> str | None:
@@ -38,12 +43,12 @@ def _factor(x: np.ndarray, y: np.ndarray) -> str | None:
         return None
     if abs(factor - 1.0) < SAME / 10.0:
         return "A and B differ by little: some pixels are out of tolerance"
-    return f"B = {factor:#.4g} x A"
+    return f"B = {factor:#.4g} x A" if abs(factor - 1.0) > NEAR_1 else f"B = {factor:#.6g} x A"
 
 
 def _offset(x: np.ndarray, y: np.ndarray) -> str | None:
-    offset = float((y - x).mean())
-    return f"B = A + {offset:.4g}" if _is_explained(y - y.mean(), x + offset - y.mean()) and offset else None
+    offset, middle = float(np.median(y - x)), float(np.median(y))
+    return f"B = A + {offset:.4g}" if offset and _is_explained(y - middle, x + offset - middle) else None
 
 
 def _mirrored(x: np.ndarray, y: np.ndarray) -> str | None:
@@ -62,7 +67,8 @@ def _moved(x: np.ndarray, y: np.ndarray) -> str | None:
     """A shift by whole pixels, from the highest point of the correlation; what both images have of it must agree."""
     x, y = (image[:FURTHEST, :FURTHEST] for image in (x, y))
     shape = tuple(2 * n for n in x.shape)
-    correlation = np.fft.irfft2(np.conj(np.fft.rfft2(x, shape)) * np.fft.rfft2(y, shape), shape)
+    flat_x, flat_y = x - x.mean(), y - y.mean()  # else a background is at its best unmoved
+    correlation = np.fft.irfft2(np.conj(np.fft.rfft2(flat_x, shape)) * np.fft.rfft2(flat_y, shape), shape)
     slow, fast = (int(i) for i in np.unravel_index(np.argmax(correlation), shape))
     slow, fast = slow - shape[0] * (slow >= x.shape[0]), fast - shape[1] * (fast >= x.shape[1])
     mine, theirs = (_overlap(image, sign * slow, sign * fast) for image, sign in ((x, -1), (y, 1)))

@@ -260,3 +260,50 @@ def test_round_spots_are_those_of_the_crystals_volume(quirks):
 
 def test_public_names_are_listed():
     assert {"simulate", "Crystal", "read_image"} <= set(dir(nb))
+
+
+def test_descriptions_can_be_compared():
+    """Whatever their numbers came in."""
+    cell = (50, 60, 70, 90, 90, 90)
+    assert nb.Crystal(cell=np.array(cell, float)) == nb.Crystal(cell=list(cell)) == nb.Crystal(cell=cell)
+    assert nb.Crystal(cell=cell, N=np.ones(3, int)) == nb.Crystal(cell=cell) != nb.Crystal(cell=cell, N=(1, 1, 2))
+    assert nb.Detector((4, 4), tilt_deg=np.zeros(3)) == nb.Detector([4, 4])
+
+
+@pytest.mark.parametrize("name", ["curved", "point_pixel"])
+def test_words_are_no_switches(name):
+    with pytest.raises(nb.BadInput, match=f"Detector: {name}: must be True or False, not str"):
+        nb.simulate(nb.Crystal(cell=(50, 60, 70, 90, 90, 90)), nb.Detector((4, 4), **{name: "no"}), nb.constant(1.0))
+
+
+@pytest.mark.parametrize(
+    "image", [None, "abc", np.zeros((2, 2, 2)), np.ones((2, 2), complex), np.zeros((0, 3)), [[1, 2], [3]]]
+)
+def test_what_is_no_image_is_not_written(image, tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"good")
+    with pytest.raises(nb.BadInput):
+        nb.write_float_image(path, image)
+    assert path.read_bytes() == b"good"
+
+
+@pytest.mark.parametrize("path", [None, 5, "", "a\0b"])
+def test_what_names_no_file(path):
+    with pytest.raises(nb.BadInput, match="path: "):
+        nb.write_float_image(path, np.ones((2, 2)))
+
+
+def test_what_the_command_would_remark_on():
+    told = []
+    crystal, factors = nb.Crystal(cell=(50, 60, 70, 90, 90, 90), N=(5, 5, 5)), nb.constant(10.0)
+    nb.simulate(crystal, nb.Detector((4, 4)), factors, nb.Beam(wavelength_A=1000), remark=told.append)
+    nb.simulate(crystal, nb.Detector((4, 4)), factors, roi=(50, 60, 50, 60), remark=told.append)
+    assert any("is that meant?" in line for line in told) and any(
+        "roi and mask leave no pixel" in line for line in told
+    )
+
+
+def test_sub_pixels_may_be_counted_in_reals():
+    crystal, factors = nb.Crystal(cell=(50, 60, 70, 90, 90, 90), N=(5, 5, 5)), nb.constant(10.0)
+    images = [nb.simulate(crystal, nb.Detector((4, 4)), factors, oversample=n) for n in (2, 2.0)]
+    np.testing.assert_array_equal(*images)

@@ -10,6 +10,7 @@ from nanobragg.cli.nb_compare import main
 from nanobragg.engine import compare as comparing
 from nanobragg.engine.engines import with_absolute_inputs
 from nanobragg.engine.files.any_image import read_image
+from nanobragg.engine.verdict import in_words
 from tests.support import INPUT_FOLDERS
 
 INPUTS = INPUT_FOLDERS[0]
@@ -192,3 +193,16 @@ def test_inputs_are_found_from_another_folder(tmp_path, monkeypatch):
         "-hkl",
         "P1.hkl",
     ]
+
+
+def test_verdicts_that_a_bright_pixel_or_a_background_must_not_turn():
+    rng = np.random.default_rng(5)
+    a, b, kept = rng.exponential(10.0, (60, 50)), rng.exponential(10.0, (60, 50)), np.ones((60, 50), bool)
+    a[30, 25] = b[30, 25] = 1e8  # a direct beam in both
+    assert "no factor, shift or mirror" in in_words(a, b, kept, 9)
+    b[30, 25] = 2e8
+    assert "no factor, shift or mirror" in in_words(a, b, kept, 9)
+    assert in_words(a, 2.0 * a, kept, 9) == "B = 2.000 x A" and in_words(a, 1.0005 * a, kept, 9) == "B = 1.00050 x A"
+    spots = rng.poisson(3.0, (80, 70)) + 100.0
+    assert in_words(spots[7:67, :50], spots[12:72, 6:56], kept, 9) == "B is A moved by (-5, -6) pixels (slow, fast)"
+    assert in_words(a, np.full_like(a, np.nan), kept, 9) == "B: no pixel is a finite number"

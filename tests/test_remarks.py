@@ -266,3 +266,14 @@ def test_numbers_beyond_32_bits(tmp_path, capsys):
 
 def test_why_a_detector_at_the_sample_sees_nothing(tmp_path, capsys):
     assert "at distance 0" in said(PLAIN + "-distance 0 -detpixels 6", tmp_path, capsys)
+
+
+def test_half_lists_with_a_whole_layer_and_odd_columns(tmp_path, capsys):
+    indices = [(h, k, x) for h in range(-6, 7) for k in range(-6, 7) for x in range(7)]
+    (tmp_path / "half.hkl").write_text("".join(f"{h} {k} {x} 10\n" for h, k, x in indices))
+    (tmp_path / "two.hkl").write_text("0 0 1 10 0 0 2 20\n0 1 0 30 1 2 3 4\n")
+    (tmp_path / "mat.hkl").write_text("0.01 0 0\n0 0.02 0\n0 0 0.03\n")
+    assert "few Friedel mates" in said(CELL + "-hkl half.hkl", tmp_path, capsys)
+    assert "line 1 has 8 numbers, not 4" in said(CELL + "-hkl two.hkl -nodump", tmp_path, capsys)
+    (tmp_path / "Fdump.bin").unlink()
+    assert "is it a matrix, for -mat?" in said(CELL + "-hkl mat.hkl", tmp_path, capsys)

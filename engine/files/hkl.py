@@ -65,16 +65,18 @@ def _odd_lines(data: bytes, used: int) -> tuple[str, ...]:
     begins[1:] &= kinds[:-1] == SPACE
     ends = np.append(np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")), len(data))
     counts = np.diff(np.searchsorted(np.flatnonzero(begins), ends), prepend=0)
-    odd = np.flatnonzero(counts % 4)
+    odd = np.flatnonzero((counts != 4) & (counts != 0))
     found = []
     if len(odd):
         found.append(f"line {odd[0] + 1} has {counts[odd[0]]} numbers, not 4 (line ends mean nothing: all are read on)")
     total = int(counts.sum())
     if total > used:
         found.append(f"the last {total - used} numbers are not read: there are not four of them")
-    if total == NUMBERS_OF_A_MATRIX:
-        found.append("holds nine numbers: is it a matrix, for -mat?")
-    return tuple(found)
+    return (*found, *_of_a_matrix(total))
+
+
+def _of_a_matrix(numbers: int) -> tuple[str, ...]:
+    return ("holds nine numbers: is it a matrix, for -mat?",) if numbers == NUMBERS_OF_A_MATRIX else ()
 
 
 def _cut_short(text: str, at: int, rows: int) -> tuple[str, ...]:
@@ -180,7 +182,9 @@ def _scanned(text: str) -> Reflections:
     whole = np.trunc(hkl)
     bounds = np.stack([whole.min(axis=0), whole.max(axis=0)], axis=1) if len(first) else np.zeros((3, 2))
     as_whole = bool((hkl == np.ceil(hkl - 0.4)).all())
-    remarks = _cut_short(text, end, len(second))
+    words = text.split(None, NUMBERS_OF_A_MATRIX + 1)
+    numbers = len(words) if all(NUMBER.fullmatch(word) for word in words) else 0
+    remarks = (*_cut_short(text, end, len(second)), *_of_a_matrix(numbers))
     return Reflections(len(first), bounds, second[:, :3], second[:, 3], as_whole, remarks)
 
 
