@@ -1,8 +1,14 @@
 """What is required must be there: with NANOBRAGG_REQUIRE=cref a missing C reference fails, it does not skip."""
 
+import signal
+
 import pytest
 
 from tests import support
+
+# Whoever runs the tests in the background has these ignored, and what the tests start would ignore them too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_report_header():
