@@ -28,7 +28,7 @@ from nanobragg.engine.batch import records
 from nanobragg.engine.batch.driver import left
 from nanobragg.engine.batch.executors import InProcess
 from nanobragg.engine.batch.job import Job
-from nanobragg.engine.batch.master import write_masters
+from nanobragg.engine.batch.master import shown, write_masters
 from nanobragg.engine.batch.shard_file import ShardFile, digest_of, open_file
 from nanobragg.engine.batch.status import status
 from nanobragg.engine.batch.work import How, Workshop, render_shard
@@ -177,7 +177,7 @@ def folder_pieces(folder: pathlib.Path, shards: int, per_shard: int) -> None:
     start, _ = timed(lambda: left(job, (0, 1), retry=False, tell=print))
     share, _ = timed(lambda: left(job, (0, 256), retry=False, tell=print))
     state, _ = timed(lambda: status(job))
-    master, names = timed(lambda: write_masters(job, Preparer(job), print))
+    master, names = timed(lambda: write_masters(job, Preparer(job), shown(job), print))
     whole = places.path(job.output, names[0])
     first, _ = timed(lambda: read_frame(whole, 0))
     last, _ = timed(lambda: read_frame(whole, shards * per_shard - 1))

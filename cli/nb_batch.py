@@ -35,7 +35,7 @@ from nanobragg.engine.batch.status import lines, status
 from nanobragg.engine.batch.verify import faults
 from nanobragg.engine.batch.work import How, Outcome, Workshop, attempt, gpus
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import freeze
+from nanobragg.engine.experiment import Experiment, freeze
 from nanobragg.engine.render import BACKENDS, default_threads
 
 DONE, FAILED, MISUSED, STOPPED = 0, 1, 2, 75
@@ -211,13 +211,20 @@ def tell_remarks(job: Job) -> None:
     made = Preparer(job, remarks.append)(job.words(0))
     plan = freeze(made)
     biting = [str(quirk) for quirk in quirks.biting(quirks.Run(made, plan)) if quirk.id not in FOR_READERS]
-    header = reasons.of_header(made, job.format.upper()) if job.format in ("smv", "cbf") else None
-    if job.format in ("smv", "cbf") and job.scan == FALLING:
-        header = f"{job.format.upper()} headers have no words for a falling -phi: readers see images that do not follow"
-    described = "" if unwritten(job, made) else "; the .expt beside the images says what it is"
-    hint = [header + described] if header else []
-    for line in dict.fromkeys([*remarks, *biting, *reasons.before(made, plan), *hint]):
+    for line in dict.fromkeys([*remarks, *biting, *reasons.before(made, plan), *untold(job, made)]):
         say(line)
+
+
+def untold(job: Job, made: Experiment) -> Iterator[str]:
+    """What the headers of a job's images have no words for, and where it stands instead."""
+    if job.format not in ("smv", "cbf"):
+        return
+    form = job.format.upper()
+    header = reasons.of_header(made, form)
+    if job.scan == FALLING:
+        header = f"{form} headers have no words for a falling -phi: readers see images that do not follow"
+    if header:
+        yield header + ("" if unwritten(job, made) else "; the .expt beside the images says what it is")
 
 
 def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int, int, int]:
@@ -234,25 +241,26 @@ def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> 
     missing = set(range(job.shards)) - records.recorded(job) - set(aside)
     if not missing and len(aside) < job.shards:
         claims.tidy(job)
-        is_shown = os.path.exists(places.path(job.output, SHEET)) or not sheet
-        is_shown = is_shown and are_written(job, Preparer(job))
-        if changed or not is_shown or (job.format == "nxmx" and not is_current(job)):
-            finish(job, sheet=sheet)
+        no_sheet = sheet and not os.path.exists(places.path(job.output, SHEET))
+        prepare = Preparer(job)
+        if changed or no_sheet or not are_written(job, prepare) or (job.format == "nxmx" and not is_current(job)):
+            finish(job, prepare, sheet=sheet)
     elif missing:
         say(f"{len(missing)} shards are left to others")
     return FAILED if set(aside) & set(mine) else DONE
 
 
-def finish(job: Job, *, sheet: bool) -> None:
+def finish(job: Job, prepare: Preparer, *, sheet: bool) -> None:
     """Master, descriptions for DIALS, and contact sheet."""
-    missing = job.shards - len(shown(job))
+    found = shown(job)
+    missing = job.shards - len(found)
     if missing == job.shards:
         raise BadInput(f"{job.output}: no shard is finished")
     if missing:
         say(f"{missing} of {job.shards} shards are not there: their frames are missing, or read as missing")
-    made = write_masters(job, Preparer(job), say) if job.format == "nxmx" else []
-    made += write_expts(job, Preparer(job), say)
-    images = list(shown_images(job, Preparer(job)))
+    made = write_masters(job, prepare, found, say) if job.format == "nxmx" else []
+    made += write_expts(job, prepare, found, say)
+    images = list(shown_images(job, prepare))
     say(in_counts(images, job.values))
     if sheet and (name := write_sheet(job, images, say)):
         made.append(name)
@@ -264,7 +272,7 @@ def show_master(options: argparse.Namespace) -> int:
     """Write the master and the contact sheet again."""
     job = places.open_job(os.path.abspath(options.folder))
     check_inputs(job)
-    finish(job, sheet=True)
+    finish(job, Preparer(job), sheet=True)
     return DONE
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.image_files import SUFFIX, image_name
 from nanobragg.engine.batch.job import FALLING, STILLS, Job
 from nanobragg.engine.batch.master import shown, wanted_names
+from nanobragg.engine.batch.records import Record
 from nanobragg.engine.batch.truth import rotation
 from nanobragg.engine.batch.work import Prepare
 from nanobragg.engine.experiment import Experiment
@@ -29,24 +31,25 @@ def unwritten(job: Job, experiment: Experiment) -> str | None:
     return "it has no words for a curved detector" if experiment.detector.curved else None
 
 
-def write_expts(job: Job, prepare: Prepare, tell: Callable[[str], None]) -> list[str]:
+def write_expts(job: Job, prepare: Prepare, found: dict[int, Record], tell: Callable[[str], None]) -> list[str]:
     """Write an ``.expt`` for each master, or one for all images in files of their own; their names.
 
-    Those of before that are not among them are removed.
+    ``found`` are the finished shards. Descriptions of before that are not among them are removed.
     """
     first, texts = prepare(job.words(0)), {}
     if why := unwritten(job, first):
         if job.format != "float":
             tell(f"no .expt for DIALS: {why}")
     elif job.scan == STILLS:
-        texts = _stills(job, prepare)
+        texts = _stills(job, prepare, found)
     else:
-        texts = {name_of(job): _sweeps(job, first)}
+        texts = {name_of(job): _sweeps(job, first, found)}
     for name, text in texts.items():
         places.write_text(job.output, name, text)
     for name in places.names(job.output):
         if OURS.fullmatch(name) and name not in texts:
-            os.unlink(places.path(job.output, name))
+            with contextlib.suppress(FileNotFoundError):  # two that finish at once remove the same
+                os.unlink(places.path(job.output, name))
     return list(texts)
 
 
@@ -69,20 +72,20 @@ def _beside(master: str) -> str:
     return f"{os.path.splitext(master)[0]}.expt"
 
 
-def _sweeps(job: Job, first: Experiment) -> str:
+def _sweeps(job: Job, first: Experiment, finished: Iterable[int]) -> str:
     begin, end = rotation(first)
     if job.scan == FALLING:
         begin, end = end, begin
-    pieces = [(0, job.images)] if job.format == "nxmx" else _runs(job)
+    pieces = [(0, job.images)] if job.format == "nxmx" else _runs(job, finished)
     found = [expt.Sweep(begin + (end - begin) * at, end - begin, at, images) for at, images in pieces]
     template = None if job.format == "nxmx" else f"image_######{SUFFIX[job.format]}"
     return expt.sweeps(template, "master.h5", first, found, job.values, job.sensor_material)
 
 
-def _runs(job: Job) -> list[tuple[int, int]]:
+def _runs(job: Job, finished: Iterable[int]) -> list[tuple[int, int]]:
     """First image and number of images of each row of finished shards."""
     made: list[tuple[int, int]] = []
-    for shard in map(job.shard, sorted(shown(job))):
+    for shard in map(job.shard, sorted(finished)):
         if made and sum(made[-1]) == shard.first:
             made[-1] = (made[-1][0], made[-1][1] + shard.images)
         else:
@@ -90,8 +93,7 @@ def _runs(job: Job) -> list[tuple[int, int]]:
     return made
 
 
-def _stills(job: Job, prepare: Prepare) -> dict[str, str]:
-    found = shown(job)
+def _stills(job: Job, prepare: Prepare, found: dict[int, Record]) -> dict[str, str]:
     if job.format != "nxmx":
         images = _images(job, prepare, "", sorted(found))
         return {name_of(job): expt.stills(images, job.values, job.sensor_material)}

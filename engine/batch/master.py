@@ -35,13 +35,12 @@ MASTER = re.compile(r"master(-\d{3,})?\.h5")
 SHOWS = "shows"  # an attribute: which files a master was made of
 
 
-def write_masters(job: Job, prepare: Prepare, tell: Callable[[str], None]) -> list[str]:
+def write_masters(job: Job, prepare: Prepare, found: dict[int, Record], tell: Callable[[str], None]) -> list[str]:
     """Write the master of a job, or one for each detector if the detector varies; their names.
 
     Frames of shards that are not finished read as missing (-1, 65535 or NaN). Masters of before that are not among them
-    are removed. One shard at least must be finished.
+    are removed. ``found`` are the finished shards (`shown`), one at least.
     """
-    found = shown(job)
     first = {record.geometry: n for n, record in sorted(found.items(), reverse=True)}
     detectors = sorted(first, key=first.__getitem__)
     made = wanted_names(found)

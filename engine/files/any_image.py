@@ -14,20 +14,7 @@ from nanobragg.engine.files.smv import read_smv
 
 
 def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """An image (slow, fast); what kind of file it is, its beginning says.
-
-    Parameters
-    ----------
-    name
-        A file; ``FILE:N`` is frame N of an HDF5 file (the first is 0), or ``FILE:PATH`` a data set.
-    shape
-        Slow and fast of a raw file of binary32; a square is assumed without.
-
-    Raises
-    ------
-    BadInput
-        Status 2, if it cannot be read as an image.
-    """
+    """An image (slow, fast), as `nanobragg.read_image` has it; `BadInput` has the status 2."""
     path, _, part = (name, "", "") if os.path.exists(name) else name.rpartition(":")
     if "\0" in name:
         raise BadInput(f"{name!r}: is no file name", CANNOT)

@@ -14,7 +14,6 @@ def of_experiment(made: Experiment, *, noise: bool, fixes: Fixes, turns: bool = 
     """
     s = made.settings
     wavelength = mean_wavelength(made) if fixes & {"Q81", "Q102"} else s.lambda0
-    phi, osc = (s.phi0, made.scan.osc)
-    if "Q102" in fixes:
-        phi = mean_phi(made) - osc / 2.0  # where the rendered range begins
+    osc = made.scan.osc
+    phi = mean_phi(made) - osc / 2.0 if "Q102" in fixes else s.phi0  # where the rendered range begins
     return header(made.detector, wavelength, phi, osc if turns else 0.0, s.adc, noise=noise, fixes=fixes)
