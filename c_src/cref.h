@@ -76,6 +76,7 @@ void nb_start(const nb_plan *plan, nb_state *state);
 void nb_render(const nb_plan *plan, nb_state *state, int64_t first, int64_t count, float *image);
 
 int64_t nb_trace(const nb_plan *plan, nb_state *state, int64_t index, float *image, nb_figure *into, int64_t most);
+int64_t nb_last_figures(const nb_plan *plan, nb_state *state, int64_t index, float *image, nb_figure *into, int64_t most);
 
 int64_t nb_sums(const nb_plan *plan, const float *image, double *sums);
 void nb_deviations(const nb_plan *plan, const float *image, double mean, double *sums);

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from nanobragg.cli.batch_plans import Preparer, file_places, plain_words
+from nanobragg.cli.explain import mistakes
+from nanobragg.cli.parse import parse
+from nanobragg.cli.plans import OUTPUTS
 from nanobragg.cli.rules import COUNTS, INTENDED_TOGETHER, RULES, WORDS, Rule, rules_for
 from nanobragg.engine.batch import job as jobs
 from nanobragg.engine.batch.axes import Axis, Orientation, Table, axis_of, places, split_words, words_of
@@ -37,7 +40,6 @@ AXES = {  # the keys that an axis may have, by the one that says its kind
     "values": {"flag", "values"},
     "start": {"flag", "start", "step", "stop", "count"},
 }
-OUTPUTS = {"float_file", "int_file", "pgm_file", "noise_file", "stolout_file", "dump_file"}
 ALONGSIDE = {"pivot", "convention", "misset_mode", "user_cell", "stol_mult", "write_pgm", "do_noise", "nopolar"}
 IMAGES_PER_SHARD, MOST_IMAGES, MOST_PER_SHARD, MOST_SHARDS = 100, 100_000_000, 100_000, 1_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -150,7 +152,9 @@ def _arguments(given: Any, name: str) -> list[str]:
         raise BadInput(f"{name}: arguments = must be nanoBragg's arguments, as one text or a list of texts")
     if any("\0" in word for word in words):
         raise BadInput(f"{name}: arguments: hold a character that no argument can hold")
-    plain_words(words)
+    plain, physics = plain_words(words)
+    for mistake in mistakes(parse(plain, {"seed": -1, "misset_seed": -1, "fixes": physics.fixes})):
+        raise BadInput(f"{name}: arguments: {mistake}")
     return words
 
 

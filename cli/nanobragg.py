@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from nanobragg import __version__
 from nanobragg.cli import printout, report
 from nanobragg.cli.explain import explanation, remarks
 from nanobragg.cli.parse import Parsed, corrected, named_headers, parse
+from nanobragg.cli.signals import ended_by_signals, raise_on_signals
 from nanobragg.cli.usage import OPTIONS, help_text, usage
 from nanobragg.engine import images, quirks, reasons
 from nanobragg.engine import trace as tracing
@@ -48,7 +47,6 @@ from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.kernels.plan import RenderPlan
 
 INSUFFICIENT = 9
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOST_THREADS = 4096
 MOST_DEVICES = 1024
 CHOICES = {"--precision": PRECISIONS, "--noise": NOISES, "--shape": SHAPES}
@@ -261,8 +259,6 @@ def run(arguments: Sequence[str]) -> int:
         remark(text)
     if told := reasons.of_header(set_up, "SMV"):
         remark(told)
-    if settings.coherent:
-        remark("Q33: -coherent has no effect, in the original either")
     produce(set_up, plan, options)
     return 0
 
@@ -293,7 +289,7 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     if "Q79" in settings.fixes and not np.isfinite(image).all():
         raise BadInput("the image overflows: a pixel is infinite or not a number")
     if quirks.overflowed(statistics):
-        remark("Q79 smv: the image overflows, as the original's does: its infinite or undefined pixels are kept")
+        remark(reasons.of_overflow(plan))
     elif said := reasons.of_brightness(set_up, plan, image, statistics.max_I):
         remark(said)
     write_images(set_up, plan, image, statistics, backend)
@@ -354,37 +350,9 @@ def write_noise(
     write_smv(set_up.settings.noise_file, "-noisefile", smv_header(set_up, noise=True), counts)
 
 
-@contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let an interrupt or a termination end the process at once, also from within a long call of compiled code.
-
-    Only while no file is being written: elsewhere they raise, so that what is half written is removed.
-    """
-    before = {number: signal.getsignal(number) for number in ENDING}
-    for number in before:
-        _handle(number, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            _handle(number, handler)
-
-
-def _handle(number: int, handler: Any) -> None:
-    """Set a handler, but leave alone what whoever started us has told to be ignored (a job in the background)."""
-    if signal.getsignal(number) != signal.SIG_IGN and threading.current_thread() is threading.main_thread():
-        signal.signal(number, handler)
-
-
-def _terminated(signum: int, frame: Any) -> NoReturn:
-    raise SystemExit(128 + signum)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    for number in ENDING:
-        _handle(number, _terminated)
-    _handle(signal.SIGINT, signal.default_int_handler)
+    raise_on_signals()
     try:
         with np.errstate(all="ignore"):  # what overflows is said in our own words
             return run(sys.argv[1:] if arguments is None else arguments)

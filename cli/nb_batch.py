@@ -9,11 +9,11 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from nanobragg.cli.batch_plans import Preparer
-from nanobragg.cli.job_file import check, read_job
+from nanobragg.cli.job_file import check, corners, read_job
 from nanobragg.cli.nanobragg import MOST_DEVICES, MOST_THREADS
 from nanobragg.cli.plans import silent
 from nanobragg.cli.streams import forgiving
@@ -179,11 +179,11 @@ def show_run(options: argparse.Namespace) -> int:
         check(job, options.job)
     places.begin(job)
     shards = left(job, part, retry=options.retry, tell=say)
-    tell_remarks(job)
+    told = tell_remarks(job)
     for shard, why in records.aside(job).items():
         say(f"shard {shard} was set aside: {why} (--retry tries it again)")
     try:
-        render(options, job, part, shards)
+        render(options, job, part, shards, told)
     except OutputLost:
         raise
     except Exception:
@@ -195,24 +195,33 @@ def show_run(options: argparse.Namespace) -> int:
     return conclude(job, part, changed=bool(shards), sheet=not options.no_sheet)
 
 
-def render(options: argparse.Namespace, job: Job, part: tuple[int, int], shards: Sequence[int]) -> None:
-    """Start who renders, and let them."""
+def render(
+    options: argparse.Namespace, job: Job, part: tuple[int, int], shards: Sequence[int], told: Iterable[str]
+) -> None:
+    """Start who renders, and let them; ``told`` are remarks that have been made."""
     with executors(options, job) as (executor, suspects):
-        progress = Progress(*counted(job, part, shards), NAME)
+        progress = Progress(*counted(job, part, shards), NAME, told=told)
         try:
             run(job, shards, executor, suspects, stopping.asked.is_set, progress)
         finally:
             progress.end()
 
 
-def tell_remarks(job: Job) -> None:
-    """Say of the first image what nanoBragg would, the oddities that bite in it among that."""
+def tell_remarks(job: Job) -> set[str]:
+    """Say of the images at the corners of a job what nanoBragg would, oddities that bite among that; what was said."""
+    told: set[str] = set()
     remarks: list[str] = []
-    made = Preparer(job, remarks.append)(job.words(0))
-    plan = freeze(made)
-    biting = [str(quirk) for quirk in quirks.biting(quirks.Run(made, plan)) if quirk.id not in FOR_READERS]
-    for line in dict.fromkeys([*remarks, *biting, *reasons.before(made, plan), *untold(job, made)]):
-        say(line)
+    prepare = Preparer(job, remarks.append)
+    for image in corners(job):
+        remarks.clear()
+        made = prepare(job.words(image))
+        plan = freeze(made)
+        biting = [str(quirk) for quirk in quirks.biting(quirks.Run(made, plan)) if quirk.id not in FOR_READERS]
+        for line in dict.fromkeys([*remarks, *biting, *reasons.before(made, plan), *untold(job, made)]):
+            if line not in told:
+                say(f"image {image}: {line}" if image else line)
+                told.add(line)
+    return told
 
 
 def untold(job: Job, made: Experiment) -> Iterator[str]:

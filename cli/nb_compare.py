@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.cli.plans import CANNOT, or_cannot, split
+from nanobragg.cli.plans import CANNOT, or_cannot, split, without_outputs
 from nanobragg.cli.streams import forgiving
 from nanobragg.engine import engines
 from nanobragg.engine.compare import compare, summary, tolerance_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.any_image import read_image
+from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.whole import whole_file
 from nanobragg.engine.pictures import compare_pictures
 
@@ -89,7 +90,7 @@ def of_engines(
     if options.image:
         raise BadInput(f"{' '.join(options.image)}: the command line to render comes after --", CANNOT)
     a, b = (
-        engines.run(engine, arguments, folder / name, options.timeout)
+        engines.run(engine, without_outputs(arguments), folder / name, options.timeout)
         for engine, name in ((options.a, "a"), (options.b, "b"))
     )
     for line in dict.fromkeys([*a.remarks, *b.remarks]):
@@ -112,12 +113,15 @@ def write_report(
 ) -> None:
     """All files of a report."""
     out = pathlib.Path(outdir)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--outdir {outdir}: {reason(error)}", CANNOT) from None
     worst = figures["worst_outside_tolerance"] or figures["worst_absolute"]
     pictures: list[str] = []
     try:
         pictures = compare_pictures(out, a, b, (worst["slow"], worst["fast"]))
-    except (ValueError, OverflowError, OSError) as error:
+    except (ValueError, OverflowError) as error:
         print(f"nb-compare: no pictures: {error}", file=sys.stderr)
     commands = [figures["compared_by"], *figures.get("commands", [])]
     contents = {
@@ -147,9 +151,9 @@ def run(options: argparse.Namespace, arguments: list[str], line: Sequence[str]) 
             raise BadInput(f"the images have different shapes: {a.shape} and {b.shape} (slow, fast)", CANNOT)
         figures = compare(a, b, kept_pixels(a.shape, options.roi, options.mask), tolerance, options.threshold) | more
         figures |= {"roi": options.roi, "mask": options.mask, "compared_by": shlex.join(["nb-compare", *line])}
+        print(summary(figures, names), end="", flush=True)
         if options.outdir:
             write_report(options.outdir, figures, names, a, b, folder if uses_engines else None)
-    print(summary(figures, names), end="")
     return AGREE if figures["agree"] else DIFFER
 
 

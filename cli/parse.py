@@ -35,7 +35,12 @@ class Reading:
     @property
     def ignored(self) -> bool:
         """Whether it did nothing, neither as a flag nor as a value."""
-        return not (self.fired or self.header or self.value_of)
+        return not (self.fired or self.header or self.value_of) or self.lacks_values
+
+    @property
+    def lacks_values(self) -> bool:
+        """Whether it is a flag that does nothing because the line ends too early."""
+        return bool(self.starved) and not self.header and not any(changes for _, changes in self.fired)
 
     @property
     def accidental(self) -> bool:

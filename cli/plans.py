@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -11,9 +12,12 @@ from typing import Any, NamedTuple
 from nanobragg.cli.explain import remarks
 from nanobragg.cli.nanobragg import Options, own_options, read_headers
 from nanobragg.cli.parse import corrected, parse
+from nanobragg.cli.rules import Rule, rules_for
+from nanobragg.cli.signals import raise_on_signals
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, experiment, geometry
 from nanobragg.engine.fixes import NONE, Fixes
+from nanobragg.kernels.processor import WrongProcessor
 
 CANNOT = 2
 
@@ -60,18 +64,40 @@ def split_physics(arguments: Sequence[str], refused: BadInput) -> tuple[list[str
 
 def or_cannot(tool: str, work: Callable[[], int]) -> int:
     """The status of a tool's work; one line and status 2 for whatever it cannot do."""
+    raise_on_signals()
     try:
         return work()
-    except (BadInput, OSError) as error:
+    except (BadInput, OSError, WrongProcessor) as error:
         said = str(error)
     except MemoryError:
         said = "not enough memory"
+    except KeyboardInterrupt:
+        print(f"{tool}: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     except Exception as error:
         if "NANOBRAGG_DEBUG" in os.environ:
             raise
         said = f"unexpected {type(error).__name__}: {error} (set NANOBRAGG_DEBUG=1 to see where)"
     print(f"{tool}: {said}", file=sys.stderr)
     return CANNOT
+
+
+OUTPUTS = frozenset(["float_file", "int_file", "pgm_file", "noise_file", "stolout_file", "dump_file"])
+
+
+def without_outputs(arguments: Sequence[str]) -> list[str]:
+    """The words without the names of files that are written, a dump apart: it may be read."""
+    kept, words = [], iter(arguments)
+    for word in words:
+        if any(rule.values == "file" and OUTPUTS & set(rule.effect([""])) for rule in _rules_of(word)):
+            next(words, None)
+        else:
+            kept.append(word)
+    return kept
+
+
+def _rules_of(word: str) -> tuple[Rule, ...]:
+    return rules_for(word) if word.startswith("-") and "-dump" not in word else ()
 
 
 def silent(line: str) -> None:

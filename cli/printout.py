@@ -45,8 +45,8 @@ def blocks(set_up: Experiment, plan: RenderPlan, image: np.ndarray) -> Iterator[
     unset = _before_all(set_up, plan)
     if every:
         shown = dict(unset)
-        for index, figures in tracing.walk(plan, pixels[:].tolist(), backend):
-            shown |= _last(figures)
+        for index, figures in tracing.last_figures(plan, pixels[:].tolist(), backend):
+            shown |= figures
             yield from _block(plan, settings.lambda0, index, shown, float(image.flat[index]))
         return
     place = pixels.number_up_to(asked) - 1
@@ -60,14 +60,9 @@ def _before_and_at(plan: RenderPlan, place: int, backend: str, unset: Shown) -> 
     shown: Shown = {}
     pixels = plan.rendered_pixels()
     while place >= 0 and not set(unset) <= set(shown):
-        slow, fast = divmod(int(pixels[place : place + 1][0]), plan.n_fast)
-        shown = _last(tracing.trace(plan, slow, fast, backend)) | shown
+        shown = tracing.last_of(plan, int(pixels[place : place + 1][0]), backend) | shown
         place -= 1
     return unset | shown
-
-
-def _last(figures: list[tracing.Figure]) -> Shown:
-    return {figure.label: figure.values for figure in figures}
 
 
 def _block(plan: RenderPlan, lambda0: float, index: int, shown: Shown, photons: float) -> Iterator[str]:

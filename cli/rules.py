@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -79,6 +80,7 @@ class Rule:
         return any(pattern.matches(argument) for pattern in self.patterns)
 
 
+INFINITE = re.compile(r"\+?inf(inity)?", re.IGNORECASE)
 WORDS = {"file", "random", "beam|sample"}  # values that are no numbers
 COUNTS = {"n", "xmin", "xmax", "ymin", "ymax", "fast", "slow"}  # values that are whole numbers
 # Values of these units cannot be meant below 0, but for some flags that can, and for some angles that cannot.
@@ -94,8 +96,10 @@ def misread(rule: Rule, kind: str, value: str) -> str | None:
 
     ``kind`` is the word of `Rule.values` for it.
     """
-    if kind in WORDS or (rule.name == "-detector_abs" and "inf" in value):
+    if kind in WORDS:
         return None
+    if rule.name == "-detector_abs" and "inf" in value:
+        return None if INFINITE.fullmatch(value) else f"{value!r} is no number, and was read as infinite"
     whole_number = kind in COUNTS
     if not (INTEGER if whole_number else REAL).fullmatch(value):
         read = integer(value) if whole_number else real(value)
@@ -429,5 +433,5 @@ def rules_for(argument: str, *, exact: bool = False) -> tuple[Rule, ...]:
 HEADER_FLAGS = {"-img": "img_file", "-mask": "mask_file"}
 MASK_HELP = "skip pixels that are 0 in this SMV image, and take geometry from its header"
 
-# Several rules fire on purpose: the two of -misset, and sizes under their two names.
-INTENDED_TOGETHER = ({6, 7}, {10, 14}, {11, 15})
+# Several rules fire on purpose: the two of -misset, sizes under their two names, and -printout_pixel, which prints.
+INTENDED_TOGETHER = ({6, 7}, {10, 14}, {11, 15}, {109, 119})

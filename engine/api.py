@@ -20,6 +20,7 @@ from nanobragg.engine.api_checks import (
     check_spreads,
     in_own_words,
     numbers,
+    of_file,
     of_kind,
     path_of,
     pixels_of,
@@ -84,11 +85,9 @@ def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0
 
 def read_structure_factors(path: str | os.PathLike) -> StructureFactors:
     """Structure factors of an hkl text file (h k l F in each line) or of a dump."""
-    of_kind("path", path, (str, os.PathLike), "the name of a file")
-    try:
-        return read_any_table(os.fspath(path), lambda line: None, FIXABLE)
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}") from None
+    name = path_of(path)
+    with of_file("-hkl"):
+        return read_any_table(name, lambda line: None, FIXABLE)
 
 
 def constant(F: float) -> StructureFactors:
@@ -101,7 +100,8 @@ def _fixes(quirks: str) -> Fixes:
     if quirks in ("right", "c"):
         return FIXABLE if quirks == "right" else NONE
     if quirks.startswith("c+"):
-        return fixes_of(quirks.removeprefix("c+"))
+        with in_own_words():
+            return fixes_of(quirks.removeprefix("c+"))
     raise BadInput(f"quirks {quirks!r}: right, c, or c+NAMES (c with some computed right)")
 
 
@@ -180,7 +180,8 @@ def set_up(
     """What is simulated, checked and placed; parameters and errors are those of `simulate`."""
     beam = Beam() if beam is None else beam
     scan = Scan() if scan is None else scan
-    _check_parts(crystal, detector, factors, beam, scan, quirks)
+    with in_own_words():
+        _check_parts(crystal, detector, factors, beam, scan, quirks)
     if oversample is not None:
         numbers("oversample", oversample, 1, whole=True, lowest=1)
     if interpolate is not None:
@@ -349,20 +350,21 @@ def add_noise(
         kind = np.dtype(object)
     if kind not in (np.uint16, np.int32):
         raise BadInput(f"dtype: must be uint16 or int32, not {dtype!r}")
-    if isinstance(image, list | tuple):
+    if isinstance(image, list | tuple) and _holds_images(image):
         several = enumerate(image, panel)
         return [add_noise(one, seed, offset=offset, dtype=kind, panel=n, threads=threads) for n, one in several]
-    try:
-        with np.errstate(all="ignore"):
-            pixels = np.ascontiguousarray(image, np.float32)
-    except (TypeError, ValueError):
-        raise BadInput("an image is an array of numbers, (slow, fast)") from None
+    pixels = pixels_of(image)
     if not np.isfinite(pixels).all():
-        raise BadInput("the image holds pixels that are infinite or not a number")
-    if pixels.ndim != 2 or not pixels.size:
-        raise BadInput(f"an image has two axes and some pixels, not the shape {pixels.shape}")
+        raise BadInput("image: holds pixels that are infinite or not a number")
     plan = _any_plan(pixels.shape)
     return images.philox_noise(plan, pixels, offset, int(seed), "fast", threads or 1, kind, panel=int(panel))[0]
+
+
+def _holds_images(some: Sequence[Any]) -> bool:
+    try:
+        return not some or np.ndim(some[0]) > 1
+    except ValueError:  # rows of different lengths
+        return False
 
 
 def _any_plan(shape: tuple[int, ...]) -> Any:
@@ -393,7 +395,9 @@ def read_image(name: str | os.PathLike, shape: tuple[int, int] | None = None) ->
 
 def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:
     """Raw binary32, one row after the other."""
-    _write_float(path_of(path), pixels_of(image))
+    name, pixels = path_of(path), pixels_of(image)
+    with of_file("-floatfile"):
+        _write_float(name, pixels)
 
 
 def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experiment) -> None:

@@ -25,7 +25,7 @@ NAMES = {  # what the flags that messages name are called here
     "-energy": "Beam: wavelength_A", "-hdivrange": "Beam: divergence_mrad", "-vdivrange": "Beam: divergence_mrad",
     "-hdivsteps": "Beam: divergence_steps", "-vdivsteps": "Beam: divergence_steps", "-osc": "Scan: range_deg",
     "-phistep": "Scan: steps", "-dmin": "dmin_A", "-oversample": "oversample", "-hkl": "factors",
-    "-polar": "Beam: polarization",
+    "-polar": "Beam: polarization", "--fix": "quirks", "--shape": "shape",
 }  # fmt: skip
 FLAG = re.compile(r"(?<![\w-])-{1,2}[A-Za-z]\w*")
 UNORTHOGONAL = 1e-6  # cosine between the axes of a panel, from which on they are no axes of pixels
@@ -43,10 +43,24 @@ def in_own_words() -> Iterator[None]:
         raise BadInput(f"these numbers overflow ({error}): check fluence, sizes, distances and wavelengths") from None
 
 
+@contextlib.contextmanager
+def of_file(flag: str) -> Iterator[None]:
+    """Let what is raised inside name the file alone, without the flag that names it for the command."""
+    try:
+        with in_own_words():
+            yield
+    except OSError as error:
+        raise BadInput(f"{error.filename}: {error.strerror or type(error).__name__}") from None
+    except BadInput as error:
+        raise BadInput(str(error).removeprefix(f"{NAMES.get(flag, flag.lstrip('-'))} ")) from None
+
+
 def words_for(remark: Callable[[str], None] | None) -> Callable[[str], None]:
     """What hears remarks, in the API's words; one that hears nothing, if none is given."""
     if remark is None:
         return lambda line: None
+    if not callable(remark):
+        raise BadInput(f"remark: must be a function of a line, not {type(remark).__name__}")
     hears = remark
     return lambda line: hears(FLAG.sub(lambda flag: NAMES.get(flag.group(), flag.group()), line))
 
@@ -122,8 +136,8 @@ def panel_vectors(detector: Detector, quirks: str) -> None:
     for name in given:
         numbers(f"Detector: {name}", getattr(detector, name), 3)
     fast, slow = (np.asarray(v, float) for v in (detector.fast, detector.slow))
-    if not (np.linalg.norm(fast) > 0.0 and np.linalg.norm(slow) > 0.0):
-        raise BadInput("Detector: fast and slow must have a length")
+    if not all(0.0 < np.linalg.norm(axis) < math.inf for axis in (fast, slow)):
+        raise BadInput("Detector: fast and slow must have a length, and one that can be squared")
     if abs(fast @ slow) > UNORTHOGONAL * float(np.linalg.norm(fast) * np.linalg.norm(slow)):
         raise BadInput("Detector: fast and slow must be at right angles")
     if not np.any(detector.origin_mm):

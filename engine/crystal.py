@@ -85,6 +85,7 @@ class UnitCell:
     lengths: Vector
     angles: Vector
     volume: float
+    possible: bool
 
 
 def unit_cell(settings: Settings, warn: Callable[[str], None]) -> UnitCell:
@@ -105,7 +106,7 @@ def unit_cell(settings: Settings, warn: Callable[[str], None]) -> UnitCell:
         warn(f"-cell: the unit cell is nearly flat: its volume is {volume / (a * b * c):.2g} of a b c")
     if volume <= 0.0:
         volume = TINY
-    return UnitCell((a, b, c), (alpha, beta, gamma), volume)
+    return UnitCell((a, b, c), (alpha, beta, gamma), volume, possible)
 
 
 def default_orientation(cell: UnitCell, warn: Callable[[str], None], *, right: bool = False) -> Three:
@@ -248,10 +249,13 @@ def crystal(
     ``table`` the generator's state, which a random orientation and the domains draw from.
     """
     cell = unit_cell(settings, warn) if settings.user_cell else None
+    of_vectors = warn if cell is None or cell.possible else _silent  # what they would say has been said
     if cell is None and (matrix is None or len(matrix) < 9):
         raise BadInput(f"-mat {settings.mat_file}: the file has {len(matrix or [])} of the nine numbers of a matrix")
     recip = orient(
-        default_orientation(cell, warn, right="Q100" in settings.fixes) if cell else None, matrix, settings.lambda0
+        default_orientation(cell, of_vectors, right="Q100" in settings.fixes) if cell else None,
+        matrix,
+        settings.lambda0,
     )
     misset, is_random = (settings.misset_x, settings.misset_y, settings.misset_z), settings.misset_mode < 0
     if is_random:
@@ -271,11 +275,15 @@ def crystal(
     rotations = domain_rotations(settings, domains, table)
     return Crystal(
         metres, real, recip, lengths,
-        _angles(real, recip, volume, warn), _angles(recip, real, divide(1.0, volume), warn), volume,
+        _angles(real, recip, volume, of_vectors), _angles(recip, real, divide(1.0, volume), of_vectors), volume,
         misset if settings.misset_mode else (0.0, 0.0, 0.0), is_random,
         n_cells, settings.shape, settings.fudge, interpolation_on(settings, n_cells),
         domains.domains, domains.spread, rotations,
     )  # fmt: skip
+
+
+def _silent(line: str) -> None:
+    """Hear nothing."""
 
 
 def recommended_oversampling(n_cells: Vector, lengths: Vector, lambda0: float, distance: float, pixel: float) -> int:

@@ -92,7 +92,7 @@ def _pinned(arguments: Sequence[str]) -> list[str]:
 
 
 def run(engine: str, arguments: Sequence[str], folder: pathlib.Path, timeout: float | None = None) -> Ran:
-    """Let an engine render a command line in an empty folder.
+    """Let an engine render a command line, which names no outputs, in an empty folder.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def run(engine: str, arguments: Sequence[str], folder: pathlib.Path, timeout: fl
         shutil.copy(DUMP, folder / DUMP)  # amplitudes of an earlier run in the user's folder (Q59)
     if ours := {"--backend", "--device", "--precision", "--trace", "--help", "--version"} & set(arguments):
         raise BadInput(f"{' '.join(sorted(ours))}: an engine is named by --a and --b", CANNOT)
-    line = [*with_absolute_inputs(arguments, folder), *OUTPUTS, *_pinned(arguments)]
+    line = [*OUTPUTS, *_pinned(arguments), *with_absolute_inputs(arguments, folder)]  # a last flag lacks what it lacks
     start = time.perf_counter()
     try:
         done = original.run(words, line, folder, timeout)

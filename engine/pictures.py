@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nanobragg.engine.files.whole import whole_file
+
 ZOOM = 20  # pixels on each side of the worst one
 LINEAR = 1e-6  # of the largest difference, below which the scale of differences is linear
 MOST_POWERS = 4.0  # of two, to which ratios are clipped
@@ -34,17 +36,23 @@ def compare_pictures(folder: pathlib.Path, a: np.ndarray, b: np.ndarray, worst: 
         figure, axes = pyplot.subplots(figsize=(7, 6))
         _draw(figure, axes, name, image, top, (0, 0))
         made.append(f"{name}.png")
-        figure.savefig(folder / made[-1], dpi=100)
-        pyplot.close(figure)
+        _save(figure, folder / made[-1])
     rows, columns = (slice(max(at - ZOOM, 0), at + ZOOM + 1) for at in worst)
     figure, all_axes = pyplot.subplots(2, 2, figsize=(11, 9))
     for axes, (name, image) in zip(all_axes.flat, shown.items(), strict=True):
         _draw(figure, axes, name, image[rows, columns], top, (rows.start, columns.start))
     figure.suptitle(f"around slow {worst[0]}, fast {worst[1]}")
     figure.tight_layout()
-    figure.savefig(folder / "zoom.png", dpi=100)
-    pyplot.close(figure)
+    _save(figure, folder / "zoom.png")
     return [*made, "zoom.png"]
+
+
+def _save(figure: Any, path: pathlib.Path) -> None:
+    from matplotlib import pyplot
+
+    with whole_file(str(path), "--outdir") as file:
+        figure.savefig(file, dpi=100, format="png")
+    pyplot.close(figure)
 
 
 def _top(image: np.ndarray) -> float:

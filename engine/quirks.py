@@ -108,6 +108,8 @@ def _wrong_angles(run: Run) -> bool:
     s = run.experiment.settings
     angles = (s.cell_alpha, s.cell_beta, s.cell_gamma)
     asked = [a if a > 0.0 else math.pi / 2 for a in angles]
+    if not 2.0 * max(asked) < sum(asked) < 2.0 * math.pi:
+        return False  # it is no cell at all, which has been said
     got = run.experiment.crystal.cell[3:]
     return s.user_cell and s.mat_file is None and any(abs(a - b) > 1e-9 for a, b in zip(asked, got, strict=True))
 

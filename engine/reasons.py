@@ -31,11 +31,13 @@ def before(made: Experiment, plan: RenderPlan) -> Iterator[str]:
     counts = (settings.hdiv_steps, settings.vdiv_steps, settings.disp_steps)
     if settings.source_file is not None and (max(spread) > 0.0 or max(counts) > 0):
         yield "-sourcefile: divergence and dispersion of other flags are not used"
-    if settings.convention == CUSTOM:
+    if settings.convention == CUSTOM and not ("Q83" in settings.fixes and any(settings.pix0)):
         yield (
             "directions are given (custom convention): the beam centre is counted from the corner of the image along "
             "fast and slow, without MOSFLM's half pixel; unset, it is the middle"
         )
+    if settings.coherent:
+        yield "Q33: -coherent has no effect, in the original either"
     lengths = _lengths_on(plan)
     shortest = _shortest_reciprocal(made)
     if len(lengths) and min(plan.n_cells) > FEW_CELLS and lengths.max() < shortest:
@@ -67,11 +69,29 @@ def of_brightness(made: Experiment, plan: RenderPlan, image: np.ndarray, max_I: 
     return f"the image is all zero: {_why_zero(made, plan)}"
 
 
+def of_faint(made: Experiment, plan: RenderPlan, image: np.ndarray) -> Iterator[str]:
+    """The same of one image among many, in words that are equal for many of them."""
+    brightest = float(image.max(initial=0.0))
+    if 0.0 < brightest < FAINT:
+        yield f"the brightest pixel expects less than {FAINT} photons"
+    elif brightest <= 0.0 and (said := of_brightness(made, plan, image, brightest)):
+        yield said
+
+
+def of_overflow(plan: RenderPlan) -> str:
+    """What to say of an image with pixels that are infinite or no numbers, as the original's are."""
+    if plan.close_distance == 0.0:
+        return "the detector is at distance 0: pixels are not numbers, as in the original"
+    return "Q79 smv: the image overflows, as the original's does: its infinite or undefined pixels are kept"
+
+
 def _why_zero(made: Experiment, plan: RenderPlan) -> str:
     if not plan.n_rendered:
         return "roi and mask leave no pixel"
     if plan.close_distance == 0.0:
         return "the detector is at distance 0, where its pixels have no solid angle"
+    if (plan.pixel_size / plan.close_distance) ** 2 == 0.0:
+        return "the detector is so far away that its pixels have no solid angle"
     if plan.fluence == 0.0:
         return "there are no photons (the fluence is 0)"
     if plan.thickness > 0.0 and plan.mu == 0.0:
@@ -113,6 +133,7 @@ def _lengths_on(plan: RenderPlan) -> np.ndarray:
     f_pos, s_pos = ((at[:, None] + 0.5) * plan.pixel_size for at in (fast, slow))
     point = f_pos * plan.fdet + s_pos * plan.sdet + np.asarray(plan.pix0)
     with np.errstate(all="ignore"):
+        point /= np.abs(point).max(axis=1, keepdims=True)  # else the squares of large distances overflow
         direction = point / np.linalg.norm(point, axis=1, keepdims=True)
         source = plan.sources[0]
         lengths = np.linalg.norm(direction + source[:3], axis=1) / source[3] * 1e-10

@@ -98,18 +98,30 @@ def trace(plan: RenderPlan, slow: int, fast_pixel: int, backend: str = "strict")
     return [*_of_frame(plan), *steps, *_of_scale(plan, steps)]
 
 
-def walk(plan: RenderPlan, indices: Sequence[int], backend: str) -> Iterator[tuple[int, list[Figure]]]:
-    """Raster indices with the figures of their pixels, all that are rendered, in raster order.
+def last_figures(plan: RenderPlan, indices: Sequence[int], backend: str) -> Iterator[tuple[int, dict[str, Vector]]]:
+    """Raster indices with the last figure of each label, of all pixels that are rendered, in raster order.
 
     The C reference goes on from pixel to pixel, as the original does; ``strict`` traces each by itself.
     """
-    if backend != "cref":
-        for index in indices:
-            yield index, trace(plan, *divmod(index, plan.n_fast), backend)
-        return
-    go_on = cref.Walk(plan)
+    go_on = cref.Walk(plan) if backend == "cref" else None
     for index in indices:
-        yield index, _with_places(plan, go_on.figures(index))
+        yield index, _last(go_on.last_figures(index)) if go_on else last_of(plan, index, backend)
+
+
+def last_of(plan: RenderPlan, index: int, backend: str) -> dict[str, Vector]:
+    """The last figure of each label of one pixel."""
+    if backend == "cref":
+        return _last(_beginning_at(plan, before(plan, index)).last_figures(index))
+    return {figure.label: figure.values for figure in trace(plan, *divmod(index, plan.n_fast), backend)}
+
+
+def _last(figures: Iterable[tuple[str, Vector]]) -> dict[str, Vector]:
+    return {label: _in_angstrom(label, values) for label, values in figures}
+
+
+def _in_angstrom(label: str, values: Vector) -> Vector:
+    """Cells of the C reference are in metres."""
+    return tuple(v * 1e10 for v in values) if label.startswith("rot_") else values
 
 
 def _of_frame(plan: RenderPlan) -> Iterator[Figure]:
@@ -341,6 +353,11 @@ class _Walk:
 
 def _of_reference(plan: RenderPlan, index: int, left: Before) -> list[Figure]:
     """The figures of the C reference, with where they belong, which the reference does not say."""
+    return _with_places(plan, _beginning_at(plan, left).figures(index))
+
+
+def _beginning_at(plan: RenderPlan, left: Before) -> cref.Walk:
+    """The C reference with what the pixels before have left."""
     if not cref.available():
         raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
     _, later = cells_per_phi(plan)
@@ -348,7 +365,7 @@ def _of_reference(plan: RenderPlan, index: int, left: Before) -> list[Figure]:
     axes = axes_of(plan, left.calls + 2)
     calls = 0 if plan.pure_polarization else left.calls
     axis = tuple(axes.axes[min(calls, len(axes.axes) - 1)].tolist())
-    return _with_places(plan, cref.Walk(plan, held, axis, left.interpolate).figures(index))
+    return cref.Walk(plan, held, axis, left.interpolate)
 
 
 def _with_places(plan: RenderPlan, figures: Iterable[tuple[str, Vector]]) -> list[Figure]:
@@ -356,8 +373,7 @@ def _with_places(plan: RenderPlan, figures: Iterable[tuple[str, Vector]]) -> lis
     place = _Place(plan)
     steps: list[Figure] = []
     for label, values in figures:
-        if label.startswith("rot_"):
-            values = tuple(v * 1e10 for v in values)
+        values = _in_angstrom(label, values)
         if label != "I_so_far":
             steps += _derived(plan, Figure(label, values, place.of(label)))
         if label == "F_cell":

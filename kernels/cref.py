@@ -21,6 +21,8 @@ ARRAYS = {
     "mosaic_rotations": "double *",
     "table": "double *",
 }
+LABELS = 64  # more than there are different figures
+Figure = tuple[str, tuple[float, ...]]
 
 
 def available() -> bool:
@@ -132,16 +134,22 @@ class Walk:
         for name, value in (("cell", cell), ("polar_axis", polar_axis), ("interpolate", interpolate)):
             if value is not None:
                 setattr(self._state, name, value)
-        evaluations = len(plan.sources) * (8 + 14 * plan.phi_steps * plan.domains)
-        self._most = 64 + plan.layers * plan.oversample**2 * (8 + evaluations)
-        self._figures = _cref.ffi.new("nb_figure[]", self._most)
         self._image = np.zeros(plan.n_fast * plan.n_slow, np.float32)
+        evaluations = len(plan.sources) * (8 + 14 * plan.phi_steps * plan.domains)
+        self._most = LABELS + plan.layers * plan.oversample**2 * (8 + evaluations)
 
-    def figures(self, index: int) -> list[tuple[str, tuple[float, ...]]]:
+    def figures(self, index: int) -> list[Figure]:
         """Label and values of all figures of the pixel with this raster index, in the order of the calculation."""
+        return self._found(_cref.lib.nb_trace, index, self._most)
+
+    def last_figures(self, index: int) -> list[Figure]:
+        """The last of each label only, however many evaluations the pixel has."""
+        return self._found(_cref.lib.nb_last_figures, index, LABELS)
+
+    def _found(self, walk: Callable[..., int], index: int, most: int) -> list[Figure]:
         pixels = _cref.ffi.from_buffer("float *", self._image, require_writable=True)
-        used = _cref.lib.nb_trace(self._struct, self._state, index, pixels, self._figures, self._most)
-        found = (self._figures[i] for i in range(min(used, self._most)))
+        room = _cref.ffi.new("nb_figure[]", most)
+        found = (room[i] for i in range(min(walk(self._struct, self._state, index, pixels, room, most), most)))
         return [(_cref.ffi.string(f.label).decode(), tuple(f.values[k] for k in range(f.count))) for f in found]
 
 

@@ -6,13 +6,16 @@ import contextlib
 import itertools
 import os
 import re
+import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
 HOST = socket.gethostname()
 LEFT_OVER = re.compile(r"\.[^@]+@(.+)@(\d+)-\d+\.part")  # the machine and the process that it is of
 LONGEST = 40  # characters of the target's name that are kept, so that the system takes the longer one
+PUBLIC, PRIVATE = 0o666, 0o600
 _numbers = itertools.count()
 
 
@@ -21,35 +24,62 @@ def temporary(name: str) -> str:
     return f".{name.replace('@', '_')[:LONGEST]}@{HOST}@{os.getpid()}-{next(_numbers)}.part"
 
 
-def temporary_beside(target: str) -> str:
-    """The same in the folder of ``target``."""
-    folder, name = os.path.split(target)
-    return os.path.join(folder, temporary(name))
-
-
-def opened_beside(target: str) -> tuple[str, BinaryIO]:
+def _opened_beside(target: str, mode: int) -> tuple[str, BinaryIO]:
     """The name of a new file in the folder of ``target``, and the file; others may have been left under our number."""
+    folder, name = os.path.split(target)
     while True:
-        name = temporary_beside(target)
+        made = os.path.join(folder, temporary(name))
         with contextlib.suppress(FileExistsError):
-            return name, open(name, "xb")
+            return made, os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+
+
+def appear(made: str, target: str, *, lasting: bool = False) -> None:
+    """Give a whole file its name and the permissions of the file whose place it takes.
+
+    ``lasting``: the file first, then the folder, go to the disk. Where the folder forbids the renaming, the file that
+    is there is written over with what is already whole.
+    """
+    if lasting:
+        sync(made)
+    if os.path.exists(target):
+        os.chmod(made, stat.S_IMODE(os.stat(target).st_mode))
+    try:
+        os.replace(made, target)
+    except OSError:
+        if not os.path.isfile(target):
+            raise
+        shutil.copyfile(made, target)
+        os.unlink(made)
+    if lasting:
+        sync(os.path.dirname(target) or os.curdir)
+
+
+def sync(target: str) -> None:
+    """Wait until a file or a folder is on the disk."""
+    descriptor = os.open(target, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
-def appearing(target: str) -> Iterator[BinaryIO]:
+def appearing(target: str, *, lasting: bool = False, mode: int = PUBLIC) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``target`` once all is written; nothing is left of it where that fails.
+
+    ``mode`` are the permissions of a new file, less what the user masks.
 
     Raises
     ------
     OSError
         As the system says it.
     """
-    name, file = opened_beside(target)
+    made, file = _opened_beside(target, mode)
     try:
         with file:
             yield file
-        os.replace(name, target)
+        appear(made, target, lasting=lasting)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            os.unlink(made)
         raise

@@ -1,6 +1,7 @@
 """The Python API: the same image as the command in c mode, right by default, and clear refusals."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -307,3 +308,42 @@ def test_sub_pixels_may_be_counted_in_reals():
     crystal, factors = nb.Crystal(cell=(50, 60, 70, 90, 90, 90), N=(5, 5, 5)), nb.constant(10.0)
     images = [nb.simulate(crystal, nb.Detector((4, 4)), factors, oversample=n) for n in (2, 2.0)]
     np.testing.assert_array_equal(*images)
+
+
+def test_messages_name_no_flags(tmp_path):
+    crystal, detector = nb.Crystal(cell=(50, 60, 70, 90, 90, 90)), nb.Detector((4, 4))
+    (tmp_path / "bad.hkl").write_text("1 2 x\n")
+    wrong = {
+        "hkl": lambda: nb.read_structure_factors(tmp_path / "bad.hkl"),
+        "no file": lambda: nb.read_structure_factors(tmp_path / "none"),
+        "null": lambda: nb.read_structure_factors("a\0b"),
+        "folder": lambda: nb.write_float_image(tmp_path / "no" / "x", np.ones((2, 2))),
+        "quirks": lambda: nb.simulate(crystal, detector, nb.constant(1.0), quirks="c+foo"),
+        "remark": lambda: nb.simulate(crystal, detector, nb.constant(1.0), remark="x"),
+        "panel": lambda: nb.simulate(crystal, nb.Detector((4, 4), fast=(0, 0, 1e300), slow=(0, 1, 0),
+                                                          origin_mm=(1, 1, 1)), nb.constant(1.0)),
+        "noise": lambda: nb.add_noise([[1.0, "x"]], 1),
+        "ragged": lambda: nb.add_noise([[1.0], [1.0, 2.0]], 1),
+    }  # fmt: skip
+    for what, call in wrong.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(nb.BadInput) as found:
+                call()
+        assert not re.search(r"(^|\s)--?[A-Za-z]", str(found.value)), (what, str(found.value))
+
+
+def test_noise_of_an_image_as_lists():
+    image = np.full((3, 4), 50.0, np.float32)
+    assert (nb.add_noise(image.tolist(), 1) == nb.add_noise(image, 1)).all()
+    assert len(nb.add_noise([image, image], 1)) == 2
+
+
+def test_images_without_frames_have_no_frame(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((1, 1), np.float32))
+    assert nb.read_image(tmp_path / "a.npy").shape == (1, 1)
+    with pytest.raises(nb.BadInput, match="only HDF5 files have frames"):
+        nb.read_image(f"{tmp_path / 'a.npy'}:1")
+    (tmp_path / "empty").write_bytes(b"")
+    with pytest.raises(nb.BadInput, match="is empty"):
+        nb.read_image(tmp_path / "empty")

@@ -11,6 +11,8 @@ import time
 import pytest
 
 from nanobragg.cli.nb_batch import main
+from nanobragg.engine.batch import on_slurm
+from nanobragg.engine.errors import BadInput
 from tests.batch_support import batch, command, digests, environment, is_over, wait_until, write_job
 from tests.test_batch_faults import LARGER, left_over
 
@@ -169,6 +171,31 @@ def test_a_scheduler_that_is_not_there(tmp_path):
     assert found.returncode == 1 and "junk.json" in found.stderr and "Traceback" not in found.stderr
     found = batch("run", tmp_path / "job.toml", "--slurm-workers", 1, env=environment(tmp_path, PATH="/nowhere"))
     assert found.returncode == 1 and "no sbatch" in found.stderr.splitlines()[-1] and "Traceback" not in found.stderr
+
+
+def test_a_slurm_that_refuses(tmp_path):
+    """In one line, at once."""
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: Invalid account' >&2\nexit 1\n")
+    sbatch.chmod(0o755)
+    env = environment(tmp_path, PATH=f"{sbatch.parent}{os.pathsep}{os.environ['PATH']}")
+    begun = time.monotonic()
+    found = batch("run", write_job(tmp_path, images=2), "--slurm-workers", 2, env=env)
+    assert found.returncode == 1 and time.monotonic() - begun < 60
+    assert found.stderr.splitlines()[-1].endswith("Slurm refuses the job: sbatch: error: Invalid account")
+    assert "Traceback" not in found.stderr and "never retrieved" not in found.stderr
+
+
+def test_slurm_options_add_and_do_not_replace():
+    assert on_slurm.options_of(["walltime=01:00", "cores=2"]) == {"walltime": "01:00", "cores": 2}
+    for wrong, says in {
+        "security=1": "is set by nb-batch",
+        "worker_extra_args=x": "not a list",
+        "x": "KEY=VALUE",
+    }.items():
+        with pytest.raises(BadInput, match=says):
+            on_slurm.options_of([wrong])
 
 
 def test_a_gpu_that_fails(tmp_path):

@@ -142,7 +142,9 @@ def test_expand_quotes_words(tmp_path, capsys):
 
 def test_what_is_rendered_is_told_in_counts():
     images = [Shown(n, np.zeros((2, 2)), (0.0, 0.0), total, top) for n, total, top in ((0, 12, 2), (1, 0, 0))]
-    assert in_counts(images, "int32") == "images of 0 to 12 photons, the brightest pixel has 2: raise -fluence"
+    assert in_counts(images, "int32") == (
+        "images of 0 to 12 photons, the brightest pixel has 2: too few for programs to find spots, which want 10 or more"
+    )
     assert "raise" not in in_counts([images[0]._replace(brightest=500)], "int32")
     assert in_counts([images[0]._replace(brightest=65535)], "uint16").endswith(
         "the most that uint16 holds: counts are cut there"

@@ -14,6 +14,7 @@ from nanobragg.cli.nb_batch import main
 from nanobragg.engine.batch import dask_nodes, on_dask
 from nanobragg.engine.batch.folder import CLUSTER
 from nanobragg.engine.errors import BadInput
+from nanobragg.kernels.whole import PRIVATE, appearing
 from tests.batch_support import write_job
 
 # Whoever runs this tries to run code on the workers: without encryption, with certificates of his own, by a browser.
@@ -85,7 +86,8 @@ def answers_a_browser(address):
 
 def test_certificates_are_for_their_user_alone(tmp_path):
     folder = dask_nodes.own_folder(str(tmp_path / "out"))
-    dask_nodes.write_private(os.path.join(folder, "key-0"), "secret")
+    with appearing(os.path.join(folder, "key-0"), mode=PRIVATE) as file:
+        file.write(b"secret")
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700 and folder.endswith(CLUSTER)
     assert stat.S_IMODE(os.stat(os.path.join(folder, "key-0")).st_mode) == 0o600
     os.chmod(folder, 0o755)

@@ -1,9 +1,13 @@
 """nb-compare: verdicts, figures, exit statuses, and every way in which it must not be fooled."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 
 from nanobragg.cli.nb_compare import main
@@ -11,6 +15,7 @@ from nanobragg.engine import compare as comparing
 from nanobragg.engine.engines import with_absolute_inputs
 from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.verdict import in_words
+from tests.batch_support import wait_until
 from tests.support import INPUT_FOLDERS
 
 INPUTS = INPUT_FOLDERS[0]
@@ -206,3 +211,67 @@ def test_verdicts_that_a_bright_pixel_or_a_background_must_not_turn():
     spots = rng.poisson(3.0, (80, 70)) + 100.0
     assert in_words(spots[7:67, :50], spots[12:72, 6:56], kept, 9) == "B is A moved by (-5, -6) pixels (slow, fast)"
     assert in_words(a, np.full_like(a, np.nan), kept, 9) == "B: no pixel is a finite number"
+
+
+def test_scales_of_pictures():
+    """Differences by their logarithm to both sides, ratios clipped, both so that a shifted image shows something."""
+    from matplotlib.colors import SymLogNorm
+
+    from nanobragg.engine.pictures import MOST_POWERS, _scale
+
+    difference = np.array([[-1e-3, 0.0], [1e4, 3.0]])
+    colours = _scale("difference", difference, 1.0)[1]["norm"]
+    assert isinstance(colours, SymLogNorm) and (colours.vmin, colours.vmax) == (-1e4, 1e4)
+    shades = colours(difference).ravel()
+    assert shades[0] < shades[1] == 0.5 < shades[3] < shades[2]
+    of_ratio = _scale("ratio", np.array([[11.0]]), 1.0)[1]["norm"]
+    assert (of_ratio.vmin, of_ratio.vmax) == (-MOST_POWERS, MOST_POWERS)
+
+
+def test_the_zoom_has_the_coordinates_of_the_detector(image, tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    extents, draw = [], Axes.imshow
+    monkeypatch.setattr(Axes, "imshow", lambda axes, *a, **k: (extents.append(k["extent"]), draw(axes, *a, **k))[1])
+    other = image.copy()
+    other[15, 25] += 5.0
+    names = saved(tmp_path, a=image, b=other)
+    main([*names, "--shape", "20", "30", "--outdir", str(tmp_path / "report")])
+    assert sorted(p.name for p in (tmp_path / "report").glob("*.png")) == [
+        "A.png", "B.png", "difference.png", "ratio.png", "zoom.png"]  # fmt: skip
+    fast, _, _, slow = extents[-1]
+    assert (slow, fast) == (-0.5, 25 - 20 - 0.5)
+
+
+def test_a_full_disk_leaves_no_stub_and_the_verdict(image, tmp_path, monkeypatch, capsys):
+    from matplotlib.figure import Figure
+
+    def full(figure, file, **options):
+        file.write(b"begun")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    assert main([*saved(tmp_path, a=image, b=image), "--shape", "20", "30", "--outdir", str(tmp_path / "report")]) == 2
+    out, err = capsys.readouterr()
+    assert "agree" in out and "No space left" in err and not list((tmp_path / "report").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_neither_folder_nor_engine(number, tmp_path):
+    engine = tmp_path / "slow"
+    engine.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    engine.chmod(0o755)
+    line = [sys.executable, "-m", "nanobragg.cli.nb_compare", "--a", f"bin:{engine}", "--b", "strict", "--", "-N", "5"]
+    with subprocess.Popen(line, env=os.environ | {"TMPDIR": str(tmp_path)}) as tool:
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+        tool.send_signal(number)
+        assert tool.wait(20) == 128 + number
+    assert not list(tmp_path.glob("nb-compare-*"))
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+def test_outputs_of_a_line_are_the_engines_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    line = "-cell 50 60 70 90 90 90 -default_F 10 -detpixels 8 -oversample 1 -floatfile mine.bin -intfile my.img -misset 1 2"
+    assert main(["--a", "strict", "--b", "strict", "--", *line.split()]) == 0
+    assert not list(tmp_path.iterdir()) and "3 arguments must follow" in capsys.readouterr().err

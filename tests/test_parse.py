@@ -181,3 +181,10 @@ def test_texts_are_made_from_the_table():
     for rule in RULES:
         assert rule.name in help_text() and rule.help in help_text() and rule.name in usage()
     assert (ROOT / "docs" / "command-line.md").read_text() == reference()
+
+
+@pytest.mark.parametrize("setting", ["seed", "mosaic_seed", "misset_seed"])
+def test_the_lowest_seed_is_its_own_negative(setting):
+    """In 32 bits, as the original negates it."""
+    assert getattr(parse([f"-{setting}", "-2147483648"], {}).settings, setting) == -2147483648
+    assert getattr(parse([f"-{setting}", "2147483647"], {}).settings, setting) == -2147483647

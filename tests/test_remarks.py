@@ -1,5 +1,8 @@
 """What is not as it should be is said in one line: misread numbers, lost lines, empty images, outputs over inputs."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -231,9 +234,6 @@ def test_jobs_remark_once(tmp_path, capsys):
 
 @pytest.mark.parametrize("tool", [["nb_trace", "--pixel", "3", "3"], ["nb_compare", "--a", "cref", "--b", "cref"]])
 def test_tools_say_what_the_command_says(tool, tmp_path):
-    import subprocess
-    import sys
-
     line = [
         sys.executable,
         "-m",
@@ -277,3 +277,86 @@ def test_half_lists_with_a_whole_layer_and_odd_columns(tmp_path, capsys):
     assert "line 1 has 8 numbers, not 4" in said(CELL + "-hkl two.hkl -nodump", tmp_path, capsys)
     (tmp_path / "Fdump.bin").unlink()
     assert "is it a matrix, for -mat?" in said(CELL + "-hkl mat.hkl", tmp_path, capsys)
+
+
+def test_one_line_for_an_impossible_cell(tmp_path, capsys):
+    line = PLAIN.replace("50 60 70 90 90 90", "50 60 70 10 20 95")
+    told = said(line, tmp_path, capsys)
+    assert told.count("no unit cell") == 1 and "angle" not in told.replace("lengths and angles", "")
+
+
+def test_why_a_detector_far_away_sees_nothing(tmp_path, capsys):
+    assert "so far away that its pixels have no solid angle" in said(PLAIN + "-distance 1e300", tmp_path, capsys)
+
+
+def test_pixels_that_are_no_numbers_have_their_reason(tmp_path, capsys):
+    """The original's own ``-nan``, from a negative zero divided by zero; it dies where such an index is a place."""
+    with working_in(tmp_path):
+        assert main([*(PLAIN + "-distance 0 -curved_det x").split(), "--backend", "strict"]) == 0
+    out, err = capsys.readouterr()
+    assert "solid angle subtended by detector = -nan steradian ( -nan% sphere)" in out.splitlines()
+    assert "mean= -nan rms= -nan rmsd= -nan" in out
+    assert "distance 0: pixels are not numbers" in err and "overflows" not in err
+    (tmp_path / "a.hkl").write_text("-3 -3 -3 1\n3 3 3 1\n")
+    with working_in(tmp_path):
+        assert main([*(CELL + "-hkl a.hkl -distance 0 -interpolate -curved_det x").split(), "--backend", "strict"]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "no index is a number" in line]
+    assert "the original dies here" in line
+
+
+def test_a_place_in_millimetres(tmp_path, capsys):
+    """``-pix0_vector_mm`` where its value counts."""
+    for words in ("-pix0_vector 0.1 0.002 -0.002", "-pix0_vector_mm 100 2 -2"):
+        with working_in(tmp_path):
+            assert main([*(PLAIN + words).split(), "--fix", "all", "--backend", "strict"]) == 0
+        out, err = capsys.readouterr()
+        assert "distance=0.1 detsize=0.004x0.004  pixel=0.0005 meters (8x8 pixels)" in out
+        assert "custom convention" not in err  # what it says of beam centres is not so here
+    assert "dials origin= 2 2 -100" in out.replace("-2 2", "2 2")
+
+
+def test_detector_abs_is_infinite_for_a_word_that_says_so_alone(tmp_path, capsys):
+    assert "'info' is no number, and was read as infinite" in said(PLAIN + "-detector_abs info", tmp_path, capsys)
+    assert "-detector_abs" not in said(PLAIN + "-detector_abs inf", tmp_path, capsys)
+
+
+def test_flags_without_their_values_are_named(tmp_path, capsys):
+    told = said(PLAIN + "-misset 1 2", tmp_path, capsys)
+    assert "'-misset', is ignored: 3 arguments must follow" in told
+    job = write_job(tmp_path, PLAIN.replace("-nonoise -nopgm", "") + "-misset 1 2", images=2)
+    assert nb_batch(["run", str(job)]) == 1
+    assert "arguments: -misset: 3 arguments must follow" in capsys.readouterr().err
+
+
+def test_jobs_remark_on_later_images_too(tmp_path, capsys):
+    cells = [f'["50", "60", "70", "{alpha}", "{alpha * 2}", "95"]' for alpha in (90, 90, 10, 90)]
+    cells = [c.replace('"180"', '"90"') for c in cells]
+    job = tmp_path / "job.toml"
+    line = "-default_F 10 -detpixels 8 -oversample 1 -N 3 -distance 100 -pixel 0.5"
+    job.write_text(f'arguments = "{line}"\nimages = 4\noutput = "out"\n[[axis]]\nflag = "-cell"\n'
+                   f"values = [{', '.join(cells)}]\n[[axis]]\nflag = \"-fluence\"\n"
+                   "values = [1e30, 1e30, 1e30, 0]\n")  # fmt: skip
+    assert nb_batch(["run", str(job), "--no-sheet"]) == 0
+    told = capsys.readouterr().err
+    assert told.count("image 2: -cell: these lengths and angles make no unit cell") == 1
+    assert told.count("image 3: the image is all zero: there are no photons") == 1
+    assert "raise -fluence" not in told
+
+
+def test_two_reflections_on_a_line_are_refused(tmp_path, capsys):
+    (tmp_path / "two.hkl").write_text("0 0 1 10 0 0 2 20\n0 1 0 30 0.5\n")
+    with working_in(tmp_path):
+        assert main([*(CELL + "-hkl two.hkl").split(), "--fix", "files"]) == 1
+    assert "line 1 holds more than one reflection" in capsys.readouterr().err
+    (tmp_path / "two.hkl").write_text("0 0 1 10 1.5 2 3.5 20\n0 1 0 30 0.5\n")
+    assert "all zero" not in said(CELL + "-hkl two.hkl --fix files", tmp_path, capsys)
+
+
+def test_a_processor_that_is_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NANOBRAGG_CPU", "foo")
+    for tool in (["nanobragg"], ["nanobragg.cli.nb_trace", "--pixel", "3", "3", "--"]):
+        ran = subprocess.run(
+            [sys.executable, "-m", *tool, *PLAIN.split()], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert ran.returncode in (1, 2) and "NANOBRAGG_CPU=foo: not one of native, x86-64-v3" in ran.stderr
+        assert "Traceback" not in ran.stderr and "unexpected" not in ran.stderr

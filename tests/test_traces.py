@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nanobragg.engine.trace import first_only, trace
+from nanobragg.engine.trace import first_only, last_figures, trace
 from tests.support import BY_NAME, GOLDEN, plan_of
 from tests.tolerances import FAST_TRACE_DIGITS, TRACE_DIGITS
 
@@ -58,3 +58,16 @@ def test_reciprocal_axes_are_the_crystals(fix, tmp_path, monkeypatch):
     real = np.reshape(plan.cell, (3, 3)) * 1e10
     stars = np.array([figures[f"rot_{axis}_star_A_inv"] for axis in "abc"])
     np.testing.assert_allclose(stars @ real.T, np.eye(3), atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", [pytest.param("cref", marks=pytest.mark.cref), "strict"])
+def test_last_figures_are_the_last_of_all(backend, tmp_path):
+    """What ``-printout`` shows, which keeps one figure of each label however many evaluations there are."""
+    line = "-cell 50 60 70 80 85 95 -default_F 9 -N 5 -detpixels 6 -pixel 1 -distance 90 -oversample 2 -osc 1 "
+    plan = plan_of((line + "-phisteps 3 -mosaic 1 -mosaic_domains 2 -dispersion 1 -dispsteps 2").split(), tmp_path)
+    wanted = list(range(plan.n_fast * plan.n_slow))
+    for index, shown in last_figures(plan, wanted, backend):
+        every = {f.label: f.values for f in trace(plan, *divmod(index, plan.n_fast), backend)}
+        common = set(every) & set(shown)
+        assert {label: every[label] for label in common} == {label: shown[label] for label in common}
+        assert len(common) > 15

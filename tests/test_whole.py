@@ -148,7 +148,7 @@ def test_what_was_left_under_our_number_is_no_hindrance(tmp_path, monkeypatch):
 
     target = str(tmp_path / "a.bin")
     monkeypatch.setattr(whole, "_numbers", itertools.count())
-    left = whole.temporary_beside(target)
+    left = os.path.join(os.path.dirname(target), whole.temporary(os.path.basename(target)))
     open(left, "w").close()
     monkeypatch.setattr(whole, "_numbers", itertools.count())
     with whole_file(target, "-floatfile") as file:

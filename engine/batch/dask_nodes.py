@@ -84,11 +84,3 @@ def check_own(folder: str, others: int = 0o022) -> None:
             f"{folder or os.curdir}: belongs to others, or others can write to it: what a file in it says of a "
             "scheduler is not trusted"
         )
-
-
-def write_private(path: str, content: str) -> None:
-    """Write a file that nobody else can read."""
-    part = f"{path}.part"
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-        file.write(content)
-    os.replace(part, path)

@@ -23,6 +23,9 @@ class Reporter:
     def tell(self, line: str) -> None:
         """Something that the user should know."""
 
+    def remarked(self, remarks: Iterable[tuple[int, str]]) -> None:
+        """Something that the user should know of images."""
+
     def failed(self, images: int) -> None:
         """Some images will not be made."""
 
@@ -90,6 +93,7 @@ def _run(
         reporter.tell(f"shard {shard} is set aside: {why}")
 
     for outcome in executor.outcomes(queue, stop, reporter.seen):
+        reporter.remarked(outcome.remarks)
         if outcome.kind == "lost":
             raise OutputLost(outcome.why)
         if outcome.kind == "device":

@@ -13,6 +13,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
 from nanobragg.kernels.whole import HOST as HOST
 from nanobragg.kernels.whole import LEFT_OVER as LEFT_OVER
+from nanobragg.kernels.whole import appear, appearing
 from nanobragg.kernels.whole import temporary as temporary
 
 JOB, CLUSTER = "job.json", ".dask"
@@ -57,26 +58,13 @@ def partial(shard: int) -> str:
 def publish(folder: str, made: str, name: str) -> None:
     """Give a whole file its name, for good: the file first, then the folder, go to the disk."""
     with or_lost(folder):
-        sync(path(folder, made))
-        os.replace(path(folder, made), path(folder, name))
-        sync(folder)
-
-
-def sync(target: str) -> None:
-    """Wait until a file or a folder is on the disk."""
-    descriptor = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        appear(path(folder, made), path(folder, name), lasting=True)
 
 
 def write_text(folder: str, name: str, content: str) -> None:
     """Write a small file whole."""
-    made = temporary(name)
-    with or_lost(folder), open(path(folder, made), "w", encoding="utf-8") as file:
-        file.write(content)
-    publish(folder, made, name)
+    with or_lost(folder), appearing(path(folder, name), lasting=True) as file:
+        file.write(content.encode())
 
 
 def described(folder: str, name: str) -> File:

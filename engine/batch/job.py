@@ -115,7 +115,7 @@ class Job:
         crystal = image if self.scan == STILLS else 0
         said["-mosaic_seed"] = str(seed_of(self.seed, crystal, MOSAIC_SEED))
         more = [word for flag, value in said.items() if not self.gives(flag) for word in (flag, value)]
-        return [*self.arguments, *self.varying_words(image), *more]
+        return [*more, *self.arguments, *self.varying_words(image)]
 
 
 def file_digest(path: str, name: str) -> str:

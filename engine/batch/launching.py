@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
 
-from nanobragg.engine.batch import on_dask
+from nanobragg.engine.batch import on_dask, on_slurm
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.own_python import running
+from nanobragg.kernels.whole import PRIVATE, appearing
 
 WHOLE = (0, 1)
 WAIT_S, LOOK_S = 300.0, 0.2
@@ -63,24 +63,10 @@ def cluster(options: Any, output: str) -> contextlib.AbstractContextManager[Any]
     if options.scheduler is not None:
         return on_dask.client_of(options.scheduler)
     if options.slurm_workers is not None:
-        return _closing(on_dask.slurm_client(options.slurm_workers, slurm_options(options.slurm_option), output))
+        return _closing(on_slurm.client(options.slurm_workers, on_slurm.options_of(options.slurm_option), output))
     if options.dask_srun:
         return srun_cluster(output)
     return None
-
-
-def slurm_options(given: list[str]) -> dict[str, Any]:
-    """KEY=VALUE as arguments of ``SLURMCluster``; a value is JSON where it can be read as that, else a text."""
-    made: dict[str, Any] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not key.isidentifier() or not equals:
-            raise BadInput(f"--slurm-option {text}: not KEY=VALUE")
-        try:
-            made[key] = json.loads(value)
-        except ValueError:
-            made[key] = value
-    return made
 
 
 @contextlib.contextmanager
@@ -147,7 +133,8 @@ def srun_cluster(output: str) -> Iterator[Any]:
     said = {"cert": security.tls_ca_file, "key": security.tls_client_key, "address": cluster.scheduler_address}
     files = {what: _step_file(output, what) for what in said}
     for what, content in said.items():
-        nodes.write_private(files[what], content)
+        with appearing(files[what], mode=PRIVATE) as file:
+            file.write(content.encode())
     own = subprocess.Popen(_worker_command(output, cluster.scheduler_address, 0), env=quiet())
     client = distributed.Client(cluster)
     try:

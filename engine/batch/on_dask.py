@@ -7,7 +7,6 @@ import contextlib
 import functools
 import logging
 import os
-import shutil
 import signal
 import threading
 import time
@@ -250,7 +249,8 @@ def configure() -> None:
             "distributed.comm.timeouts.connect": "60s",
         }
     )
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by the driver
+    for name in ("distributed", "asyncio", "tornado.application"):  # what matters is told by the driver
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def local_client(workers: int) -> Any:
@@ -281,38 +281,11 @@ def client_of(address: str) -> Any:
     return client
 
 
-def slurm_client(workers: int, options: dict[str, Any], output: str) -> Any:
-    """A client of workers that dask-jobqueue submits to Slurm, one a job; certificates lie in the output folder."""
-    distributed = dask()
-    configure()
-    if shutil.which("sbatch") is None:
-        raise BadInput("--slurm-workers: there is no sbatch here: this machine cannot submit to Slurm")
-    try:
-        from dask_jobqueue import SLURMCluster
-    except ImportError:
-        raise BadInput("--slurm-workers needs dask-jobqueue: pip install 'nanobragg[batch]'") from None
-    try:
-        given: dict[str, Any] = {
-            "cores": 1, "processes": 1, "memory": "2GB", "security": nodes().certificates(), "protocol": "tls://",
-            "shared_temp_directory": nodes().own_folder(output), "scheduler_cls": nodes().QuietScheduler,
-            "worker_extra_args": ["--worker-class", nodes().WORKER, "--no-dashboard"],
-        }  # fmt: skip
-        cluster = SLURMCluster(**(given | options))
-        cluster.scale(jobs=workers)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise BadInput(f"--slurm-workers: {error}") from None
-    client = distributed.Client(cluster)
-    try:
-        await_workers(client)
-    except TimeoutError:
-        raise BadInput(f"--slurm-workers: Slurm has started no worker in {FOR_WORKERS_S} s (squeue says why)") from None
-    return client
-
-
-def await_workers(client: Any) -> None:
-    """Wait for a worker, or until we are asked to stop; raises `TimeoutError` if none comes."""
+def await_workers(client: Any, check: Callable[[], None] = lambda: None) -> None:
+    """Wait for a worker, or until we are asked to stop; raises `TimeoutError` if none comes, or what ``check`` does."""
     begun = time.monotonic()
     while not client.nthreads() and not stopping.asked.is_set():
+        check()
         if time.monotonic() - begun > FOR_WORKERS_S:
             raise TimeoutError("no worker has come")
         time.sleep(LOOK_S)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from nanobragg.engine.batch.driver import Reporter
 
 EVERY_S = 30.0
+MOST_REMARKS = 10
 
 
 def duration(seconds: float) -> str:
@@ -21,10 +23,13 @@ def duration(seconds: float) -> str:
 
 
 class Progress(Reporter):
-    """Counts images; ``done`` of ``images`` were there before, ``failed`` set aside."""
+    """Counts images; ``done`` of ``images`` were there before, ``failed`` set aside; ``told`` are remarks made."""
 
-    def __init__(self, images: int, done: int, failed: int, name: str, *, every: float = EVERY_S):
+    def __init__(
+        self, images: int, done: int, failed: int, name: str, *, told: Iterable[str] = (), every: float = EVERY_S
+    ):
         self._images, self._done, self._before, self._failed, self._name = images, done, done, failed, name
+        self._told, self._remarks = set(told), 0
         self._begun, self._every = time.monotonic(), every
         self._lock = threading.Lock()
         self._bar: Any = None
@@ -69,6 +74,16 @@ class Progress(Reporter):
             self._bar.write(text, file=sys.stderr)
         elif sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
+
+    def remarked(self, remarks: Iterable[tuple[int, str]]) -> None:
+        """What is new of remarks on images, as long as they are few."""
+        for image, line in remarks:
+            if line in self._told or self._remarks > MOST_REMARKS:
+                continue
+            self._told.add(line)
+            self._remarks += 1
+            more = self._remarks > MOST_REMARKS
+            self.tell("there are remarks on more images, which are not shown" if more else f"image {image}: {line}")
 
     def end(self) -> None:
         """Say for the last time how it went."""

@@ -71,13 +71,13 @@ def smaller(image: np.ndarray) -> np.ndarray:
 
 
 def in_counts(images: Sequence[Shown], values: str) -> str:
-    """What a job renders, in counts; what to do if there is next to nothing."""
+    """What a job renders, in counts, and whether that is next to nothing."""
     lowest, highest = min(image.total for image in images), max(image.total for image in images)
     brightest = max(image.brightest for image in images)
     what = f"images of {number(lowest)} to {number(highest)} photons, the brightest pixel has {number(brightest)}"
     if np.dtype(values).kind in "iu" and brightest >= np.iinfo(values).max:
         return f"{what}, the most that {values} holds: counts are cut there"
-    return what + (": raise -fluence" if brightest < FAINT else "")
+    return what + (f": too few for programs to find spots, which want {FAINT} or more" if brightest < FAINT else "")
 
 
 def number(count: float) -> str:

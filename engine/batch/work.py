@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nanobragg.engine import reasons
 from nanobragg.engine.batch import claims, records
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.folder import OutputLost
@@ -27,7 +28,8 @@ from nanobragg.engine.render import choose, noisy, render
 from nanobragg.kernels import cuda
 
 Prepare = Callable[[Sequence[str]], Experiment]  # from the words of a command line
-MakePrepare = Callable[[Job], Prepare]
+MakePrepare = Callable[[Job, Callable[[str], None]], Prepare]  # the second is told what a user should know
+MOST_REMARKS = 10  # on the images of a shard that travel
 
 
 class How(NamedTuple):
@@ -52,6 +54,7 @@ class Outcome(NamedTuple):
     kind: str
     why: str = ""
     worker: str = ""
+    remarks: tuple[tuple[int, str], ...] = ()  # on images, by their numbers
 
 
 def local_rank() -> int:
@@ -82,7 +85,8 @@ class Workshop:
 
     def __init__(self, job: Job, make_prepare: MakePrepare, how: How):
         self.job, self.threads = job, how.threads
-        self._prepare = make_prepare(job)
+        self._image, self._remarks = 0, {}  # type: ignore[var-annotated]
+        self._prepare = make_prepare(job, self._note)
         self._device = device_of(how)
         wanted = job.backend if job.backend != "auto" else "cuda" if gpus() else "fast"
         self.backend = choose(wanted, freeze(self.experiment(0)), device=self._device)
@@ -93,7 +97,7 @@ class Workshop:
 
     def frame(self, number: int) -> Frame:
         """Render an image."""
-        words = self.job.words(number)
+        words, self._image = self.job.words(number), number
         made = self._prepare(words)
         plan = freeze(made)
         image, _ = render(plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision)
@@ -101,7 +105,20 @@ class Workshop:
         truth = truth_of(number, words, made, image)
         if not np.isfinite(truth.photons):
             raise BadInput("the image overflows: a pixel is infinite or not a number")
+        for remark in reasons.of_faint(made, plan, image):
+            self._note(remark)
         return Frame(self._values(made, plan, image), truth, made)
+
+    def _note(self, remark: str) -> None:
+        """Keep what a user should know, of the first image that it is true of."""
+        if len(self._remarks) < MOST_REMARKS:
+            self._remarks.setdefault(remark, self._image)
+
+    def remarks(self) -> tuple[tuple[int, str], ...]:
+        """What there was to say of images since this was last asked."""
+        found = tuple((image, remark) for remark, image in self._remarks.items())
+        self._remarks.clear()
+        return found
 
     def _values(self, made: Experiment, plan: Any, image: np.ndarray) -> np.ndarray:
         if self.job.values == "float32":
@@ -221,7 +238,7 @@ def attempt(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Cal
     outcome = _outcome(workshop, number, stop, seen_here)
     if outcome.kind == "failed":
         seen(-sum(told))
-    return outcome
+    return outcome._replace(remarks=workshop.remarks())
 
 
 def _outcome(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:

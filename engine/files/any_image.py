@@ -23,6 +23,10 @@ def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
             raise BadInput(f"{name}: is no file with an image in it", CANNOT)
         with open(path or name, "rb") as file:
             start = file.read(2048)
+        if not start:
+            raise BadInput(f"{name}: is empty", CANNOT)
+        if part and not start.startswith(HDF5):
+            raise BadInput(f"{name}: only HDF5 files have frames; leave out :{part}", CANNOT)
         if start.startswith(HDF5):
             return _two_dimensional(read_apart(path, part), path)
         if start.startswith(b"\x93NUMPY"):
@@ -57,7 +61,9 @@ def _of_npy(path: str, name: str) -> np.ndarray:
 
 
 def _two_dimensional(array: np.ndarray, name: str) -> np.ndarray:
-    squeezed = np.squeeze(array)
+    squeezed = array
+    while squeezed.ndim > 2 and len(squeezed) == 1:
+        squeezed = squeezed[0]
     if squeezed.ndim != 2 or squeezed.dtype.kind not in "iuf":
         raise BadInput(f"{name}: not an image: shape {array.shape}, {array.dtype}", CANNOT)
     return squeezed

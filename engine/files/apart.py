@@ -71,7 +71,7 @@ class _Process:
                 return
             data = self._child.stdout.read(LENGTH.unpack(self._child.stdout.read(LENGTH.size))[0])
             answers.put(np.frombuffer(bytearray(data), head["dtype"]).reshape(head["shape"]))
-        except (OSError, ValueError, struct.error, MemoryError):
+        except Exception:  # whatever a process that dies leaves of its answer
             answers.put(None)
 
     def end(self) -> None:
@@ -93,6 +93,12 @@ _lock = threading.Lock()
 _processes: list[_Process] = []
 
 
+@atexit.register
+def _end() -> None:
+    for process in _processes:
+        process.end()
+
+
 def read_apart(path: str, part: str, seconds: float | None = None) -> np.ndarray:
     """An image of a CBF or HDF5 file, as it is in the file; ``part`` is a frame's number or a data set of HDF5.
 
@@ -104,8 +110,6 @@ def read_apart(path: str, part: str, seconds: float | None = None) -> np.ndarray
     with _lock:
         if not _processes or not _processes[0].is_there:
             _processes[:] = [_Process()]
-            if len(_processes) == 1:
-                atexit.register(_processes[0].end)
         return _processes[0].ask(os.path.abspath(path), part, SECONDS if seconds is None else seconds)
 
 

@@ -24,7 +24,8 @@ for characters, kind in (
     for character in characters:
         KINDS[character] = kind
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-NUMBERS_OF_A_MATRIX = 9
+INDEX = re.compile(r"[+-]?\d+", re.ASCII)
+NUMBERS_OF_A_ROW, NUMBERS_OF_A_MATRIX = 4, 9
 LONGEST_INTEGER = 18  # characters that 64 bits always hold
 EXACT = 2**53
 POWERS_OF_TEN = 10.0 ** np.arange(LONGEST_INTEGER + 1)
@@ -113,10 +114,17 @@ def read_lines(data: bytes, name: str) -> Reflections:
             row = []
         if len(row) < 4 or not np.isfinite(row).all() or any(x != round(x) for x in row[:3]):
             raise BadInput(f"{name}: line {number} does not begin with h k l (whole numbers) and F")
+        if _is_row(words[4:8]):
+            raise BadInput(f"{name}: line {number} holds more than one reflection: write one a line")
         rows.append(row)
     table = np.array(rows, dtype=float).reshape(-1, 4)
     bounds = np.stack([table[:, :3].min(axis=0), table[:, :3].max(axis=0)], axis=1) if rows else np.zeros((3, 2))
     return Reflections(len(table), bounds, table[:, :3], table[:, 3], True)
+
+
+def _is_row(words: list[str]) -> bool:
+    """Whether these words could be another h k l F."""
+    return len(words) == NUMBERS_OF_A_ROW and all(INDEX.fullmatch(word) for word in words[:3])
 
 
 def _plain_table(data: bytes) -> np.ndarray | None:

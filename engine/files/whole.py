@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
-from nanobragg.kernels.whole import opened_beside
+from nanobragg.kernels.whole import appearing
 
 CANNOT_CREATE = 9
 
@@ -62,19 +61,6 @@ def check_writable(path: str, what: str) -> None:
         raise BadInput(f"{what} {path}: the file exists and cannot be written to", CANNOT_CREATE)
 
 
-def _move(temporary: str, target: str) -> None:
-    """Rename onto the target; where the folder forbids that, write the target with what is already whole."""
-    if os.path.exists(target):
-        os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-    try:
-        os.replace(temporary, target)
-    except OSError:
-        if not os.path.exists(target):
-            raise
-        shutil.copyfile(temporary, target)
-        os.unlink(temporary)
-
-
 @contextlib.contextmanager
 def whole_file(path: str, what: str) -> Iterator[BinaryIO]:
     """Open a temporary file beside ``path``, and rename it onto ``path`` once all is written.
@@ -87,19 +73,12 @@ def whole_file(path: str, what: str) -> Iterator[BinaryIO]:
     check_writable(path, what)
     target = os.path.realpath(path)
     in_place = _in_place(target)
+    begun = False
     try:
-        name, file = (target, open(target, "wb")) if in_place else opened_beside(target)
-    except OSError as error:
-        raise BadInput(f"{what} {path}: {reason(error)}", CANNOT_CREATE) from None
-    try:
-        with file:
+        with open(target, "wb") if in_place else appearing(target) as file:
+            begun = True
             yield file
-        if not in_place:
-            _move(name, target)
-    except BaseException as error:
-        if not in_place:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-        if isinstance(error, OSError):
-            raise BadInput(f"{what} {path}: {reason(error)}; nothing was left of it") from None
-        raise
+    except OSError as error:
+        if not begun:
+            raise BadInput(f"{what} {path}: {reason(error)}", CANNOT_CREATE) from None
+        raise BadInput(f"{what} {path}: {reason(error)}; nothing was left of it") from None
