@@ -3,9 +3,9 @@
     python benchmarks/mutate_inputs.py --number 10000 --seed 1
 
 Each round takes a good input (hkl, matrix, mask, header, source list, stol table, dump, job, table, image, arguments),
-damages it, and runs what reads it. Found are: exceptions that are no refusal, more lines than one at a refusal, runs that
-take longer than ten seconds, images with undefined pixels that nobody speaks of, and amplitudes that were left out without a
-word. Prints them with their seed; the exit status says whether there were any.
+damages it, and runs what reads it. Found are: exceptions that are no refusal, refusals without a word, runs that take longer
+than ten seconds, part files, images with undefined pixels that nobody speaks of, and amplitudes that were left out without
+a word. Prints them with their seed; the exit status says whether there were any. CBF and HDF5 need fabio and h5py.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import tempfile
 import traceback
 
 import numpy as np
+
+from nanobragg.engine.files import apart
 
 HERE = pathlib.Path(__file__).resolve().parent
 INPUTS = HERE.parent / "tests" / "inputs"
@@ -97,12 +99,35 @@ def kinds():
     np.save(npy, image)
     yield "npy", npy.getvalue(), ("nb_compare", "in good.npy")
     yield "smv", files["mask.img"], ("nb_compare", "in in")
+    yield "cbf", as_cbf(image), ("nb_compare", "in good.npy")
+    yield "hdf5", as_hdf5(image), ("nb_compare", "in good.npy")
     yield "trace", b"TRACE a = 1\nTRACE b = 2 3 4\nTRACE F_cell[0,0,0,0,0] = 5\n", ("nb_trace", "diff in good.txt")
     yield (
         "arguments",
         (CELL + "-default_F 5 -osc 1 -phisteps 2 -mosaic 0.3 -polar 0.5 -roi 0 5 0 5").encode(),
         ("nanobragg", None),
     )
+
+
+def as_cbf(image):
+    """The bytes of a CBF file."""
+    import fabio
+
+    with tempfile.TemporaryDirectory() as name:
+        fabio.cbfimage.CbfImage(data=image.astype(np.int32)).write(f"{name}/a.cbf")
+        return pathlib.Path(f"{name}/a.cbf").read_bytes()
+
+
+def as_hdf5(image):
+    """The bytes of an HDF5 file of two frames."""
+    import h5py
+    import hdf5plugin
+
+    made = io.BytesIO()
+    with h5py.File(made, "w") as file:
+        frames = np.stack([image, image])
+        file.create_dataset("entry/data/data", data=frames, chunks=(1, 8, 8), **hdf5plugin.Bitshuffle())
+    return made.getvalue()
 
 
 def mutated(data: bytes, rng: random.Random) -> bytes:
@@ -200,7 +225,7 @@ def main():
     parser.add_argument("--only", help="a kind of input")
     options = parser.parse_args()
     chosen = [kind for kind in kinds() if options.only in (None, kind[0])]
-    bad = 0
+    bad, apart.SECONDS = 0, LIMIT_S / 2
     with tempfile.TemporaryDirectory() as name:  # compiles what is not kept yet, which takes longer
         (pathlib.Path(name) / "in").write_bytes(job())
         run("nb_batch", "run in --no-sheet --threads 1".split(), pathlib.Path(name), 300)
