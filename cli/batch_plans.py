@@ -11,14 +11,14 @@ import numpy as np
 
 from nanobragg.cli.explain import mistakes, remarks
 from nanobragg.cli.nanobragg import read_headers
-from nanobragg.cli.parse import corrected, parse
-from nanobragg.cli.plans import Physics, silent, split_physics
+from nanobragg.cli.parse import parse
+from nanobragg.cli.physics import Physics, completed, factors_of, preset, wanted_of, with_gaps
+from nanobragg.cli.plans import OF_PHYSICS, silent, split_physics
 from nanobragg.cli.rules import HEADER_FLAGS, rules_for
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.beam import Beam
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, beam_of, experiment, geometry
-from nanobragg.engine.fixes import Fixes
+from nanobragg.engine.experiment import Experiment, Geometry, beam_of, experiment, geometry
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import StructureFactors, structure_factors
 
@@ -28,14 +28,14 @@ OF_ORIENTATION: dict[str, Any] = {
     "misset_mode": 0, "misset_x": 0.0, "misset_y": 0.0, "misset_z": 0.0, "phi0": 0.0,
     "seed": 0, "mosaic_seed": 0, "misset_seed": 0, "given": frozenset(),
 }  # fmt: skip
-OF_THE_JOB = (
-    "of nanoBragg's own options only --fix, --phi-mode and --shape may stand in arguments; for others the job has keys"
-)
+OF_THE_JOB = f"of nanoBragg's own options only {OF_PHYSICS} may stand in arguments; for others the job has keys"
 
 
 def file_places(words: Sequence[str]) -> Iterator[int]:
     """Where the words are that name files to be read."""
     for i, word in enumerate(words[:-1]):
+        if word == "--structure":
+            yield i + 1
         if not word.startswith("-"):
             continue
         named = {setting for flag, setting in HEADER_FLAGS.items() if flag in word}
@@ -80,49 +80,52 @@ class Preparer:
         BadInput
             For what the command itself refuses, and where cell or amplitudes are missing.
         """
-        settings, mask = self.settings(words)
+        settings, mask, physics = self.settings(words)
         placed = geometry(settings, mask, self._remark)
-        factors = self._factors_of(settings)
         same = dataclasses.replace(settings, **OF_ORIENTATION)
         known, beam = self._beam
         if beam is None or known != same:
             beam = beam_of(placed)
             self._beam = (same, beam)
+        factors = self._factors_of(placed, beam, physics)
         return experiment(placed, self._remark, factors=factors, beam=beam)
 
-    def settings(self, words: Sequence[str]) -> tuple[Settings, np.ndarray | None]:
-        """Settings of a command line, and the mask."""
+    def settings(self, words: Sequence[str]) -> tuple[Settings, np.ndarray | None, Physics]:
+        """Settings of a command line, the mask, and what our own options say."""
         given, physics = plain_words(resolved(words, self._folder))
-        start, mask = self._start(given, physics.fixes)
+        start, mask = self._start(given, physics)
         parsed = parse(given, start)
         for mistake in mistakes(parsed):
             raise BadInput(f"arguments: {mistake}")
         for line in remarks(parsed):
             self._remark(line)
-        settings = corrected(parsed.settings, physics.shape)
+        settings = completed(parsed.settings, physics)
         if "dump_file" not in settings.given:
             settings = dataclasses.replace(settings, dump_file="")
-        no_factors = settings.hkl_file is None and settings.default_F == 0.0 and not settings.dump_file
+        some = settings.hkl_file is not None or settings.default_F != 0.0 or bool(settings.dump_file)
         if settings.mat_file is None and settings.cell_a == 0.0:
             raise BadInput("no cell: -mat or -cell")
-        if no_factors:
-            raise BadInput("no amplitudes: -hkl or -default_F")
+        if not some and physics.structure is None:
+            raise BadInput("no amplitudes: structure, -hkl or -default_F")
         if settings.misset_mode < 0 and "misset_seed" not in settings.given:
             raise BadInput(
                 '-misset random: the orientation would follow the clock: take an axis orientation = "random"'
             )
-        return settings, mask
+        return settings, with_gaps(mask, physics, settings), physics
 
-    def _start(self, words: list[str], fixes: Fixes) -> tuple[dict[str, Any], np.ndarray | None]:
+    def _start(self, words: list[str], physics: Physics) -> tuple[dict[str, Any], np.ndarray | None]:
         named = tuple(words[i + 1] for i, word in enumerate(words[:-1]) for flag in HEADER_FLAGS if flag in word)
         known, (start, mask) = self._headers
-        if known != (named, fixes):
-            start = {"seed": -1, "misset_seed": -1, "fixes": fixes}
+        if known != (named, physics):
+            start = {"seed": -1, "misset_seed": -1} | preset(physics)
             mask = read_headers(words, start)
-            self._headers = ((named, fixes), (start, mask))
+            self._headers = ((named, physics), (start, mask))
         return dict(start), mask
 
-    def _factors_of(self, settings: Settings) -> StructureFactors:
+    def _factors_of(self, placed: Geometry, beam: Beam, physics: Physics) -> StructureFactors:
+        settings = placed.settings
+        if physics.structure is not None:
+            return self._of_structure(placed, beam, physics)
         read = settings if settings.hkl_file is None else dataclasses.replace(settings, dump_file="")
         key = (read.hkl_file, read.dump_file, read.default_F, read.fixes)
         known, factors = self._factors
@@ -130,5 +133,14 @@ class Preparer:
             if read.hkl_file is None and read.dump_file and not os.path.isfile(read.dump_file):
                 raise BadInput(f"-dump {read.dump_file}: no such file")
             factors = structure_factors(read, self._remark)
+            self._factors = (key, factors)
+        return factors
+
+    def _of_structure(self, placed: Geometry, beam: Beam, physics: Physics) -> StructureFactors:
+        key = (physics.structure, wanted_of(physics, placed, beam), placed.settings.default_F)
+        known, factors = self._factors
+        if factors is None or known != key:
+            factors = factors_of(physics, placed, beam, self._remark)
+            assert factors is not None
             self._factors = (key, factors)
         return factors

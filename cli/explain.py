@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from nanobragg.cli.options import nearest
 from nanobragg.cli.parse import Parsed, Reading
 from nanobragg.cli.rules import Rule
 
@@ -34,7 +35,7 @@ def remarks(parsed: Parsed) -> Iterator[str]:
             fired = "; ".join(_changes(rule, changes) for rule, changes in reading.fired if changes)
             yield f"Q92 flags: {reading.text} fires more than one rule: {fired}"
         elif reading.ignored:
-            why = _wanted(reading) if reading.starved else "no rule of the original matches it"
+            why = _wanted(reading) if reading.starved else f"no rule of the original matches it{nearest(reading.text)}"
             if not reading.is_flag:
                 why = "no flag takes it as a value"
             yield f"argument {reading.index + 1}, {reading.text!r}, is ignored: {why}"
@@ -46,7 +47,10 @@ def mistakes(parsed: Parsed) -> Iterator[str]:
         for said in dict.fromkeys(reading.misread):
             yield f"{reading.text}: {said}"
         if reading.ignored:
-            what = _wanted(reading) if reading.starved else "no flag is called that, and none takes it as a value"
+            near = nearest(reading.text) if reading.is_flag else ""
+            what = (
+                _wanted(reading) if reading.starved else f"no flag is called that, and none takes it as a value{near}"
+            )
             yield f"{reading.text}: {what}"
 
 

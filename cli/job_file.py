@@ -18,21 +18,23 @@ from nanobragg.cli.plans import OUTPUTS
 from nanobragg.cli.rules import COUNTS, INTENDED_TOGETHER, RULES, WORDS, Rule, rules_for
 from nanobragg.engine.batch import job as jobs
 from nanobragg.engine.batch.axes import Axis, Orientation, Table, axis_of, places, split_words, words_of
-from nanobragg.engine.batch.image_files import SUFFIX, cbf_package
+from nanobragg.engine.batch.image_files import SUFFIX
 from nanobragg.engine.batch.job import Job, file_digest
 from nanobragg.engine.batch.shard_file import hdf5
 from nanobragg.engine.batch.work import geometry_digest
 from nanobragg.engine.c_numbers import DEGREES, real
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import steps
+from nanobragg.engine.files.cbf import cbf_package
 from nanobragg.engine.files.nexus import SENSORS, placement
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.render import BACKENDS, PRECISIONS
 from nanobragg.engine.sampling import phi_steps
 
+IN_ARGUMENTS = ("structure", "detector")  # keys that say what an option in the arguments says
 KEYS = {
     "arguments", "images", "images_per_shard", "seed", "output", "backend", "precision", "noise", "values", "format",
-    "combine", "sensor_material", "compression", "axis",
+    "combine", "sensor_material", "compression", "axis", *IN_ARGUMENTS,
 }  # fmt: skip
 AXES = {  # the keys that an axis may have, by the one that says its kind
     "orientation": {"orientation"},
@@ -63,6 +65,9 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
         raise BadInput(f"{name}: {', '.join(sorted(unknown))}: no such key (there are {', '.join(sorted(KEYS))})")
     folder = os.path.dirname(os.path.abspath(name))
     words = _arguments(found.get("arguments"), name)
+    for key in IN_ARGUMENTS:
+        if key in found:
+            words += [f"--{key}", _text(found, key, name)]
     seed = _whole(found, "seed", name, 0, 2**63 - 1, 1)
     combine = _choice(found, "combine", name, jobs.COMBINE)
     axes = _axes(found.get("axis", []), name, folder, seed)
@@ -82,11 +87,17 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
         axes=tuple(axis.canonical() for axis in axes), varying=_varying(axes),
         backend=_choice(found, "backend", name, BACKENDS),
         precision=_choice(found, "precision", name, PRECISIONS), noise=noise, values=values, format=form,
-        sensor_material=_choice(found, "sensor_material", name, SENSORS),
+        sensor_material=_choice(found, "sensor_material", name, (_sensor_of(words), *SENSORS)),
         compression=_choice(found, "compression", name, jobs.COMPRESSIONS), scan=jobs.STILLS, inputs=named,
         folder=folder, output=os.path.abspath(os.path.join("" if output is not None else folder, where)),
     )  # fmt: skip
     return dataclasses.replace(job, scan=scan_of(job))
+
+
+def _sensor_of(words: Sequence[str]) -> str:
+    """The sensor of the detector that is named, if that is one that files have a word for."""
+    model = plain_words(words)[1].detector
+    return model.sensor if model is not None and model.sensor in SENSORS else SENSORS[0]
 
 
 def scan_of(job: Job) -> str:
@@ -94,7 +105,7 @@ def scan_of(job: Job) -> str:
     if set(job.varying) - {"phi0", "seed", "mosaic_seed"}:
         return jobs.STILLS
     try:
-        settings, _ = Preparer(job).settings(job.words(0))
+        settings, *_ = Preparer(job).settings(job.words(0))
     except BadInput:  # `check` says so
         return jobs.STILLS
     width = phi_steps(settings).range

@@ -16,57 +16,30 @@ import numpy as np
 from nanobragg import __version__
 from nanobragg.cli import printout, report
 from nanobragg.cli.explain import explanation, remarks
-from nanobragg.cli.parse import Parsed, corrected, named_headers, parse
+from nanobragg.cli.options import Options, nearest, own_options
+from nanobragg.cli.parse import Parsed, named_headers, parse
+from nanobragg.cli.physics import Physics, completed, factors_of, physics_of, preset, with_gaps
 from nanobragg.cli.signals import ended_by_signals, raise_on_signals
-from nanobragg.cli.usage import OPTIONS, help_text, usage
+from nanobragg.cli.usage import help_text, usage
 from nanobragg.engine import images, quirks, reasons
 from nanobragg.engine import trace as tracing
 from nanobragg.engine.c_numbers import fixed
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
+from nanobragg.engine.experiment import Experiment, Geometry, beam_of, experiment, freeze, geometry
 from nanobragg.engine.files.images import write_float, write_pgm
+from nanobragg.engine.files.output import check_output, write_output
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import read_smv, write_smv
 from nanobragg.engine.files.smv_header import of_experiment
 from nanobragg.engine.files.whole import check_writable, same_file
-from nanobragg.engine.fixes import NONE, Fixes, fixes_of, shown
+from nanobragg.engine.fixes import NONE, shown
 from nanobragg.engine.headers import header_settings
-from nanobragg.engine.render import (
-    BACKENDS,
-    NOISES,
-    PRECISIONS,
-    Rendered,
-    choose,
-    default_threads,
-    is_ready,
-    noisy,
-    render,
-)
-from nanobragg.engine.settings import SHAPES, Settings
+from nanobragg.engine.render import Rendered, choose, default_threads, is_ready, noisy, render
+from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.kernels.plan import RenderPlan
 
 INSUFFICIENT = 9
-MOST_THREADS = 4096
-MOST_DEVICES = 1024
-CHOICES = {"--precision": PRECISIONS, "--noise": NOISES, "--shape": SHAPES}
-
-
-@dataclasses.dataclass
-class Options:
-    """Our own options."""
-
-    backend: str | None = None
-    threads: int | None = None
-    device: int = 0
-    precision: str = "double"
-    noise: str = "original"
-    shape: str | None = None
-    fixes: Fixes = NONE
-    trace: list[tuple[int, int]] = dataclasses.field(default_factory=list)
-    explain: bool = False
-    version: bool = False
-    help: bool = False
 
 
 def say(line: str) -> None:
@@ -87,63 +60,6 @@ def _write(stream: Any, line: str) -> None:
         stream.flush()
     except (OSError, ValueError):
         pass
-
-
-def own_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
-    """Take our own options out of the line; they are exact words that no rule of the original matches."""
-    options, rest, i = Options(), [], 0
-    known = {option.name: option for option in OPTIONS}
-    while i < len(arguments):
-        option = known.get(arguments[i])
-        if option is None:
-            rest.append(arguments[i])
-            i += 1
-        elif option.value:
-            if i + 1 == len(arguments):
-                raise BadInput(f"{option.name}: a value must follow ({option.value})")
-            _set_option(options, option.name, arguments[i + 1])
-            i += 2
-        else:
-            setattr(options, option.name.removeprefix("--"), True)
-            i += 1
-    if options.backend is None and not (options.help or options.version):
-        options.backend = _known_backend(os.environ.get("NANOBRAGG_BACKEND") or "auto", "NANOBRAGG_BACKEND")
-    return options, rest
-
-
-def _set_option(options: Options, name: str, value: str) -> None:
-    if name == "--backend":
-        options.backend = _known_backend(value, name)
-        return
-    if name in CHOICES:
-        if value not in CHOICES[name]:
-            raise BadInput(f"{name} {value}: not one of {', '.join(CHOICES[name])}")
-        setattr(options, name.removeprefix("--"), value)
-        return
-    if name == "--fix":
-        options.fixes |= fixes_of(value)
-        return
-    if name == "--phi-mode":
-        if value not in ("spec", "c-parity"):
-            raise BadInput(f"--phi-mode {value}: not one of spec, c-parity")
-        options.fixes |= fixes_of("phi-carryover") if value == "spec" else NONE
-        return
-    if name == "--trace":
-        slow, _, fast = value.partition(",")
-        if not (slow.isascii() and slow.isdigit() and fast.isascii() and fast.isdigit()):
-            raise BadInput(f"--trace {value}: not SLOW,FAST (two whole numbers)")
-        options.trace.append((int(slow), int(fast)))
-        return
-    lowest, highest = (1, MOST_THREADS) if name == "--threads" else (0, MOST_DEVICES)
-    if not (value.isascii() and value.isdigit() and lowest <= int(value[:9]) <= highest):
-        raise BadInput(f"{name} {value}: not a whole number from {lowest} to {highest}")
-    setattr(options, name.removeprefix("--"), int(value))
-
-
-def _known_backend(value: str, what: str) -> str:
-    if value not in BACKENDS:
-        raise BadInput(f"{what} {value}: not one of {', '.join(BACKENDS)}")
-    return value
 
 
 def read_headers(
@@ -180,9 +96,10 @@ def read_headers(
     return mask
 
 
-def check_sufficient(settings: Settings) -> None:
+def check_sufficient(settings: Settings, physics: Physics) -> None:
     """Print the usage where cell or amplitudes are missing."""
-    no_factors = settings.hkl_file is None and settings.default_F == 0.0 and not dump_is_there(settings)
+    some = settings.hkl_file is not None or settings.default_F != 0.0 or physics.structure is not None
+    no_factors = not some and not dump_is_there(settings)
     no_cell = settings.mat_file is None and settings.cell_a == 0.0
     if no_factors or no_cell:
         say(usage())
@@ -204,12 +121,21 @@ def outputs_of(settings: Settings) -> dict[str, str]:
     return {**dump, "-floatfile": settings.float_file, "-intfile": settings.int_file, **pgm, **noise}
 
 
-def check_outputs(settings: Settings) -> None:
+def check_outputs(settings: Settings, options: Options) -> None:
     """Fail before rendering rather than after; no output takes the place of an input."""
-    written = outputs_of(settings)
+    written = {} if options.only_output else outputs_of(settings)
+    ours = [("--output", name) for name in options.output]
+    ours += [("--output-noiseless", name) for name in options.output_noiseless]
+    if options.only_output and not ours:
+        raise BadInput("--only-output: there is no --output")
+    for flag, name in ours:
+        check_output(name, counts=flag == "--output", what=flag)
+    written |= {f"{flag} (number {n})" if n else flag: name for n, (flag, name) in enumerate(ours)}
     read = {flag: name for setting, flag in INPUTS.items() if (name := getattr(settings, setting)) is not None}
     if "-dump" not in written and settings.dump_file:
         read["-dump"] = settings.dump_file
+    if options.structure is not None:
+        read["--structure"] = options.structure
     for flag, name in written.items():
         for of_input, input_name in read.items():
             if same_file(name, input_name):
@@ -218,12 +144,15 @@ def check_outputs(settings: Settings) -> None:
         if same_file(name, other):
             remark(f"{second} {other} takes the place of {first} {name}: they are the same file")
     for flag, name in written.items():
-        if flag != "-dump":  # one that cannot be written is only remarked on, as in the original
+        if not flag.startswith(("-dump", "--")):  # one that cannot be written is only remarked on, as in the original
             check_writable(name, flag)
 
 
 def describe(parsed: Parsed, explain: bool) -> None:
     """What the arguments did, all of it or only what is worth a remark."""
+    for reading in parsed.readings:
+        if reading.ignored and reading.text.startswith("--"):
+            raise BadInput(f"{reading.text}: no option is called that{nearest(reading.text)}")
     for line in remarks(parsed):
         remark(line)
     if explain:
@@ -237,21 +166,22 @@ def run(arguments: Sequence[str]) -> int:
     if options.version or options.help:
         say(f"nanoBragg {__version__}" if options.version else help_text())
         return 0
+    physics = physics_of(options)
     clock = -int(time.time())
-    start: dict[str, Any] = {"seed": clock, "misset_seed": clock, "fixes": options.fixes}
+    start: dict[str, Any] = {"seed": clock, "misset_seed": clock} | preset(physics)
     if options.fixes:
         remark(f"computed right, not as the original does: {shown(options.fixes)}")
     origin: dict[str, str] = {}
     mask = read_headers(line, start, origin)
     parsed = parse(line, start, origin)
     describe(parsed, options.explain)
-    settings = corrected(parsed.settings, options.shape)
-    check_sufficient(settings)
-    check_outputs(settings)
-    placed = geometry(settings, mask, remark)
+    settings = completed(parsed.settings, physics)
+    check_sufficient(settings, physics)
+    check_outputs(settings, options)
+    placed = geometry(settings, with_gaps(mask, physics, settings), remark)
     for text in report.geometry(placed):
         say(text)
-    set_up = experiment(placed, remark)
+    set_up = set_up_of(placed, physics)
     plan = freeze(set_up)
     for text in report.before(set_up):
         say(text)
@@ -261,6 +191,14 @@ def run(arguments: Sequence[str]) -> int:
         remark(told)
     produce(set_up, plan, options)
     return 0
+
+
+def set_up_of(placed: Geometry, physics: Physics) -> Experiment:
+    """What is simulated, with the amplitudes of files or of a structure."""
+    if physics.structure is None:
+        return experiment(placed, remark)
+    beam = beam_of(placed)
+    return experiment(placed, remark, factors=factors_of(physics, placed, beam, remark), beam=beam)
 
 
 def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
@@ -292,9 +230,35 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
         remark(reasons.of_overflow(plan))
     elif said := reasons.of_brightness(set_up, plan, image, statistics.max_I):
         remark(said)
-    write_images(set_up, plan, image, statistics, backend)
-    if settings.do_noise:
+    if not options.only_output:
+        write_images(set_up, plan, image, statistics, backend)
+    write_outputs(set_up, plan, image, backend, options, threads)
+    if settings.do_noise and not options.only_output:
         write_noise(set_up, plan, image, backend, philox=options.noise == "philox", threads=threads)
+
+
+def write_outputs(
+    set_up: Experiment, plan: RenderPlan, image: np.ndarray, backend: str, options: Options, threads: int
+) -> None:
+    """What ``--output`` and ``--output-noiseless`` name."""
+    for path in options.output_noiseless:
+        say(f"writing {path}: expected photons")
+        write_output(path, image, set_up, "--output-noiseless")
+    if options.output:
+        s = set_up.settings
+        counts, photons, overloads = images.philox_noise(
+            plan, image, s.adc if "adc" in s.given else 0.0, s.seed, backend, threads, np.int32, saturation=s.saturation
+        )
+        say(f"{fixed(photons, decimals=0)} photons with noise ({overloads} overloads)")
+        for path in options.output:
+            say(f"writing {path}: counts")
+            write_output(path, counts, without_offset(set_up), "--output")
+
+
+def without_offset(set_up: Experiment) -> Experiment:
+    """The experiment as our own formats describe it: counts have an offset only where one was asked for."""
+    s = set_up.settings
+    return dataclasses.replace(set_up, settings=s if "adc" in s.given else dataclasses.replace(s, adc=0.0))
 
 
 def rendered(plan: RenderPlan, backend: str, options: Options, threads: int, progress: Any) -> Rendered:

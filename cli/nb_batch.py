@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from nanobragg.cli.batch_plans import Preparer
 from nanobragg.cli.job_file import check, corners, read_job
-from nanobragg.cli.nanobragg import MOST_DEVICES, MOST_THREADS
+from nanobragg.cli.options import MOST_DEVICES, MOST_THREADS
 from nanobragg.cli.plans import silent
 from nanobragg.cli.streams import forgiving
 from nanobragg.engine import quirks, reasons

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.cli.nanobragg import MOST_THREADS
+from nanobragg.cli.options import MOST_THREADS
 from nanobragg.cli.parse import parse
 from nanobragg.cli.plans import silent
 from nanobragg.cli.streams import forgiving

@@ -118,22 +118,6 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
     return Parsed(Settings(**_checked(settings, origin), given=given), readings)
 
 
-def corrected(settings: Settings, shape: str | None = None) -> Settings:
-    """Settings with what flags alone should decide, where that is fixed, and the shape that ``--shape`` names.
-
-    A random orientation without a seed of its own follows the noise seed (Q50); without a name there is no dump (Q58,
-    Q59).
-    """
-    changes: dict[str, Any] = {}
-    if "Q50" in settings.fixes and "misset_seed" not in settings.given:
-        changes["misset_seed"] = settings.seed
-    if settings.fixes & {"Q58", "Q59"} and "dump_file" not in settings.given:
-        changes["dump_file"] = ""
-    if shape is not None:
-        changes["shape"] = shape
-    return dataclasses.replace(settings, **changes)
-
-
 def _quote(reading: Reading, rule: Rule, arguments: Sequence[str]) -> str:
     return " ".join(arguments[reading.index : reading.index + 1 + len(rule.values.split())])
 

@@ -7,19 +7,22 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from nanobragg.cli.explain import remarks
-from nanobragg.cli.nanobragg import Options, own_options, read_headers
-from nanobragg.cli.parse import corrected, parse
+from nanobragg.cli.nanobragg import read_headers
+from nanobragg.cli.options import Options, own_options
+from nanobragg.cli.parse import parse
+from nanobragg.cli.physics import Physics, completed, factors_of, physics_of, preset, with_gaps
 from nanobragg.cli.rules import Rule, rules_for
 from nanobragg.cli.signals import raise_on_signals
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, experiment, geometry
+from nanobragg.engine.experiment import Experiment, beam_of, experiment, geometry
 from nanobragg.engine.fixes import NONE, Fixes
 from nanobragg.kernels.processor import WrongProcessor
 
 CANNOT = 2
+OF_PHYSICS = "--fix, --phi-mode, --shape, --structure (with its --labels ...) and --detector"
 
 
 def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes: Fixes = NONE) -> Experiment:
@@ -30,36 +33,32 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     BadInput
         For what the command itself refuses, and where cell or amplitudes are missing.
     """
-    refused = BadInput("of nanoBragg's own options only --fix, --phi-mode and --shape may come after --", CANNOT)
+    refused = BadInput(f"of nanoBragg's own options only {OF_PHYSICS} may come after --", CANNOT)
     arguments, physics = split_physics(arguments, refused)
-    fixes |= physics.fixes
-    start: dict[str, Any] = {"seed": -1, "misset_seed": -1, "fixes": fixes}
+    physics = physics._replace(fixes=physics.fixes | fixes)
+    start: dict[str, Any] = {"seed": -1, "misset_seed": -1} | preset(physics)
     mask = read_headers(arguments, start)
     parsed = parse(arguments, start)
     for line in remarks(parsed):
         remark(line)
-    settings = corrected(parsed.settings, physics.shape)
+    settings = completed(parsed.settings, physics)
     if settings.mat_file is None and settings.cell_a == 0.0:
         raise BadInput("no cell in the command line: -mat or -cell", CANNOT)
     if settings.hkl_file is not None:
         settings = dataclasses.replace(settings, dump_file=os.devnull)
-    return experiment(geometry(settings, mask, remark), remark)
-
-
-class Physics(NamedTuple):
-    """Those of our own options that say what is simulated."""
-
-    fixes: Fixes
-    shape: str | None
+    placed = geometry(settings, with_gaps(mask, physics, settings), remark)
+    beam = beam_of(placed)
+    return experiment(placed, remark, factors=factors_of(physics, placed, beam, remark), beam=beam)
 
 
 def split_physics(arguments: Sequence[str], refused: BadInput) -> tuple[list[str], Physics]:
     """The words without our own options, and what these say of the physics; raises ``refused`` if they say more."""
     options, rest = own_options(arguments)
-    allowed = Options(backend=options.backend, fixes=options.fixes, shape=options.shape)
-    if options != allowed or "--backend" in arguments:
+    named = ("fixes", "shape", "structure", "wanted", "detector")
+    allowed = Options(backend=options.backend, **{name: getattr(options, name) for name in named})
+    if options != allowed or any(word.partition("=")[0] == "--backend" for word in arguments):
         raise refused
-    return rest, Physics(options.fixes, options.shape)
+    return rest, physics_of(options)
 
 
 def or_cannot(tool: str, work: Callable[[], int]) -> int:

@@ -30,6 +30,19 @@ OPTIONS = (
     Option(
         "--shape", "|".join(SHAPES), "of the spots: as the flags, or gauss_round and tophat_round: see docs/quirks.md"
     ),
+    Option("--structure", "file", "amplitudes from a structure (PDB, mmCIF) or a list (MTZ, mmCIF, hkl), and its cell"),
+    Option("--labels", "F,SIGF", "of --structure: the columns of a list"),
+    Option("--symmetry", "P43212", "of --structure: the space group of a list, instead of its own"),
+    Option("--solvent", "k,B", "of --structure: bulk solvent, e/A^3 and A^2, or none (default 0.35,46)"),
+    Option("--anomalous", "El=f1,f2", "of --structure: f' and f'' of an element, or a file with eV, f', f''"),
+    Option(
+        "--detector",
+        "name",
+        "pixels, gaps, sensor and limit of a detector: 'Eiger2 16M'; nb-hkl --detectors lists them",
+    ),
+    Option("--output", "file", "the image as .h5 .cbf .npy .tif .img (counts with noise), or .png; as often as wanted"),
+    Option("--output-noiseless", "file", "expected photons as .h5 .npy .tif .bin or .png"),
+    Option("--only-output", "", "leave out the original's own five files"),
     Option("--phi-mode", "spec|c-parity", "another spelling of --fix phi-carryover, and of leaving it out"),
     Option("--trace", "slow,fast", "print every figure of this pixel, lines TRACE name = values; as often as wanted"),
     Option("--explain", "", "say on stderr what each argument did"),

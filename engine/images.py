@@ -134,11 +134,13 @@ def philox_noise(
     threads: int,
     dtype: npt.DTypeLike = np.uint16,
     panel: int = 0,
+    saturation: float = 0.0,
 ) -> tuple[np.ndarray, float, int]:
     """Counts, photons and overloads of `nanobragg.kernels.figures.philox_noise`, made where the image is.
 
-    Counts are clipped at what ``dtype``, uint16 or int32, can hold.
+    Counts are clipped at what ``dtype``, uint16 or int32, can hold, or at ``saturation`` if that is less and not 0.
     """
     by = loops("cuda" if backend == "cuda" else "figures")
-    counts, photons, overloads = by.philox_noise(plan, image, adc, seed, threads, np.iinfo(dtype).max, panel)
+    highest = min(np.iinfo(dtype).max, int(saturation) or np.iinfo(dtype).max)
+    counts, photons, overloads = by.philox_noise(plan, image, adc, seed, threads, highest, panel)
     return counts.astype(dtype, copy=False), photons, overloads

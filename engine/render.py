@@ -205,7 +205,9 @@ def noisy(
     settings = made.settings
     if philox or settings.fixes & {"Q52", "Q82"}:
         adc = float(np.floor(settings.adc + 0.5)) if "Q78" in settings.fixes else settings.adc
-        return images.philox_noise(plan, image, adc, settings.seed, backend, threads, dtype)
+        return images.philox_noise(
+            plan, image, adc, settings.seed, backend, threads, dtype, saturation=settings.saturation
+        )
     by = cref if backend == "cref" else noise
     counts, photons, overloads = by.noise(image, plan.roi, settings.adc, settings.seed, made.random_table)
     return counts.astype(dtype, copy=False), photons, overloads

@@ -72,6 +72,8 @@ class Settings:
     thick_step: float = -1.0
     thick_steps: int = -1
     mu: float = -1.0
+    sensor_material: str = "Si"
+    saturation: float = 0.0  # the most that a pixel counts; 0: as much as the file's numbers hold
     curved: bool = False
     point_pixel: bool = False
     oversample: int = -1

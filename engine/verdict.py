@@ -65,15 +65,13 @@ def _mirrored(x: np.ndarray, y: np.ndarray) -> str | None:
 
 def _moved(x: np.ndarray, y: np.ndarray) -> str | None:
     """A shift by whole pixels, from the highest point of the correlation; what both images have of it must agree."""
-    from scipy import fft
-
     x, y = (_middle(image) for image in (x, y))
     shape = tuple(2 * n for n in x.shape)
     flat_x, flat_y = ((v - v.mean()).astype(np.float32) for v in (x, y))  # else a background is at its best unmoved
-    product = fft.rfft2(flat_x, shape)
+    product = np.fft.rfft2(flat_x, shape)
     np.conj(product, out=product)
-    product *= fft.rfft2(flat_y, shape)
-    correlation = fft.irfft2(product, shape, overwrite_x=True)
+    product *= np.fft.rfft2(flat_y, shape)
+    correlation = np.fft.irfft2(product, shape)
     slow, fast = (int(i) for i in np.unravel_index(np.argmax(correlation), shape))
     slow, fast = slow - shape[0] * (slow >= x.shape[0]), fast - shape[1] * (fast >= x.shape[1])
     mine, theirs = (_overlap(image, sign * slow, sign * fast) for image, sign in ((x, -1), (y, 1)))

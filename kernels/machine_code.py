@@ -51,18 +51,25 @@ def sources_digest(folder: str = HERE) -> str:
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> str:
-    """Where machine code is kept: NUMBA_CACHE_DIR, the user's cache, or the temporary folder; else nowhere."""
+def _roots() -> Iterator[str]:
+    """Folders that something may be kept in: NUMBA_CACHE_DIR, the user's cache, the temporary folder."""
     named = os.environ.get("NUMBA_CACHE_DIR")
     roots = [os.path.join(named, "nanobragg")] if named else []
     roots.append(os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "nanobragg"))
     with contextlib.suppress(OSError):  # a full disk
         roots.append(os.path.join(tempfile.gettempdir(), f"nanobragg-{os.getuid()}"))
+    return (root for root in roots if os.path.isabs(root) and _own_folder(root))
+
+
+def cache_root() -> str:
+    """The first of the folders that this user's things can be kept in; empty where there is none."""
+    return next(_roots(), "")
+
+
+def cache_folder() -> str:
+    """Where machine code is kept, or empty for nowhere."""
     digest = sources_digest()
-    for root in roots:
-        if os.path.isabs(root) and _own_folder(root) and _own_folder(os.path.join(root, digest)):
-            return os.path.join(root, digest)
-    return ""
+    return next((os.path.join(root, digest) for root in _roots() if _own_folder(os.path.join(root, digest))), "")
 
 
 @functools.lru_cache(maxsize=1)

@@ -33,6 +33,20 @@ def _opened_beside(target: str, mode: int) -> tuple[str, BinaryIO]:
             return made, os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
 
 
+@contextlib.contextmanager
+def appearing_path(target: str) -> Iterator[str]:
+    """The name of an empty file that takes the place of ``target``, for libraries that open their files themselves."""
+    made, file = _opened_beside(target, PUBLIC)
+    file.close()
+    try:
+        yield made
+        appear(made, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(made)
+        raise
+
+
 def appear(made: str, target: str, *, lasting: bool = False) -> None:
     """Give a whole file its name and the permissions of the file whose place it takes.
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from nanobragg.cli.explain import explanation, remarks
-from nanobragg.cli.nanobragg import own_options
+from nanobragg.cli.options import nearest, own_options
 from nanobragg.cli.parse import named_headers, parse
 from nanobragg.cli.rules import HEADER_FLAGS, RULES
 from nanobragg.cli.usage import OPTIONS, help_text, reference, usage
@@ -148,8 +148,15 @@ def test_no_rule_matches_an_option_of_ours():
 
 def test_own_options_are_taken_out():
     options, rest = own_options(["--threads", "3", "-hkl", "x", "--backend", "strict", "--explain", "--backend=cref"])
-    assert (options.threads, options.backend, options.explain) == (3, "strict", True)
-    assert rest == ["-hkl", "x", "--backend=cref"]
+    assert (options.threads, options.backend, options.explain) == (3, "cref", True)
+    assert rest == ["-hkl", "x"]
+    assert own_options(["-help"])[0].help and own_options(["--fix=all"])[0].fixes == own_options(["--fix", "all"])[0].fixes
+    assert own_options(["-h"])[0].help and own_options(["-version"])[0].version
+
+
+def test_words_that_are_nearly_known():
+    assert nearest("-lamda") == " (did you mean -lambda?)" and nearest("--bakend") == " (did you mean --backend?)"
+    assert nearest("-qqqq") == ""
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from nanobragg.engine.batch.image_files import SUFFIX, image_name
 from nanobragg.engine.batch.job import FALLING, STILLS, Job
 from nanobragg.engine.batch.master import shown, wanted_names
 from nanobragg.engine.batch.records import Record
-from nanobragg.engine.batch.truth import rotation
 from nanobragg.engine.batch.work import Prepare
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import expt
+from nanobragg.engine.files.nexus import rotation
 
 MOST_STILLS = 20_000
 OURS = re.compile(r"(master(-\d{3,})?|images)\.expt")

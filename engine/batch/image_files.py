@@ -13,12 +13,11 @@ from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.folder import File
 from nanobragg.engine.batch.job import STILLS, Job, Shard
 from nanobragg.engine.batch.shard_file import Frame, digest_of
-from nanobragg.engine.batch.truth import Truth, rotation, wavelength
+from nanobragg.engine.batch.truth import Truth
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
-from nanobragg.engine.files import smv, smv_header
+from nanobragg.engine.files import cbf, smv, smv_header
 from nanobragg.engine.files.images import write_float
-from nanobragg.engine.files.nexus import SATURATION, now, total_flux
 from nanobragg.engine.fixes import fixes_of
 
 FOR_READERS = fixes_of("smv")
@@ -37,56 +36,14 @@ def write_raw(path: str, pixels: np.ndarray, experiment: Experiment, job: Job) -
     write_float(path, pixels)
 
 
-def cbf_header(experiment: Experiment, job: Job) -> str:
-    """What readers of miniCBF look for. It has no words for tilts."""
-    d, s = experiment.detector, experiment.settings
-    pixel = f"{d.pixel_size:g} m x {d.pixel_size:g} m"
-    material = {"Si": "Silicon"}.get(job.sensor_material, job.sensor_material)
-    begin, end = rotation(experiment)
-    width = end - begin if job.scan != STILLS else 0.0  # else readers make a sweep of crystals
-    lines = [
-        "Detector: simulated", now().replace("Z", ".000"), f"Pixel_size {pixel}",
-        *([f"{material} sensor, thickness {d.thickness:.6f} m"] if d.thickness > 0.0 else []),  # none: no parallax
-        f"Exposure_time {s.exposure:g} s", f"Exposure_period {s.exposure:g} s",
-        f"Count_cutoff {SATURATION['int32']} counts", f"Pedestal {s.adc:g} counts",
-        f"Wavelength {wavelength(experiment):.8g} A",
-        f"Detector_distance {d.distance:.8g} m",
-        f"Beam_xy ({d.Fbeam / d.pixel_size:.4f}, {d.Sbeam / d.pixel_size:.4f}) pixels",
-        f"Flux {total_flux(experiment):g}", f"Start_angle {begin:.6f} deg.",
-        f"Angle_increment {width:.6f} deg.",
-    ]  # fmt: skip
-    return "\r\n".join(f"# {line}" for line in lines)
-
-
 def write_cbf(path: str, pixels: np.ndarray, experiment: Experiment, job: Job) -> None:
     """A miniCBF image, int32."""
-    fabio = cbf_package()
-    header = {
-        "_array_data.header_convention": '"GENERIC_MINI"',  # a Pilatus is made of modules
-        "_array_data.header_contents": cbf_header(experiment, job),
-    }
-    fabio.cbfimage.CbfImage(data=pixels, header=header).write(path)
-    # fabio calls the data after the file, which has its temporary name still.
-    temporary = os.path.splitext(os.path.basename(path))[0]
-    with open(path, "r+b") as file:
-        whole = file.read()
-        file.seek(0)
-        file.write(whole.replace(f"data_{temporary}".encode(), f"data_{own_stem(path)}".encode(), 1))
-        file.truncate()
+    cbf.write_cbf(path, own_stem(path), pixels, experiment, job.sensor_material, turns=job.scan != STILLS)
 
 
 def own_stem(path: str) -> str:
     """What a file will be called, without its ending, from its temporary name."""
     return os.path.splitext(os.path.basename(path).removeprefix(".").partition("@")[0])[0]
-
-
-def cbf_package():
-    """fabio; raises `BadInput` where it is missing."""
-    try:
-        import fabio.cbfimage
-    except ImportError:
-        raise BadInput("format cbf needs fabio: pip install 'nanobragg[batch]'") from None
-    return fabio
 
 
 WRITERS: dict[str, Callable[[str, np.ndarray, Experiment, Job], None]] = {

@@ -61,6 +61,8 @@ def client(workers: int, options: dict[str, Any], output: str) -> Any:
                 raise
 
     class Cluster(SLURMCluster):
+        """Submits such."""
+
         job_cls = Submission
 
     def check() -> None:

@@ -12,10 +12,9 @@ from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch import records
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.batch.shard_file import open_file
-from nanobragg.engine.batch.truth import rotation
 from nanobragg.engine.batch.work import Prepare
 from nanobragg.engine.files.any_image import read_image
-from nanobragg.engine.files.nexus import DATA, pedestal
+from nanobragg.engine.files.nexus import DATA, pedestal, rotation
 
 NAME = "contact-sheet.png"
 MOST, ACROSS, LARGEST = 20, 5, 256

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength, shares
-from nanobragg.engine.files.nexus import in_degrees, plain, total_flux, turn
+from nanobragg.engine.experiment import Experiment, mean_wavelength, shares
+from nanobragg.engine.files.nexus import in_degrees, plain, rotation, total_flux, turn
 
 GROUP = "entry/ground_truth"
 # Settings that wavelengths depend on.
@@ -56,17 +56,6 @@ def spectrum(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
     waves, place = np.unique(experiment.beam.wavelengths * 1e10, return_inverse=True)
     weights = np.bincount(place.ravel(), shares(experiment))
     return waves, weights / weights.sum()
-
-
-def rotation(experiment: Experiment) -> tuple[float, float]:
-    """From where to where the crystal turns, degrees: the range about the mean of the rendered angles (Q38)."""
-    middle, half = mean_phi(experiment), experiment.scan.osc / 2.0
-    return _clean(middle - half), _clean(middle + half)
-
-
-def _clean(angle: float) -> float:
-    """Degrees; what is left of differences that are 0 is 0."""
-    return round(in_degrees(angle), 12) + 0.0
 
 
 def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: np.ndarray) -> Truth:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
-from nanobragg.engine.files.nexus import SATURATION, pedestal, plain, turn
+from nanobragg.engine.files.nexus import pedestal, plain, saturation_of, turn
 from nanobragg.kernels.vectors import cross
 
 BELOW_NOTHING = -0.5  # readers differ in whether the least value is trusted; 0 is, and -1 is no count
@@ -169,7 +169,8 @@ def _detector(experiment: Experiment, values: str, sensor: str) -> dict[str, Any
         "name": "Panel", "type": "SENSOR_PAD",
         "fast_axis": (lab @ d.fdet).tolist(), "slow_axis": (lab @ d.sdet).tolist(),
         "origin": (lab @ d.pix0 * 1e3).tolist(), "raw_image_offset": [0, 0], "image_size": [d.n_fast, d.n_slow],
-        "pixel_size": [plain(d.pixel_size * 1e3)] * 2, "trusted_range": [BELOW_NOTHING, float(SATURATION[values])],
+        "pixel_size": [plain(d.pixel_size * 1e3)] * 2,
+        "trusted_range": [BELOW_NOTHING, float(saturation_of(experiment, values))],
         "thickness": plain(d.thickness * 1e3) if absorbs else 0.0, "material": sensor if absorbs else "",
         "mu": plain(d.mu * 1e-3) if absorbs else 0.0, "identifier": "", "mask": [], "gain": 1.0,
         "pedestal": pedestal(experiment, values),

@@ -14,7 +14,7 @@ import numpy as np
 
 from nanobragg import __version__
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.experiment import Experiment, mean_phi
 from nanobragg.kernels.vectors import Vector, cross, dot, unit
 
 SATURATION = {"int32": 2**31 - 2, "uint16": 65534, "float32": 2**31 - 2}
@@ -156,6 +156,11 @@ def pedestal(experiment: Experiment, values: str) -> float:
     return 0.0 if values == "float32" else experiment.settings.adc
 
 
+def saturation_of(experiment: Experiment, values: str) -> int:
+    """The highest count that is trusted: the detector's, or that of the data type."""
+    return min(SATURATION[values], int(experiment.settings.saturation) or SATURATION[values])
+
+
 def _detector(detector: Any, experiment: Experiment, values: str, sensor: str, images: int) -> None:
     made, d = placement(experiment), experiment.detector
     _put(detector, "description", "simulated")
@@ -165,7 +170,7 @@ def _detector(detector: Any, experiment: Experiment, values: str, sensor: str, i
     _put(detector, "sensor_thickness", max(plain(d.thickness * 1e3), THINNEST_MM), units="mm")
     _put(detector, "x_pixel_size", plain(d.pixel_size), units="m")
     _put(detector, "y_pixel_size", plain(d.pixel_size), units="m")
-    _put(detector, "saturation_value", SATURATION[values])
+    _put(detector, "saturation_value", saturation_of(experiment, values))
     _put(detector, "underload_value", 0)
     _put(detector, "bit_depth_readout", 32)
     _put(detector, "count_time", experiment.settings.exposure, units="s")
@@ -254,3 +259,14 @@ def rotation_axis(file: Any, experiment: Experiment, begins: np.ndarray, ends: n
 def in_degrees(angle: float) -> float:
     """Degrees of an angle in radians, without the noise of the last digits."""
     return float(f"{math.degrees(angle):.13g}")
+
+
+def rotation(experiment: Experiment) -> tuple[float, float]:
+    """From where to where the crystal turns, degrees: the range about the mean of the rendered angles (Q38)."""
+    middle, half = mean_phi(experiment), experiment.scan.osc / 2.0
+    return _clean(middle - half), _clean(middle + half)
+
+
+def _clean(angle: float) -> float:
+    """Degrees; what is left of differences that are 0 is 0."""
+    return round(in_degrees(angle), 12) + 0.0

@@ -1,0 +1,41 @@
+"""Makes engine/sensor_table.py: attenuation of sensor materials from xraydb (Elam's tables, photoabsorption and scattering).
+
+    pip install xraydb && python benchmarks/sensor_table.py > engine/sensor_table.py
+"""
+
+import numpy as np
+import xraydb
+
+MATERIALS = {"Si": 2.329, "CdTe": 5.85, "GaAs": 5.318}
+ATOMS = {"Si": ["Si"], "CdTe": ["Cd", "Te"], "GaAs": ["Ga", "As"]}
+FIRST_EV, LAST_EV, STEP = 2000.0, 150_000.0, 0.06
+
+
+def energies(material):
+    """A logarithmic grid, with a point on each side of every edge."""
+    grid = list(np.exp(np.arange(np.log(FIRST_EV), np.log(LAST_EV) + STEP, STEP)))
+    for atom in ATOMS[material]:
+        for edge in xraydb.xray_edges(atom).values():
+            if FIRST_EV < edge.energy < LAST_EV:
+                grid += [edge.energy - 1.0, edge.energy + 1.0]
+    return np.array(sorted(grid))
+
+
+def main():
+    print('"""Attenuation of sensor materials, 1/mm, by photon energy, eV; made by benchmarks/sensor_table.py."""\n')
+    print("# fmt: off\nTABLE = {")
+    for material, density in MATERIALS.items():
+        e = energies(material)
+        mu = xraydb.material_mu(material, e, density=density) / 10.0
+        print(f'    "{material}": (')
+        for name, values in (("eV", [f"{x:.1f}" for x in e]), ("1/mm", [f"{x:.5g}" for x in mu])):
+            print("        (" + f"  # {name}")
+            for k in range(0, len(values), 11):
+                print("            " + ", ".join(values[k : k + 11]) + ",")
+            print("        ),")
+        print("    ),")
+    print("}")
+
+
+if __name__ == "__main__":
+    main()

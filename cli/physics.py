@@ -1,0 +1,126 @@
+"""What our own options say of the physics, and where that enters on the way from flags to an experiment."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nanobragg.cli.options import Options
+from nanobragg.engine.beam import Beam
+from nanobragg.engine.c_numbers import DEGREES
+from nanobragg.engine.detectors import PHOSPHOR, DetectorModel, detector_model
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Geometry
+from nanobragg.engine.factors.files import HC, Wanted, amplitudes_of, cell_of
+from nanobragg.engine.factors.reach import finest_d
+from nanobragg.engine.fixes import NONE, Fixes, fixes_of
+from nanobragg.engine.settings import Settings
+from nanobragg.engine.structure_factors import StructureFactors
+
+CELL = ("cell_a", "cell_b", "cell_c", "cell_alpha", "cell_beta", "cell_gamma")
+
+
+class Physics(NamedTuple):
+    """Those of our own options that say what is simulated."""
+
+    fixes: Fixes = NONE
+    shape: str | None = None
+    structure: str | None = None
+    wanted: Wanted = Wanted()
+    detector: DetectorModel | None = None
+
+
+def physics_of(options: Options) -> Physics:
+    """What the options say; a detector by name has its sensor computed right."""
+    if options.structure is None and options.wanted != Wanted():
+        raise BadInput("--labels, --symmetry, --solvent, --anomalous: belong to --structure")
+    model = detector_model(options.detector) if options.detector is not None else None
+    fixes = options.fixes | (fixes_of("thickness") if model else NONE)
+    return Physics(fixes, options.shape, options.structure, options.wanted, model)
+
+
+def preset(physics: Physics) -> dict[str, Any]:
+    """Settings before headers and flags: the detector of this name."""
+    made: dict[str, Any] = {"fixes": physics.fixes}
+    if physics.detector is None:
+        return made
+    model, (slow, fast), pixel = physics.detector, physics.detector.shape, physics.detector.pixel_mm / 1000.0
+    made |= {"n_f": fast, "n_s": slow, "pixel": pixel, "det_f": fast * pixel, "det_s": slow * pixel}
+    made["saturation"] = float(model.saturation)
+    if model.sensor != PHOSPHOR:
+        made |= {"sensor_material": model.sensor, "thick": model.thickness_mm / 1000.0, "thick_steps": 1}
+    return made
+
+
+def completed(settings: Settings, physics: Physics) -> Settings:
+    """Settings with what flags alone should decide, where that is fixed, and with what the options say.
+
+    A random orientation without a seed of its own follows the noise seed (Q50); without a name there is no dump (Q58,
+    Q59). The shape is that of ``--shape``, the cell that of the structure unless a flag gives one, the attenuation that
+    of the sensor at this wavelength.
+    """
+    changes: dict[str, Any] = {}
+    if "Q50" in settings.fixes and "misset_seed" not in settings.given:
+        changes["misset_seed"] = settings.seed
+    if "dump_file" not in settings.given and (physics.structure is not None or settings.fixes & {"Q58", "Q59"}):
+        changes["dump_file"] = ""
+    if physics.shape is not None:
+        changes["shape"] = physics.shape
+    if physics.structure is not None:
+        changes |= _cell(settings, physics.structure)
+    model = physics.detector
+    if model is not None and "mu" not in settings.given and settings.thick > 0.0 and settings.lambda0 > 0.0:
+        depth_mm = model.attenuation_mm(HC / (settings.lambda0 * 1e10))
+        changes |= {"mu": 1000.0 / depth_mm} if depth_mm is not None else {}
+    return dataclasses.replace(settings, **changes)
+
+
+def _cell(settings: Settings, structure: str) -> dict[str, Any]:
+    """The structure's cell, unless a flag gives a cell or a matrix."""
+    if settings.hkl_file is not None:
+        raise BadInput(f"--structure {structure} and -hkl {settings.hkl_file}: both give amplitudes: take one")
+    if "user_cell" in settings.given or settings.mat_file is not None:
+        return {}
+    cell = cell_of(structure)
+    if cell is None:
+        raise BadInput(f"--structure {structure}: has no unit cell: give -cell or -mat")
+    values = [*cell[:3], *(angle / DEGREES for angle in cell[3:])]
+    return {"user_cell": True, **dict(zip(CELL, values, strict=True))}
+
+
+def with_gaps(mask: np.ndarray | None, physics: Physics, settings: Settings) -> np.ndarray | None:
+    """The mask's pixels without those in the gaps of the detector."""
+    model = physics.detector
+    if model is None or model.shape != (settings.n_s, settings.n_f):
+        return mask
+    gaps = model.mask().ravel()
+    if gaps.all():
+        return mask
+    if mask is None:
+        return gaps
+    return np.where(gaps[: len(mask)], mask, 0) if len(mask) >= len(gaps) else mask
+
+
+def wanted_of(physics: Physics, placed: Geometry, beam: Beam) -> Wanted:
+    """How amplitudes are wanted: as far as the detector sees, at this wavelength.
+
+    The resolution is rounded, so that what is kept of much the same detector is found again.
+    """
+    d_min = math.floor(finest_d(placed, float(beam.wavelengths.min())) * 100.0) / 100.0
+    return dataclasses.replace(physics.wanted, d_min_A=d_min, wavelength_A=placed.settings.lambda0 * 1e10)
+
+
+def factors_of(
+    physics: Physics, placed: Geometry, beam: Beam, remark: Callable[[str], None]
+) -> StructureFactors | None:
+    """Amplitudes of the structure, or `None` without one."""
+    if physics.structure is None:
+        return None
+    made = amplitudes_of(physics.structure, wanted_of(physics, placed, beam))
+    for line in made.story:
+        remark(line)
+    return made.table(f"--structure {physics.structure}", placed.settings.default_F)

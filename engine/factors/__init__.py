@@ -1,0 +1,1 @@
+"""Amplitudes from what people have: structures, and lists of reflections in any format, for a whole P1 box."""

@@ -1,0 +1,162 @@
+"""From a file of any kind to amplitudes in P1; what takes long is kept in the user's cache, by digest."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from nanobragg import __version__
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.factors import lists, model
+from nanobragg.engine.factors.amplitudes import Amplitudes, Cell
+from nanobragg.engine.factors.gemmi_package import check_file, errors_of, package
+from nanobragg.engine.factors.model import Solvent
+from nanobragg.kernels import machine_code
+from nanobragg.kernels.whole import appearing
+
+HC = 12398.42  # eV Angstrom
+MODEL, MTZ, BLOCK, TEXT = "model", "mtz", "reflections in CIF", "hkl text"
+LEAST_TO_KEEP = 100_000  # reflections; fewer are calculated in no time
+FINEST_A = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """How amplitudes are to be made of a file.
+
+    Parameters
+    ----------
+    d_min_A
+        Resolution, of models.
+    wavelength_A
+        For anomalous scattering; `None` leaves it out.
+    solvent
+        Bulk solvent of models, `None` for none.
+    labels
+        Columns of lists.
+    symmetry
+        Space group of lists, instead of the file's.
+    anomalous
+        By element ``f',f''`` or the name of a table.
+    """
+
+    d_min_A: float | None = None
+    wavelength_A: float | None = None
+    solvent: Solvent | None = Solvent()  # noqa: RUF009 (immutable)
+    labels: tuple[str, ...] = ()
+    symmetry: str | None = None
+    anomalous: tuple[tuple[str, str], ...] = ()
+
+
+def kind_of(path: str) -> str:
+    """What a file is, by what is in it."""
+    check_file(path)
+    with errors_of(path), open(path, "rb") as file:
+        start = file.read(4096)
+    if start.startswith(b"MTZ "):
+        return MTZ
+    if path.lower().removesuffix(".gz").endswith((".cif", ".mmcif", ".ent", ".pdb", ".cif2")) or _looks_like(start):
+        return BLOCK if _has_reflections(path, start) else MODEL
+    return TEXT
+
+
+def _looks_like(start: bytes) -> bool:
+    """Whether a file begins like PDB or CIF."""
+    words = (b"HEADER", b"CRYST1", b"ATOM  ", b"HETATM", b"REMARK", b"TITLE ", b"COMPND", b"data_")
+    return start.lstrip().startswith(words) or b"\nCRYST1" in start or b"\ndata_" in start
+
+
+def _has_reflections(path: str, start: bytes) -> bool:
+    """Whether a CIF file holds reflections and no atoms."""
+    if not path.lower().removesuffix(".gz").endswith((".cif", ".mmcif")) and b"data_" not in start:
+        return False
+    with errors_of(path):
+        blocks = package().as_refln_blocks(package().cif.read(path))
+        return len(blocks) > 0 and blocks[0].block.find_values("_atom_site.id").__len__() == 0 and bool(blocks[0])
+
+
+def structure_of(path: str) -> Any:
+    """The model of a PDB or mmCIF file, a `gemmi.Structure`."""
+    with errors_of(path):
+        return package().read_structure(path)
+
+
+def cell_of(path: str) -> Cell | None:
+    """The unit cell of a file (Angstrom, degrees), or `None` where it has none."""
+    kind = kind_of(path)
+    if kind == TEXT:
+        return None
+    with errors_of(path):
+        if kind == MTZ:
+            cell = package().read_mtz_file(path).cell
+        elif kind == BLOCK:
+            cell = package().as_refln_blocks(package().cif.read(path))[0].cell
+        else:
+            cell = structure_of(path).cell
+    return tuple(cell.parameters) if cell.is_crystal() else None
+
+
+def amplitudes_of(path: str, wanted: Wanted) -> Amplitudes:
+    """Amplitudes in P1 of a structure, or of a list of reflections.
+
+    Raises
+    ------
+    BadInput
+        In one line that names the file, for whatever it does not hold.
+    """
+    kind = kind_of(path)
+    with errors_of(path):
+        if kind == MTZ:
+            return lists.of_mtz(package().read_mtz_file(path), path, wanted.labels, wanted.symmetry)
+        if kind == BLOCK:
+            blocks = package().as_refln_blocks(package().cif.read(path))
+            return lists.of_block(blocks[0], path, wanted.labels, wanted.symmetry)
+        if kind == TEXT:
+            return lists.of_text(path, wanted.symmetry)
+    if wanted.d_min_A is None or not FINEST_A <= wanted.d_min_A < np.inf:
+        raise BadInput(f"{path}: a resolution of {FINEST_A} A or more is needed, not {wanted.d_min_A}")
+    if wanted.labels or wanted.symmetry:
+        raise BadInput(f"{path}: is a structure: columns and symmetry are of lists of reflections")
+    return _kept(path, wanted)
+
+
+def _of_model(path: str, wanted: Wanted) -> Amplitudes:
+    assert wanted.d_min_A is not None
+    structure = structure_of(path)
+    energy = None if wanted.wavelength_A is None else HC / wanted.wavelength_A
+    with errors_of(path):
+        return model.of_structure(structure, path, wanted.d_min_A, energy_eV=energy, solvent=wanted.solvent,
+                                  given=dict(wanted.anomalous))  # fmt: skip
+
+
+def _kept(path: str, wanted: Wanted) -> Amplitudes:
+    """Amplitudes of a model, from the cache if they were calculated before."""
+    name = _name_in_cache(path, wanted)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError), np.load(name, allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        return Amplitudes(file["hkl"], file["F"], tuple(about["cell"]), about["spacegroup"], tuple(about["story"]))
+    made = _of_model(path, wanted)
+    if name and len(made.hkl) >= LEAST_TO_KEEP:
+        about = json.dumps({"cell": made.cell, "spacegroup": made.spacegroup, "story": made.story})
+        with contextlib.suppress(OSError):
+            os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)
+            with appearing(name) as file:
+                np.savez(file, hkl=made.hkl, F=made.F, about=np.array(about))
+    return made
+
+
+def _name_in_cache(path: str, wanted: Wanted) -> str:
+    """Where amplitudes are kept; empty where nothing is."""
+    root = machine_code.cache_root()
+    tables = [value for _, value in wanted.anomalous if os.path.isfile(value)]
+    digest = hashlib.sha256(repr((path, wanted, __version__, package().__version__)).encode())
+    for name in (path, *tables):
+        with errors_of(name), open(name, "rb") as file:
+            digest.update(hashlib.sha256(file.read()).digest())
+    return os.path.join(root, "amplitudes", f"{digest.hexdigest()[:32]}.npz") if root else ""

@@ -1,0 +1,211 @@
+"""Structure factors of an atomic model: atoms as densities on a grid, bulk solvent, anomalous scattering, one FFT each.
+
+F = F_atoms + k exp(-B s^2 / 4) F_mask with s = 1/d; with anomalous scattering F_atoms(h) = A(h) + i D(h), where A are
+the coefficients of f0 + f' and D those of f'', so that Friedel mates differ.
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nanobragg.engine import memory
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.factors import dispersion as anomalous
+from nanobragg.engine.factors.amplitudes import Amplitudes
+from nanobragg.engine.factors.gemmi_package import package
+
+RATE, CUTOFF = 1.8, 1e-6  # of the grid, and where densities are cut: 1e-6 of F against direct summation
+SPACING_A, COARSE_A = 0.4, 0.6  # of the solvent's mask, and of that of cells with more points than these
+MOST_POINTS = 200_000_000
+BYTES_A_POINT = 24  # the density, its transform, and what is copied of them
+LEAST_DIFFERENCE = 1e-4  # of the amplitudes, from which on Friedel mates are said to differ
+
+
+class Solvent(NamedTuple):
+    """Bulk solvent: electrons per cubic Angstrom, and the B factor (square Angstrom) that smears its border."""
+
+    k: float = 0.35
+    B: float = 46.0
+
+
+class Sphere(NamedTuple):
+    """Indices (n, 3) within a resolution, 0 0 0 apart, and 1/d^2 (1/square Angstrom)."""
+
+    hkl: np.ndarray
+    inverse_d2: np.ndarray
+
+
+def of_structure(
+    structure: Any,
+    path: str,
+    d_min_A: float,
+    *,
+    energy_eV: float | None,
+    solvent: Solvent | None,
+    given: dict[str, str],
+) -> Amplitudes:
+    """Amplitudes of all reflections of a model to a resolution.
+
+    Parameters
+    ----------
+    structure
+        A `gemmi.Structure`; its first model counts.
+    path
+        Its file, for messages.
+    d_min_A
+        Resolution.
+    energy_eV
+        Photon energy, for f' and f''; `None` for none but those given.
+    solvent
+        Bulk solvent, or `None`.
+    given
+        f' and f'' by element: see `dispersion.of_elements`.
+
+    Raises
+    ------
+    BadInput
+        If it is no crystal, has no atoms or such of no known element, or does not fit in memory.
+    """
+    elements = checked_elements(structure, path)
+    found = anomalous.of_elements(elements, energy_eV, given)
+    sphere = within(structure.cell, d_min_A, path)
+    check_memory(structure.cell, d_min_A, path)
+    F = of_atoms(structure, sphere, d_min_A, found)
+    told = [
+        f"{path}: {sum(elements.values())} atoms ({', '.join(f'{n} {name}' for name, n in elements.most_common())})",
+        f"cell {' '.join(f'{x:g}' for x in structure.cell.parameters)}, {symmetry_of(structure)}",
+    ]
+    if len(structure) > 1:
+        told.append(f"has {len(structure)} models: the first one is taken")
+    if solvent is not None:
+        share, mask = of_solvent(structure, sphere, d_min_A)
+        F = F + solvent.k * np.exp(-solvent.B * sphere.inverse_d2 / 4.0) * mask
+        told.append(f"bulk solvent in {share:.0%} of the cell: k {solvent.k:g} e/A^3, B {solvent.B:g} A^2")
+    else:
+        told.append("no bulk solvent")
+    amplitudes = np.abs(F)
+    if energy_eV is not None or given:
+        at = "as given" if energy_eV is None else f"at {energy_eV:.6g} eV ({12398.42 / energy_eV:.5g} A)"
+        told.append(f"anomalous scatterers {at}: {anomalous.story(found)}{_difference(sphere.hkl, amplitudes)}")
+    told.append(f"{len(sphere.hkl)} reflections in P1 to {d_min_A:.4g} A, all that there are; F of 0 0 0 left out")
+    name = symmetry_of(structure)
+    return Amplitudes(sphere.hkl, amplitudes, tuple(structure.cell.parameters), name, tuple(told))
+
+
+def symmetry_of(structure: Any) -> str:
+    """The name of the space group; P 1 where the file has none."""
+    group = structure.find_spacegroup()
+    return str(group.hm) if group is not None else "P 1"
+
+
+def checked_elements(structure: Any, path: str) -> collections.Counter[str]:
+    """Number of atoms by element; raises `BadInput` for a model that has no structure factors."""
+    if not structure.cell.is_crystal():
+        raise BadInput(f"{path}: has no unit cell (CRYST1 in PDB, _cell in mmCIF): it is no crystal structure")
+    if not (len(structure) and structure[0].count_atom_sites()):
+        raise BadInput(f"{path}: has no atoms")
+    if structure.spacegroup_hm and structure.find_spacegroup() is None:
+        raise BadInput(f"{path}: {structure.spacegroup_hm!r} is no space group")
+    found: collections.Counter[str] = collections.Counter()
+    for site in structure[0].all():
+        atom, element = site.atom, site.atom.element
+        if element.atomic_number == 0 or element.atomic_number > 98:
+            raise BadInput(f"{path}: atom {atom.name} {atom.serial}: {element.name!r} has no form factor")
+        numbers = (*atom.pos.tolist(), atom.occ, atom.b_iso)
+        if not all(map(math.isfinite, numbers)):
+            raise BadInput(f"{path}: atom {atom.name} {atom.serial}: a coordinate, occupancy or B is no number")
+        found[element.name] += 1
+    return found
+
+
+def within(cell: Any, d_min_A: float, path: str) -> Sphere:
+    """All reflections of a cell to a resolution, plane by plane."""
+    real = np.array(cell.orth.mat.tolist())  # columns a, b, c
+    inverse = np.linalg.inv(real)  # rows a*, b*, c*
+    metric = inverse @ inverse.T
+    reach = [int(length / d_min_A) for length in cell.parameters[:3]]
+    volume = 4.2 / d_min_A**3 * cell.volume
+    if volume * 40 > memory.available():
+        raise BadInput(f"{path}: {volume:.3g} reflections to {d_min_A:g} A do not fit in memory")
+    k, x = (grid.ravel() for grid in np.mgrid[-reach[1] : reach[1] + 1, -reach[2] : reach[2] + 1])
+    of_plane = k * k * metric[1, 1] + x * x * metric[2, 2] + 2.0 * k * x * metric[1, 2]
+    slope = 2.0 * (k * metric[0, 1] + x * metric[0, 2])
+    indices, squares = [], []
+    for h in range(-reach[0], reach[0] + 1):
+        inverse_d2 = h * h * metric[0, 0] + h * slope + of_plane
+        kept = (inverse_d2 <= d_min_A**-2) & (inverse_d2 > 1e-12)
+        indices.append(np.column_stack([np.full(int(kept.sum()), h), k[kept], x[kept]]).astype(np.int32))
+        squares.append(inverse_d2[kept])
+    found = Sphere(np.concatenate(indices), np.concatenate(squares))
+    if not len(found.hkl):
+        raise BadInput(f"{path}: has no reflection to {d_min_A:g} A")
+    return found
+
+
+def check_memory(cell: Any, d_min_A: float, path: str) -> None:
+    """Refuse a grid that does not fit."""
+    needed = BYTES_A_POINT * cell.volume * (2.0 * RATE / d_min_A) ** 3
+    if needed > memory.available():
+        raise BadInput(f"{path}: to {d_min_A:g} A takes {needed / 1e9:.3g} GB: this machine has not so much")
+
+
+def of_atoms(structure: Any, sphere: Sphere, d_min_A: float, found: anomalous.Dispersion) -> np.ndarray:
+    """Complex structure factors of the atoms alone."""
+    gemmi = package()
+    density = _density(structure, d_min_A)
+    for name, (real, _) in found.items():
+        density.addends.set(gemmi.Element(name), real)
+    density.put_model_density_on_grid(structure[0])
+    F = _transformed(density.grid, sphere, density.blur)
+    strong = {name: f[1] for name, f in found.items() if f[1]}
+    if strong:
+        absorbing = _density(structure, d_min_A, density.blur)
+        absorbing.initialize_grid()
+        for site in structure[0].all():
+            if part := strong.get(site.atom.element.name):
+                absorbing.add_c_contribution_to_grid(site.atom, part)
+        absorbing.grid.symmetrize_sum()
+        F = F + 1j * _transformed(absorbing.grid, sphere, absorbing.blur)
+    return F
+
+
+def _density(structure: Any, d_min_A: float, blur: float | None = None) -> Any:
+    made = package().DensityCalculatorX()
+    made.d_min, made.rate, made.cutoff = d_min_A, RATE, CUTOFF
+    made.set_grid_cell_and_spacegroup(structure)
+    if blur is None:
+        made.set_refmac_compatible_blur(structure[0])
+    else:
+        made.blur = blur
+    return made
+
+
+def _transformed(grid: Any, sphere: Sphere, blur: float) -> np.ndarray:
+    """Coefficients of a density on a grid, sharpened by what atoms were blurred with."""
+    transform = np.asarray(package().transform_map_to_f_phi(grid, half_l=False).array)
+    h, k, x = (column % n for column, n in zip(sphere.hkl.T, transform.shape, strict=True))
+    return transform[h, k, x].astype(np.complex128) * np.exp(blur * sphere.inverse_d2 / 4.0)
+
+
+def of_solvent(structure: Any, sphere: Sphere, d_min_A: float) -> tuple[float, np.ndarray]:
+    """The share of the cell that is solvent, and the coefficients of its mask."""
+    gemmi = package()
+    grid = gemmi.FloatGrid()
+    fine = min(SPACING_A, d_min_A / 2.5)
+    grid.setup_from(structure, spacing=fine if structure.cell.volume / fine**3 < MOST_POINTS else COARSE_A)
+    gemmi.SolventMasker(gemmi.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(grid, structure[0])
+    return float(np.asarray(grid.array).mean()), _transformed(grid, sphere, 0.0)
+
+
+def _difference(hkl: np.ndarray, F: np.ndarray) -> str:
+    """How much Friedel mates differ, in words."""
+    base = 2 * int(np.abs(hkl).max()) + 1
+    keys = (hkl[:, 0].astype(np.int64) * base + hkl[:, 1]) * base + hkl[:, 2]
+    order = np.argsort(keys)
+    mates = order[np.searchsorted(keys[order], -keys)]
+    share = float(np.abs(F - F[mates]).sum() / F.sum())
+    return f"; Friedel mates differ by {share:.2%}" if share > LEAST_DIFFERENCE else ""

@@ -1,0 +1,76 @@
+"""Where the pixels of an image are, and what they see: scattering angle, resolution, indices."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
+
+
+@dataclasses.dataclass(frozen=True)
+class Placed:
+    """A flat panel in some laboratory, metres: its corner, axes and pixel; the beam's direction; the wavelength.
+
+    ``shape`` (slow, fast), ``wavelength_A``; ``reciprocal`` (rows a*, b*, c*; 1/Angstrom, as the crystal stands in the
+    image) where the crystal is known.
+    """
+
+    shape: tuple[int, int]
+    pixel_size: float
+    origin: np.ndarray
+    fast: np.ndarray
+    slow: np.ndarray
+    beam: np.ndarray
+    wavelength_A: float
+    reciprocal: np.ndarray | None = None
+
+    def points(self, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+        """Points on the panel (..., 3), metres; whole numbers and a half are centres of pixels."""
+        f, s = (np.asarray(at, float)[..., None] * self.pixel_size for at in (fast, slow))
+        return self.origin + f * self.fast + s * self.slow
+
+    def scattering(self, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+        """Scattering vectors (..., 3), 1/Angstrom, of points given in pixels."""
+        points = self.points(slow, fast)
+        with np.errstate(all="ignore"):
+            directions = points / np.linalg.norm(points, axis=-1, keepdims=True)
+        return (directions - self.beam) / self.wavelength_A
+
+    def resolution(self, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+        """d, Angstrom; infinite in the direct beam."""
+        with np.errstate(divide="ignore"):
+            return 1.0 / np.linalg.norm(self.scattering(slow, fast), axis=-1)
+
+    def two_theta_deg(self, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+        """The scattering angle, degrees."""
+        half = np.linalg.norm(self.scattering(slow, fast), axis=-1) * self.wavelength_A / 2.0
+        return 2.0 * np.degrees(np.arcsin(np.clip(half, 0.0, 1.0)))
+
+    def hkl(self, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+        """Indices (..., 3), not whole ones; the crystal must be known."""
+        assert self.reciprocal is not None
+        return self.scattering(slow, fast) @ np.linalg.inv(self.reciprocal)
+
+    def beam_center(self) -> tuple[float, float] | None:
+        """Where the direct beam meets the panel's plane, in pixels (slow, fast), counted from its corner."""
+        normal = np.cross(self.fast, self.slow)
+        towards = float(normal @ self.beam)
+        if abs(towards) < 1e-9:
+            return None
+        hit = self.beam * float(normal @ self.origin) / towards - self.origin
+        if float(normal @ self.origin) / towards <= 0.0:
+            return None
+        return float(hit @ self.slow) / self.pixel_size, float(hit @ self.fast) / self.pixel_size
+
+
+def of_experiment(experiment: Experiment) -> Placed:
+    """What an experiment's image shows; the crystal as it stands in the middle of its rotation."""
+    d, e = experiment.detector, experiment
+    axis, phi = np.asarray(e.scan.spindle, float), mean_phi(e)
+    recip = np.array(e.crystal.recip)
+    along = np.outer(recip @ axis, axis)
+    turned = along + (recip - along) * np.cos(phi) + np.cross(axis, recip) * np.sin(phi)
+    origin, fast, slow, beam = (np.asarray(v, float) for v in (d.pix0, d.fdet, d.sdet, e.beam.direction))
+    return Placed((d.n_slow, d.n_fast), d.pixel_size, origin, fast, slow, beam, mean_wavelength(e) * 1e10, turned)
