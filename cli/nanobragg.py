@@ -24,6 +24,7 @@ from nanobragg.cli.usage import help_text, usage
 from nanobragg.engine import images, quirks, reasons
 from nanobragg.engine import trace as tracing
 from nanobragg.engine.c_numbers import fixed
+from nanobragg.engine.detectors import detector_list
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, Geometry, beam_of, experiment, freeze, geometry
 from nanobragg.engine.files.images import write_float, write_pgm
@@ -165,6 +166,9 @@ def run(arguments: Sequence[str]) -> int:
     options, line = own_options(arguments)
     if options.version or options.help:
         say(f"nanoBragg {__version__}" if options.version else help_text())
+        return 0
+    if options.detector == "list":
+        say(detector_list())
         return 0
     physics = physics_of(options)
     clock = -int(time.time())

@@ -10,13 +10,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from nanobragg.cli.batch_plans import Preparer
 from nanobragg.cli.job_file import check, corners, read_job
 from nanobragg.cli.options import MOST_DEVICES, MOST_THREADS
 from nanobragg.cli.plans import silent
 from nanobragg.cli.streams import forgiving
+from nanobragg.cli.tool import Parser, tool_parser
 from nanobragg.engine import quirks, reasons
 from nanobragg.engine.batch import claims, launching, records, stopping
 from nanobragg.engine.batch import folder as places
@@ -38,7 +39,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, freeze
 from nanobragg.engine.render import BACKENDS, default_threads
 
-DONE, FAILED, MISUSED, STOPPED = 0, 1, 2, 75
+DONE, FAILED, STOPPED = 0, 1, 75
 NAME = "nb-batch"
 EPILOG = """
 nb-batch run JOB.toml                      render what is not there yet, on this process
@@ -71,23 +72,14 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
     return read
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong with a line in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with status 2."""
-        say(f"{message} ({self.prog} --help)")
-        sys.exit(MISUSED)
-
-
 def workers(text: str) -> int:
     """A number of worker processes; ``auto`` is one for each GPU, or without one, for each processor."""
     return (gpus() or default_threads()) if text == "auto" else whole(1, 4096)(text)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """All forms of the command."""
-    made = Parser(prog=NAME, description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = tool_parser(NAME, __doc__, EPILOG)
     forms = made.add_subparsers(dest="form", required=True, metavar="run|expand|status|verify|master")
     form = forms.add_parser("run", help="render what is not there yet")
     form.add_argument("job", help="a job file, or the output folder of a job that was begun")

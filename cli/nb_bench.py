@@ -20,6 +20,7 @@ from nanobragg.cli.options import MOST_THREADS
 from nanobragg.cli.parse import parse
 from nanobragg.cli.plans import silent
 from nanobragg.cli.streams import forgiving
+from nanobragg.cli.tool import tool_parser
 from nanobragg.engine import original
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import experiment, freeze, geometry
@@ -138,15 +139,18 @@ def table(results: list[dict]) -> Iterator[str]:
             yield f"{result['workload']:<10}{name:<10}{speed:>10}{ratio:>9}{same:>12}{worst:>11}{start:>9}"
 
 
+EPILOG = """NB_C_BIN or NB_C_LIB add an original of your own.
+
+examples:
+  nb-bench                            all workloads on every backend there is
+  nb-bench mosaic --backend fast      one of them"""
+
+
 def arguments() -> argparse.ArgumentParser:
     """The options."""
     names = [workload.name for workload in WORKLOADS]
-    parser = argparse.ArgumentParser(
-        prog="nb-bench",
-        description="Measure the standard workloads on every backend, as ratios to the C reference, alternating.",
-        epilog="NB_C_BIN or NB_C_LIB add an original of your own. Workloads: "
-        + "; ".join(f"{w.name}: {w.shows}" for w in WORKLOADS),
-    )
+    listed = "\n".join(f"  {w.name:10} {w.shows}" for w in WORKLOADS)
+    parser = tool_parser("nb-bench", __doc__, f"{EPILOG}\n\nworkloads:\n{listed}")
     parser.add_argument("workload", nargs="*", metavar="WORKLOAD", help=f"which of {', '.join(names)} (all by default)")
     parser.add_argument(
         "--backend", action="append", choices=["cref", "strict", "fast", "cuda"], help="which ones (all there are)"

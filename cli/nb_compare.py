@@ -16,6 +16,7 @@ import numpy as np
 
 from nanobragg.cli.plans import CANNOT, or_cannot, split, without_outputs
 from nanobragg.cli.streams import forgiving
+from nanobragg.cli.tool import tool_parser
 from nanobragg.engine import engines
 from nanobragg.engine.compare import compare, summary, tolerance_of
 from nanobragg.engine.errors import BadInput
@@ -25,18 +26,19 @@ from nanobragg.engine.files.whole import whole_file
 from nanobragg.engine.pictures import compare_pictures
 
 AGREE, DIFFER = 0, 1
+USAGE = "nb-compare A B [options]\n       nb-compare --a ENGINE --b ENGINE [options] -- ARGUMENTS"
+EPILOG = """Exit status: 0 they agree, 1 they differ, 2 they could not be compared.
+Images: raw binary32, SMV, npy, CBF, HDF5 (FILE:N is frame N). Engines: auto, fast, strict, cref, cuda, bin:PATH,
+lib:PATH, original (NB_C_BIN or NB_C_LIB).
+
+examples:
+  nb-compare floatimage.bin reference.bin --outdir report
+  nb-compare --a fast --b strict -- -hkl P1.hkl -mat A.mat -lambda 1 -N 10"""
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    made = argparse.ArgumentParser(
-        prog="nb-compare",
-        usage="nb-compare A B [options]\n       nb-compare --a ENGINE --b ENGINE [options] -- ARGUMENTS",
-        description="Compare two images, or one nanoBragg command line through two engines. "
-        "Exit status: 0 they agree, 1 they differ, 2 they could not be compared.",
-        epilog="Images: raw binary32, SMV, npy, CBF, HDF5 (FILE:N is frame N). Engines: auto, fast, strict, cref, "
-        "cuda, bin:PATH, lib:PATH, original (NB_C_BIN or NB_C_LIB).",
-    )
+    made = tool_parser("nb-compare", __doc__, EPILOG, USAGE)
     made.add_argument("image", nargs="*", metavar="A B", help="two images")
     made.add_argument("--a", metavar="ENGINE", help="one engine")
     made.add_argument("--b", metavar="ENGINE", help="the other, whose maximum is the scale")

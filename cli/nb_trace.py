@@ -14,6 +14,7 @@ import numpy as np
 
 from nanobragg.cli.plans import CANNOT, experiment_of, or_cannot, split
 from nanobragg.cli.streams import forgiving
+from nanobragg.cli.tool import tool_parser
 from nanobragg.engine import trace_diff
 from nanobragg.engine.compare import compare, tolerance_of
 from nanobragg.engine.errors import BadInput
@@ -48,9 +49,7 @@ def plan_of(arguments: Sequence[str], fix: Sequence[str] = ()) -> RenderPlan:
 
 def parser(name: str) -> argparse.ArgumentParser:
     """The options of one form of the command."""
-    made = argparse.ArgumentParser(
-        prog=f"nb-trace {name}".strip(), epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = tool_parser(f"nb-trace {name}".strip(), __doc__, EPILOG)
     if name == "diff":
         made.description = "Compare two traces: of nb-trace, or of an instrumented original (TRACE_C: name values)."
         made.add_argument("a")

@@ -124,3 +124,11 @@ def detector_model(name: str) -> DetectorModel:
         near = [_BY_KEY[key].name for key in difflib.get_close_matches(_key(name), _BY_KEY, 3, 0.4)]
         raise BadInput(f"{name}: no detector is called that ({', '.join(near or MODELS)})")
     return found
+
+
+def detector_list() -> str:
+    """All names, with pixels and sensor, a line each."""
+    return "\n".join(
+        f"{m.name:24} {m.shape[1]} x {m.shape[0]} pixels of {m.pixel_mm:g} mm, {m.sensor} {m.thickness_mm:g} mm"
+        for m in MODELS.values()
+    )

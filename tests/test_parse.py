@@ -150,7 +150,9 @@ def test_own_options_are_taken_out():
     options, rest = own_options(["--threads", "3", "-hkl", "x", "--backend", "strict", "--explain", "--backend=cref"])
     assert (options.threads, options.backend, options.explain) == (3, "cref", True)
     assert rest == ["-hkl", "x"]
-    assert own_options(["-help"])[0].help and own_options(["--fix=all"])[0].fixes == own_options(["--fix", "all"])[0].fixes
+    assert (
+        own_options(["-help"])[0].help and own_options(["--fix=all"])[0].fixes == own_options(["--fix", "all"])[0].fixes
+    )
     assert own_options(["-h"])[0].help and own_options(["-version"])[0].version
 
 

@@ -158,6 +158,13 @@ def expanded(chosen: Chosen, group: Any, cell: tuple[float, ...] | None, path: s
     return Amplitudes(made, F[kept], cell, str(group.hm), tuple(told))  # type: ignore[arg-type]
 
 
+def share_of_mates(hkl: np.ndarray) -> float:
+    """Which share of reflections (n, 3) has its Friedel mate in the list."""
+    base = 2 * int(np.abs(hkl).max()) + 1
+    keys = (hkl[:, 0].astype(np.int64) * base + hkl[:, 1]) * base + hkl[:, 2]
+    return float(np.isin(-keys, keys).mean())
+
+
 def _reach(hkl: np.ndarray, cell: tuple[float, ...]) -> list[str]:
     """How far a list goes, and how far it is complete, in words."""
     gemmi = package()

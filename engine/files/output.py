@@ -85,6 +85,7 @@ def _nxmx(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
 
 def _write_truth(group: Any, truth: dict[str, Any], experiment: Experiment) -> None:
     group.attrs["NX_class"] = "NXcollection"
+    group.attrs["spindle_nexus"] = nexus.placement(experiment).spindle
     group.attrs["laboratory_to_nexus"] = nexus.turn(experiment.frame.beam, experiment.frame.spindle)
     for name, values in truth.items():
         if name not in ("argv", "photons"):  # of counts, the photons are not those that were expected

@@ -13,12 +13,12 @@ import numpy as np
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files.whole import whole_file
-from nanobragg.engine.view.placed import Placed, of_experiment
+from nanobragg.engine.placed import Placed, of_experiment
 from nanobragg.engine.view.scale import Range, automatic, shades
 
 DPI, MARGIN_IN, PLOT = 100, 0.75, 0.84  # of the width, what the pixels take
 NICE_A = (50, 20, 10, 7, 5, 4, 3.5, 3, 2.5, 2.2, 2, 1.8, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.9, 0.8, 0.7)
-RING, LABEL, GAP = "#d62728", "#b01f20", "#dfe6ee"
+RING, LABEL, GAP, SPOT = "#d62728", "#b01f20", "#dfe6ee", "#1f77b4"
 MOST_RINGS = 5
 SAMPLES = 500
 
@@ -50,11 +50,12 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """An image with its title, and where it was taken, if that is known."""
+    """An image with its title, where it was taken, if that is known, and predicted spots (n, 2; slow, fast pixels)."""
 
     pixels: np.ndarray
     title: str
     placed: Placed | None = None
+    spots: np.ndarray | None = None
 
 
 def pyplot() -> Any:
@@ -83,10 +84,8 @@ def draw(path: str, images: Sequence[Shown], look: Look, across: int | None = No
     limits = look.limits or _common([cropped(image.pixels, look.crop) for image in images])
     height, width = cropped(images[0].pixels, look.crop).shape
     each = look.width / DPI / across
-    figure, all_axes = plt.subplots(
-        rows, across, squeeze=False, dpi=DPI, figsize=(look.width / DPI, rows * (PLOT * each * height / width + MARGIN_IN)),
-        layout="constrained",
-    )  # fmt: skip
+    size = (look.width / DPI, rows * (PLOT * each * height / width + MARGIN_IN))
+    figure, all_axes = plt.subplots(rows, across, squeeze=False, dpi=DPI, figsize=size, layout="constrained")
     try:
         for axes in all_axes.flat[len(images) :]:
             axes.set_axis_off()
@@ -133,6 +132,8 @@ def _draw_one(axes: Any, image: Shown, look: Look, limits: Range) -> Any:
     axes.tick_params(labelsize=8)
     if image.placed is not None and look.rings:
         _rings(axes, image.placed, extent)
+    if image.spots is not None and len(image.spots):
+        axes.plot(image.spots[:, 1] - 0.5, image.spots[:, 0] - 0.5, "o", mfc="none", mec=SPOT, ms=5, mew=0.7)
     axes.set_xlim(extent[:2])
     axes.set_ylim(extent[2:])
     return drawn

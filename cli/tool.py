@@ -1,0 +1,31 @@
+"""What all ``nb-`` commands have in common: errors in one line with status 2, a version, help with examples."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+from nanobragg import __version__
+
+MISUSED = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with a line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        print(f"{self.prog.split()[0]}: {message} ({self.prog} --help)", file=sys.stderr)
+        sys.exit(MISUSED)
+
+
+def tool_parser(name: str, description: str | None, epilog: str, usage: str | None = None) -> Parser:
+    """A parser for a command; texts stand as they are written."""
+    said = (description or "").partition(": ")[2].strip()
+    made = Parser(
+        prog=name, description=said[:1].upper() + said[1:], epilog=epilog, usage=usage,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    made.add_argument("--version", action="version", version=f"{name} {__version__}")
+    return made
