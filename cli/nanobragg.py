@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from nanobragg.cli.options import Options, nearest, own_options
 from nanobragg.cli.parse import Parsed, named_headers, parse
 from nanobragg.cli.physics import Physics, completed, factors_of, physics_of, preset, with_gaps
 from nanobragg.cli.signals import ended_by_signals, raise_on_signals
+from nanobragg.cli.time_left import TimeLeft
 from nanobragg.cli.usage import help_text, usage
-from nanobragg.engine import images, quirks, reasons
+from nanobragg.engine import cost, images, quirks, reasons
 from nanobragg.engine import trace as tracing
 from nanobragg.engine.c_numbers import fixed
 from nanobragg.engine.detectors import detector_list
@@ -38,6 +40,7 @@ from nanobragg.engine.headers import header_settings
 from nanobragg.engine.render import Rendered, choose, default_threads, is_ready, noisy, render
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import dump_is_there
+from nanobragg.engine.summary import steps_in_words
 from nanobragg.kernels.plan import RenderPlan
 
 INSUFFICIENT = 9
@@ -197,6 +200,22 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def progress_of(plan: RenderPlan, settings: Settings, expected_s: float) -> Callable[[int], None] | None:
+    """Who hears how far rendering is: stdout as the original's, a terminal of what is left of a long run."""
+    heard: list[Callable[[int], None]] = []
+    if settings.progress and not settings.printout:
+        heard.append(report.Progress(plan, say))
+    if expected_s > cost.WORTH_A_WORD_S and sys.stderr is not None and sys.stderr.isatty():
+        heard.append(TimeLeft(plan.n_rendered, expected_s))
+    return functools.partial(tell_all, heard) if heard else None
+
+
+def tell_all(heard: Sequence[Callable[[int], None]], done: int) -> None:
+    """Tell all of a number of pixels."""
+    for hears in heard:
+        hears(done)
+
+
 def set_up_of(placed: Geometry, physics: Physics) -> Experiment:
     """What is simulated, with the amplitudes of files or of a structure."""
     if physics.structure is None:
@@ -212,9 +231,15 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     if options.precision != "double" and backend != "cuda":
         remark(f"--precision {options.precision} means nothing to --backend {backend}")
     threads = options.threads or default_threads()
-    progress = report.Progress(plan, say) if settings.progress and not settings.printout else None
     if not is_ready(backend):
         remark(f"the {backend} kernel is compiled first: 5 to 20 s, this once")
+    if options.explain:
+        remark(f"{cost.steps_of(plan):.3g} steps: {steps_in_words(set_up)}")
+    with ended_by_signals():
+        expected = cost.seconds(plan, backend, threads)
+    if expected > cost.WORTH_A_WORD_S:
+        remark(cost.in_words(plan, expected))
+    progress = progress_of(plan, settings, expected)
     with ended_by_signals():
         image, interpolation_ended = rendered(plan, backend, options, threads, progress)
     image.setflags(write=False)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from nanobragg.engine import beam as beams
 from nanobragg.engine import images, reasons
 from nanobragg.engine.api_checks import (
     check_beam,
@@ -20,80 +20,38 @@ from nanobragg.engine.api_checks import (
     check_spreads,
     in_own_words,
     numbers,
-    of_file,
     of_kind,
-    path_of,
     pixels_of,
     words_for,
 )
+from nanobragg.engine.api_files import cell_of as cell_of
+from nanobragg.engine.api_files import constant as constant
+from nanobragg.engine.api_files import read_image as read_image
+from nanobragg.engine.api_files import read_structure_factors as read_structure_factors
+from nanobragg.engine.api_files import structure_factors as structure_factors
+from nanobragg.engine.api_files import structure_factors_from as structure_factors_from
+from nanobragg.engine.api_files import write as write
+from nanobragg.engine.api_files import write_float_image as write_float_image
+from nanobragg.engine.api_files import write_smv_image as write_smv_image
 from nanobragg.engine.api_parts import Beam as Beam
 from nanobragg.engine.api_parts import Crystal as Crystal
 from nanobragg.engine.api_parts import Detector as Detector
 from nanobragg.engine.api_parts import Scan as Scan
 from nanobragg.engine.c_numbers import DEGREES
+from nanobragg.engine.detectors import PHOSPHOR, detector_model
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
-from nanobragg.engine.files import any_image
-from nanobragg.engine.files.hkl import Reflections
-from nanobragg.engine.files.images import write_float as _write_float
-from nanobragg.engine.files.smv import write_smv
-from nanobragg.engine.files.smv_header import of_experiment
+from nanobragg.engine.experiment import Experiment, Geometry, experiment, freeze, geometry
+from nanobragg.engine.factors.files import HC
 from nanobragg.engine.fixes import FIXABLE, NONE, Fixes, fixes_of
 from nanobragg.engine.frame import CONVENTIONS as FRAMES
 from nanobragg.engine.frame import CUSTOM
 from nanobragg.engine.quirks import Run, biting
-from nanobragg.engine.render import render
+from nanobragg.engine.render import choose, render
 from nanobragg.engine.settings import Settings
+from nanobragg.engine.spots import Spots as Spots
+from nanobragg.engine.spots import predict_spots as predict_spots
 from nanobragg.engine.structure_factors import StructureFactors as StructureFactors
-from nanobragg.engine.structure_factors import from_reflections, read_any_table
-
-
-def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0.0) -> StructureFactors:
-    """Structure factors from arrays.
-
-    Parameters
-    ----------
-    hkl
-        Indices, (n, 3) whole numbers.
-    F
-        Amplitudes, (n,); of indices that come twice the last counts.
-    default_F
-        Of indices outside their box, and of those missing in it.
-
-    Raises
-    ------
-    BadInput
-        For shapes that do not fit, indices that are not whole, amplitudes that are not finite.
-    """
-    numbers("default_F", default_F, 1)
-    try:
-        indices, amplitudes = np.asarray(hkl, float), np.asarray(F, float)
-    except (TypeError, ValueError):
-        raise BadInput("structure factors: indices and amplitudes must be arrays of numbers") from None
-    if indices.ndim != 2 or indices.shape[1] != 3 or amplitudes.shape != indices.shape[:1] or not len(indices):
-        raise BadInput(
-            f"structure factors: indices {indices.shape} and amplitudes {amplitudes.shape}, not (n, 3) and (n,)"
-        )
-    if not np.isfinite(indices).all() or (indices != np.rint(indices)).any():
-        raise BadInput("structure factors: an index is not a whole number")
-    bounds = np.column_stack([indices.min(axis=0), indices.max(axis=0)])
-    return from_reflections(
-        Reflections(indices=indices, amplitudes=amplitudes, bounds=bounds, count=len(indices), whole_numbers=True),
-        default_F, "structure factors",
-    )  # fmt: skip
-
-
-def read_structure_factors(path: str | os.PathLike) -> StructureFactors:
-    """Structure factors of an hkl text file (h k l F in each line) or of a dump."""
-    name = path_of(path)
-    with of_file("-hkl"):
-        return read_any_table(name, lambda line: None, FIXABLE)
-
-
-def constant(F: float) -> StructureFactors:
-    """The same amplitude for all indices."""
-    numbers("F", F, 1)
-    return StructureFactors(np.zeros((1, 1, 1)), np.zeros((3, 2), np.int64), 0, F, "default")
+from nanobragg.kernels.plan import RenderPlan
 
 
 def _fixes(quirks: str) -> Fixes:
@@ -110,8 +68,10 @@ def _settings(
 ) -> Settings:
     """Settings as the command line would leave them."""
     (h, v), steps = beam.divergence_mrad, beam.divergence_steps
+    assert detector.shape is not None and beam.wavelength_A is not None
     made: dict[str, Any] = {
-        "lambda0": beam.wavelength_A / 1e10, "fluence": beam.fluence, "kahn": beam.polarization or 0.0,
+        "lambda0": beam.wavelength_A / 1e10, "fluence": beam.fluence, "exposure": beam.exposure_s,
+        "beamsize": beam.beamsize_mm / 1e3, "kahn": beam.polarization or 0.0,
         "nopolar": beam.polarization is None,
         "pixel": detector.pixel_mm / 1000.0, "distance": detector.distance_mm / 1000.0,
         "n_s": detector.shape[0], "n_f": detector.shape[1], "convention": detector.convention,
@@ -139,8 +99,16 @@ def _settings(
         made |= {"user_cell": True, **dict(zip(names, values, strict=True))}
     if detector.thickness_um > 0.0:
         made |= {"thick": detector.thickness_um * 1e-6, "thick_steps": detector.layers}
-        if detector.attenuation_um is not None:
-            made["mu"] = 1.0 / (detector.attenuation_um * 1e-6)
+        depth_um = detector.attenuation_um
+        if depth_um is None and detector.model is not None:
+            depth_mm = detector_model(detector.model).attenuation_mm(HC / beam.wavelength_A)
+            depth_um = None if depth_mm is None else depth_mm * 1e3
+        if depth_um is not None:
+            made["mu"] = 1.0 / (depth_um * 1e-6)
+    if detector.model is not None:
+        model = detector_model(detector.model)
+        sensor = {} if model.sensor == PHOSPHOR else {"sensor_material": model.sensor}
+        made |= {"saturation": float(model.saturation), **sensor}
     if detector.origin_mm is not None:
         made |= _panel(detector)
     if detector.beam_center_mm is not None:
@@ -205,16 +173,38 @@ def set_up(
     matrix = None
     if crystal.reciprocal is not None:
         vectors = np.asarray(crystal.reciprocal, float).reshape(3, 3)
+        assert beam.wavelength_A is not None
         matrix = (vectors.T * beam.wavelength_A).ravel().tolist()
-    kept = None
-    if mask is not None:
-        pixels = np.asarray(mask)
-        if pixels.shape != tuple(detector.shape):
-            raise BadInput(f"mask: has shape {pixels.shape}, the detector {tuple(detector.shape)} (slow, fast)")
-        kept = (pixels != 0).astype(np.uint16).ravel()
+    kept = _kept(detector, mask)
     say = words_for(remark)
     with in_own_words():
-        return experiment(geometry(settings, kept, say, matrix=matrix), say, factors=factors)
+        placed = geometry(settings, kept, say, matrix=matrix)
+        if beam.spectrum is None:
+            return experiment(placed, say, factors=factors)
+        return experiment(placed, say, factors=factors, beam=beams.beam(settings, placed.frame, _sources(placed, beam)))
+
+
+def _kept(detector: Detector, mask: npt.ArrayLike | None) -> np.ndarray | None:
+    """The pixels that are rendered: those of the mask, and not in the gaps of a model."""
+    assert detector.shape is not None
+    gaps = None
+    if detector.model is not None:
+        found = detector_model(detector.model).mask().ravel()
+        gaps = None if found.all() else found
+    if mask is None:
+        return gaps
+    pixels = np.asarray(mask)
+    if pixels.shape != tuple(detector.shape):
+        raise BadInput(f"mask: has shape {pixels.shape}, the detector {tuple(detector.shape)} (slow, fast)")
+    kept = (pixels != 0).astype(np.uint16).ravel()
+    return kept if gaps is None else kept * gaps
+
+
+def _sources(placed: Geometry, beam: Beam) -> np.ndarray:
+    """A spectrum as sources (n, 5): X Y Z (metres), weight, wavelength (metres)."""
+    rows = np.asarray(beam.spectrum, float)
+    place = np.tile([-beams.SOURCE_DISTANCE * b for b in placed.frame.beam], (len(rows), 1))
+    return np.column_stack([place, rows[:, 1], rows[:, 0] * 1e-10])
 
 
 def _check_parts(crystal: Any, detector: Any, factors: Any, beam: Any, scan: Any, quirks: Any) -> None:
@@ -232,6 +222,46 @@ def _check_parts(crystal: Any, detector: Any, factors: Any, beam: Any, scan: Any
     check_scan(scan)
 
 
+@overload
+def simulate(
+    crystal: Crystal,
+    detector: Detector,
+    factors: StructureFactors,
+    beam: Beam | None = ...,
+    scan: Scan | None = ...,
+    *,
+    backend: str = ...,
+    threads: int | None = ...,
+    quirks: str = ...,
+    oversample: int | None = ...,
+    interpolate: bool | None = ...,
+    dmin_A: float = ...,
+    roi: tuple[int, int, int, int] | None = ...,
+    mask: npt.ArrayLike | None = ...,
+    remark: Callable[[str], None] | None = ...,
+) -> np.ndarray: ...
+
+
+@overload
+def simulate(
+    crystal: Crystal,
+    detector: Sequence[Detector],
+    factors: StructureFactors,
+    beam: Beam | None = ...,
+    scan: Scan | None = ...,
+    *,
+    backend: str = ...,
+    threads: int | None = ...,
+    quirks: str = ...,
+    oversample: int | None = ...,
+    interpolate: bool | None = ...,
+    dmin_A: float = ...,
+    roi: tuple[int, int, int, int] | None = ...,
+    mask: npt.ArrayLike | None = ...,
+    remark: Callable[[str], None] | None = ...,
+) -> list[np.ndarray]: ...
+
+
 def simulate(
     crystal: Crystal,
     detector: Detector | Sequence[Detector],
@@ -241,8 +271,14 @@ def simulate(
     *,
     backend: str = "auto",
     threads: int | None = None,
-    **options: Any,
-) -> Any:
+    quirks: str = "right",
+    oversample: int | None = None,
+    interpolate: bool | None = None,
+    dmin_A: float = 0.0,
+    roi: tuple[int, int, int, int] | None = None,
+    mask: npt.ArrayLike | None = None,
+    remark: Callable[[str], None] | None = None,
+) -> np.ndarray | list[np.ndarray]:
     """Photons per pixel.
 
     Parameters
@@ -250,7 +286,7 @@ def simulate(
     crystal, detector, factors, beam, scan
         What is simulated; several detectors (panels) give a list of images.
     backend
-        ``auto``, ``fast``, ``strict``, ``cref`` or ``cuda``.
+        ``fast``, ``strict``, ``cref``, ``cuda``, or ``auto``: a GPU for large images where there is one, else ``fast``.
     threads
         On the CPU; all processors by default. The image does not depend on it.
     quirks
@@ -281,6 +317,10 @@ def simulate(
     if threads is not None:
         numbers("threads", threads, 1, whole=True, lowest=1)
     of_kind("backend", backend, str, "a text: auto, fast, strict, cref or cuda")
+    options: dict[str, Any] = {
+        "quirks": quirks, "oversample": oversample, "interpolate": interpolate, "dmin_A": dmin_A, "roi": roi,
+        "mask": mask, "remark": remark,
+    }  # fmt: skip
     if isinstance(detector, Sequence):
         if not detector:
             raise BadInput("detector: the list of panels is empty")
@@ -289,17 +329,24 @@ def simulate(
             for panel in detector
         ]
     made = set_up(crystal, detector, factors, beam, scan, **options)
-    say = words_for(options.get("remark"))
+    say = words_for(remark)
     with in_own_words():
         plan = freeze(made)
-        for line in (*map(str, biting(Run(made, plan))), *reasons.before(made, plan)):
+        for line in (*map(str, biting(Run(made, plan))), *reasons.before(made, plan)) if remark is not None else ():
             say(line)
-        image = render(plan, backend, threads=threads).image
+        image = render(plan, _chosen(backend, plan), threads=threads).image
     if "Q79" in made.settings.fixes and not np.isfinite(image).all():
         raise BadInput("the image overflows: a pixel is infinite or not a number: check fluence, amplitudes and sizes")
-    if np.isfinite(image).all() and (told := reasons.of_brightness(made, plan, image, float(image.max()))):
-        say(told)
+    if remark is not None and np.isfinite(image).all():
+        told = reasons.of_brightness(made, plan, image, float(image.max()))
+        say(told) if told else None
     return image
+
+
+def _chosen(backend: str, plan: RenderPlan) -> str:
+    """``auto`` is the fast kernel in Python, whose calls are many: the C reference is for short programs."""
+    chosen = choose(backend, plan)
+    return "fast" if backend == "auto" and chosen == "cref" else chosen
 
 
 def add_noise(
@@ -370,45 +417,3 @@ def _holds_images(some: Sequence[Any]) -> bool:
 def _any_plan(shape: tuple[int, ...]) -> Any:
     crystal, detector = Crystal(cell=(50, 50, 50, 90, 90, 90)), Detector((shape[0], shape[1]))
     return freeze(set_up(crystal, detector, constant(1.0), oversample=1))
-
-
-def read_image(name: str | os.PathLike, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """An image (slow, fast) of an SMV, npy, CBF, HDF5 or raw file; what it is, its beginning says.
-
-    Parameters
-    ----------
-    name
-        A file; ``FILE:N`` is frame N of an HDF5 file (the first is 0), or ``FILE:PATH`` a data set.
-    shape
-        Slow and fast of a raw file of binary32; a square is assumed without.
-
-    Raises
-    ------
-    BadInput
-        If it cannot be read as an image.
-    """
-    of_kind("name", name, (str, os.PathLike), "the name of a file")
-    if shape is not None:
-        numbers("shape", shape, 2, whole=True, lowest=1)
-    return any_image.read_image(os.fspath(name), shape)
-
-
-def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:
-    """Raw binary32, one row after the other."""
-    name, pixels = path_of(path), pixels_of(image)
-    with of_file("-floatfile"):
-        _write_float(name, pixels)
-
-
-def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experiment) -> None:
-    """Counts (uint16) as an SMV image with the geometry of `set_up`."""
-    of_kind("made", made, Experiment, "what set_up returns")
-    s, pixels = made.settings, np.asarray(counts)
-    if pixels.shape != (made.detector.n_slow, made.detector.n_fast):
-        raise BadInput(
-            f"counts: have shape {pixels.shape}, the detector {(made.detector.n_slow, made.detector.n_fast)}"
-        )
-    if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 65535:
-        raise BadInput("counts: must be whole numbers from 0 to 65535")
-    text = of_experiment(made, noise=True, fixes=s.fixes)
-    write_smv(path_of(path), "path", text, pixels.astype(np.uint16))

@@ -181,6 +181,8 @@ def check_detector(detector: Detector, quirks: str) -> None:
         raise BadInput(
             f"Detector: convention: must be one of {', '.join(CONVENTIONS)}, not {_shown(detector.convention)}"
         )
+    if detector.shape is None:
+        raise BadInput("Detector: give shape (slow, fast), or the name of a model")
     numbers("Detector: shape", detector.shape, 2, whole=True, lowest=1)
     numbers("Detector: pixel_mm", detector.pixel_mm, 1, above=0)
     numbers("Detector: distance_mm", detector.distance_mm, 1, above=0)
@@ -201,6 +203,9 @@ def check_beam(beam: Beam) -> None:
     """Refuse what would silently be another beam."""
     numbers("Beam: wavelength_A", beam.wavelength_A, 1, above=0)
     numbers("Beam: fluence", beam.fluence, 1, lowest=0)
+    for name in ("beamsize_mm", "exposure_s"):
+        numbers(f"Beam: {name}", getattr(beam, name), 1, above=0)
+    _check_spectrum(beam)
     numbers("Beam: divergence_mrad", beam.divergence_mrad, 2, lowest=0)
     numbers("Beam: divergence_steps", beam.divergence_steps, 2, whole=True, lowest=1)
     numbers("Beam: dispersion_percent", beam.dispersion_percent, 1, lowest=0)
@@ -209,6 +214,18 @@ def check_beam(beam: Beam) -> None:
         numbers("Beam: polarization", beam.polarization, 1)
         if not -1.0 <= beam.polarization <= 1.0:
             raise BadInput(f"Beam: polarization: must be from -1 to 1, not {_shown(beam.polarization)}")
+
+
+def _check_spectrum(beam: Beam) -> None:
+    if beam.spectrum is None:
+        return
+    rows = np.asarray(beam.spectrum)
+    if rows.ndim != 2 or rows.shape[1] != 2 or not len(rows) or rows.dtype.kind not in "iuf":
+        raise BadInput("Beam: spectrum: must be wavelengths (Angstrom) and weights, (n, 2)")
+    if not np.isfinite(rows).all() or (rows[:, 0] <= 0.0).any() or (rows[:, 1] < 0.0).any() or not rows[:, 1].any():
+        raise BadInput("Beam: spectrum: wavelengths must be above 0, weights 0 or more, and one above it")
+    if beam.dispersion_steps > 1 or max(beam.divergence_steps) > 1:
+        raise BadInput("Beam: spectrum: cannot stand beside dispersion or divergence")
 
 
 def check_spreads(crystal: Crystal, beam: Beam) -> None:

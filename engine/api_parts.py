@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nanobragg.engine import maps
+from nanobragg.engine.detectors import PHOSPHOR, detector_model
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.factors.files import HC
 from nanobragg.engine.settings import Settings
 
 Vector = tuple[float, float, float]
+SAME = 1e-9
 
 
 class Part:
@@ -21,6 +27,24 @@ class Part:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
 
+    def __repr__(self) -> str:
+        """What is not as it is by default."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        said = [f"{f.name}={_short(getattr(self, f.name))}" for f in fields if getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    def _let(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, tuple):
+        shown = ", ".join(map(_short, value[:9])) + (f", ... {len(value)} in all" if len(value) > 9 else "")
+        return f"({shown})"
+    return repr(value)
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
@@ -28,34 +52,66 @@ def _plain(value: Any) -> Any:
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Beam(Part):
     """X-rays on the crystal.
 
     Parameters
     ----------
-    wavelength_A
-        Angstrom.
+    wavelength_A, energy_eV
+        Angstrom, or the same as photon energy; give one of them, 1 A by default.
     fluence
-        Photons per square metre.
+        Photons per square metre; or
+    flux, beamsize_mm, exposure_s
+        Photons per second, edge of a square beam, millimetres, and seconds, which make the fluence.
     polarization
         Kahn factor: 0 for unpolarized, 1 for horizontally polarized light; ``None`` leaves polarization out.
     divergence_mrad, divergence_steps
         Full widths and numbers of points, horizontal and vertical.
     dispersion_percent, dispersion_steps
         Full width of the wavelengths, in percent of the middle one, and their number.
+    spectrum
+        Instead of dispersion: wavelengths (Angstrom) and weights, (n, 2).
     """
 
-    wavelength_A: float = 1.0
-    fluence: float = Settings.fluence
+    wavelength_A: float | None = None
+    energy_eV: float | None = None
+    fluence: float | None = None
+    flux: float | None = None
+    beamsize_mm: float = 0.1
+    exposure_s: float = 1.0
     polarization: float | None = 0.0
     divergence_mrad: tuple[float, float] = (0.0, 0.0)
     divergence_steps: tuple[int, int] = (1, 1)
     dispersion_percent: float = 0.0
     dispersion_steps: int = 1
+    spectrum: npt.ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        """Keep wavelength, energy and fluence as numbers, whichever was given."""
+        super().__post_init__()
+        if self.wavelength_A is None:
+            energy = self.energy_eV
+            if energy is not None and not (isinstance(energy, int | float) and 0.0 < energy < math.inf):
+                raise BadInput(f"Beam: energy_eV: must be a finite number above 0, not {energy!r}")
+            self._let("wavelength_A", 1.0 if energy is None else HC / energy)
+        elif self.energy_eV is not None and abs(self.wavelength_A * self.energy_eV / HC - 1.0) > SAME:
+            raise BadInput("Beam: wavelength_A and energy_eV are of different photons: give one of them")
+        if self.fluence is None:
+            self._let("fluence", Settings.fluence if self.flux is None else self._fluence_of_flux())
+        elif self.flux is not None and abs(self._fluence_of_flux() - self.fluence) > SAME * abs(self.fluence):
+            raise BadInput("Beam: fluence is not what flux, beamsize_mm and exposure_s make: give one of them")
+
+    def _fluence_of_flux(self) -> float:
+        for name in ("flux", "beamsize_mm", "exposure_s"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0.0 < value < math.inf):
+                raise BadInput(f"Beam: {name}: must be a finite number above 0, not {value!r}")
+        assert self.flux is not None
+        return self.flux * self.exposure_s / (self.beamsize_mm * 1e-3) ** 2
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Crystal(Part):
     """A block of unit cells, or one of the other shapes, with mosaic domains and water around it.
 
@@ -90,8 +146,21 @@ class Crystal(Part):
     mosaic_seed: int = 12345678
     water_um: float = 0.0
 
+    def randomly_oriented(self, seed: int) -> Crystal:
+        """The same crystal in an orientation that is drawn uniformly from all, by a seed."""
+        q = np.random.default_rng(seed).normal(size=4)
+        w, x, y, z = q / np.linalg.norm(q)
+        m = np.array([
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ])  # fmt: skip
+        # turns about x, then y, then z: m = Rz Ry Rx
+        angles = (math.atan2(m[2, 1], m[2, 2]), -math.asin(max(-1.0, min(1.0, m[2, 0]))), math.atan2(m[1, 0], m[0, 0]))
+        return dataclasses.replace(self, misset_deg=tuple(math.degrees(angle) for angle in angles))  # type: ignore[arg-type]
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Detector(Part):
     """A flat or curved panel.
 
@@ -115,9 +184,11 @@ class Detector(Part):
         The sensor, its attenuation depth, and in how many layers it is calculated; no sensor by default.
     curved, point_pixel
         Bent about the sample; without obliquity.
+    model
+        Name of a detector ("Eiger2 16M"), which gives shape, pixel, sensor, gaps and the highest count.
     """
 
-    shape: tuple[int, int]
+    shape: tuple[int, int] | None = None
     pixel_mm: float = 0.1
     distance_mm: float = 100.0
     convention: str = "MOSFLM"
@@ -132,9 +203,38 @@ class Detector(Part):
     layers: int = 1
     curved: bool = False
     point_pixel: bool = False
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take over what the model says."""
+        super().__post_init__()
+        if self.model is not None:
+            if not isinstance(self.model, str):
+                raise BadInput(f"Detector: model: must be the name of a detector, not {self.model!r}")
+            found = detector_model(self.model)
+            self._let("shape", found.shape)
+            self._let("pixel_mm", found.pixel_mm)
+            if found.sensor != PHOSPHOR and not self.thickness_um:
+                self._let("thickness_um", found.thickness_mm * 1e3)
+
+    def resolution_map(self, beam: Beam | None = None) -> np.ndarray:
+        """d of each pixel's centre, Angstrom, (slow, fast)."""
+        return maps.resolution(self, beam)
+
+    def two_theta_map(self) -> np.ndarray:
+        """The scattering angle of each pixel's centre, degrees, (slow, fast)."""
+        return maps.two_theta_deg(self)
+
+    def q_map(self, beam: Beam | None = None) -> np.ndarray:
+        """Scattering vectors of the pixels' centres, 1/Angstrom (1/d long), laboratory, (slow, fast, 3)."""
+        return maps.scattering(self, beam)
+
+    def hkl_map(self, crystal: Crystal, beam: Beam | None = None) -> np.ndarray:
+        """Indices, not whole ones, at the pixels' centres, (slow, fast, 3)."""
+        return maps.hkl(self, crystal, beam)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Scan(Part):
     """A rotation about the spindle: start and range in degrees, number of steps."""
 

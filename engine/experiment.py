@@ -65,13 +65,19 @@ class Geometry:
     random_table: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Experiment(Geometry):
     """All that is simulated: the geometry, the beam and the structure factors."""
 
     beam: Beam
     factors: StructureFactors
     interpolate: bool
+
+    def __repr__(self) -> str:
+        """A dozen lines, with units."""
+        from nanobragg.engine.summary import lines
+
+        return "\n".join(lines(self))
 
 
 def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None], fixes: Fixes = NONE) -> list[float] | None:

@@ -124,7 +124,7 @@ def _lengths_on(plan: RenderPlan) -> np.ndarray:
     if not len(pixels):
         return np.empty(0)
     rows = np.unique(np.linspace(0, len(pixels) - 1, GRID * GRID).astype(int))
-    some = np.concatenate([pixels[k : k + 1] for k in rows.tolist()])
+    some = pixels[rows]
     slow, fast = np.divmod(some, plan.n_fast)
     corners = [
         (slow.min(), fast.min()), (slow.min(), fast.max()), (slow.max(), fast.min()), (slow.max(), fast.max()),

@@ -24,7 +24,7 @@ LARGE_TABLE, SPARSE = 100_000_000, 1000  # bytes, and places for each reflection
 FEWEST_FOR_MATES, FEW_MATES = 8, 0.5
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class StructureFactors:
     """``table`` (h, k, l) holds the box ``bounds`` (3, 2; inclusive) and one padding plane beyond it each way.
 
@@ -39,6 +39,14 @@ class StructureFactors:
     default_F: float
     source: str
     last: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    def __repr__(self) -> str:
+        """Which indices, and how large."""
+        if self.source == "default":
+            return f"StructureFactors(F = {self.default_F:g} for all indices)"
+        low, high = self.bounds.T.tolist()
+        box = ", ".join(f"{name} {a}..{b}" for name, a, b in zip("hkl", low, high, strict=True))
+        return f"StructureFactors({box}; F up to {self.table.max():.4g}, else {self.default_F:g})"
 
 
 def _check_box(name: str) -> Callable[[np.ndarray], None]:

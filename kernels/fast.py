@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -37,7 +38,28 @@ class Amplitudes(NamedTuple):
     origin: float
 
 
+_last: tuple[Any, Any, Amplitudes] | None = None  # a table, what else its squares depend on, and they
+
+
 def bordered_squares(plan: RenderPlan) -> Amplitudes:
+    """`_bordered_squares`, those of the last table kept as long as it is there: many images have the same."""
+    global _last
+    about = (plan.default_F, plan.n_hkl != 0, plan.hkl_min, plan.hkl_max)
+    known = _last
+    if known is not None and known[0]() is plan.table and known[1] == about:
+        return known[2]
+    made = _bordered_squares(plan)
+    if not plan.table.flags.writeable:
+        _last = (weakref.ref(plan.table, _forget), about, made)
+    return made
+
+
+def _forget(table: Any) -> None:
+    global _last
+    _last = None
+
+
+def _bordered_squares(plan: RenderPlan) -> Amplitudes:
     """The table as the gather wants it: an index out of the box is moved onto the border; too large a square is inf."""
     with np.errstate(over="ignore"):
         default = float(np.square(plan.default_F))

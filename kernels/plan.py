@@ -135,11 +135,14 @@ class Pixels:
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, part: slice) -> np.ndarray:
-        """Consecutive indices, (n,) int32."""
+    def __getitem__(self, part: slice | np.ndarray) -> np.ndarray:
+        """Consecutive indices, or those at some places, (n,) int32."""
         if self._listed is not None:
             return self._listed[part]
-        numbers = np.arange(*part.indices(self._length), dtype=np.int32)
+        if isinstance(part, slice):
+            numbers = np.arange(*part.indices(self._length), dtype=np.int32)
+        else:
+            numbers = part.astype(np.int32)
         if self._width == self._n_fast:
             return numbers + np.int32(self._first_slow * self._n_fast)
         slow, fast = np.divmod(numbers, np.int32(self._width))

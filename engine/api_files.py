@@ -1,0 +1,203 @@
+"""Files from Python: amplitudes and images, read and written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nanobragg.engine.api_checks import in_own_words, numbers, of_file, of_kind, path_of, pixels_of, words_for
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.factors.files import Wanted, amplitudes_of
+from nanobragg.engine.factors.files import cell_of as cell_of_file
+from nanobragg.engine.factors.model import Solvent
+from nanobragg.engine.files import any_image
+from nanobragg.engine.files.hkl import Reflections
+from nanobragg.engine.files.images import write_float as _write_float
+from nanobragg.engine.files.output import write_output
+from nanobragg.engine.files.smv import write_smv
+from nanobragg.engine.files.smv_header import of_experiment
+from nanobragg.engine.fixes import FIXABLE
+from nanobragg.engine.structure_factors import StructureFactors, from_reflections, read_any_table
+
+
+def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0.0) -> StructureFactors:
+    """Structure factors from arrays.
+
+    Parameters
+    ----------
+    hkl
+        Indices, (n, 3) whole numbers.
+    F
+        Amplitudes, (n,); of indices that come twice the last counts.
+    default_F
+        Of indices outside their box, and of those missing in it.
+
+    Raises
+    ------
+    BadInput
+        For shapes that do not fit, indices that are not whole, amplitudes that are not finite.
+    """
+    numbers("default_F", default_F, 1)
+    try:
+        indices, amplitudes = np.asarray(hkl, float), np.asarray(F, float)
+    except (TypeError, ValueError):
+        raise BadInput("structure factors: indices and amplitudes must be arrays of numbers") from None
+    if indices.ndim != 2 or indices.shape[1] != 3 or amplitudes.shape != indices.shape[:1] or not len(indices):
+        raise BadInput(
+            f"structure factors: indices {indices.shape} and amplitudes {amplitudes.shape}, not (n, 3) and (n,)"
+        )
+    if not np.isfinite(indices).all() or (indices != np.rint(indices)).any():
+        raise BadInput("structure factors: an index is not a whole number")
+    bounds = np.column_stack([indices.min(axis=0), indices.max(axis=0)])
+    return from_reflections(
+        Reflections(indices=indices, amplitudes=amplitudes, bounds=bounds, count=len(indices), whole_numbers=True),
+        default_F, "structure factors",
+    )  # fmt: skip
+
+
+def read_structure_factors(path: str | os.PathLike) -> StructureFactors:
+    """Structure factors of an hkl text file (h k l F in each line) or of a dump."""
+    name = path_of(path)
+    with of_file("-hkl"):
+        return read_any_table(name, lambda line: None, FIXABLE)
+
+
+def structure_factors_from(
+    path: str | os.PathLike,
+    *,
+    wavelength_A: float | None = None,
+    d_min_A: float | None = None,
+    solvent: tuple[float, float] | None = (0.35, 46.0),
+    labels: Sequence[str] = (),
+    symmetry: str | None = None,
+    anomalous: Mapping[str, tuple[float, float] | str] | None = None,
+    default_F: float = 0.0,
+    remark: Callable[[str], None] | None = None,
+) -> StructureFactors:
+    """Structure factors of a structure (PDB, mmCIF) or a list of reflections (MTZ, mmCIF, hkl text), in P1.
+
+    Parameters
+    ----------
+    path
+        The file; what it is, its contents say.
+    wavelength_A
+        Angstrom, for anomalous scattering; without it there is none but what ``anomalous`` gives.
+    d_min_A
+        Resolution, Angstrom; needed for structures.
+    solvent
+        Bulk solvent of structures: electrons per cubic Angstrom and B (square Angstrom), or `None`.
+    labels
+        Columns of lists, ``("F", "SIGF")`` for instance.
+    symmetry
+        Space group of lists, instead of the file's.
+    anomalous
+        f' and f'' by element, or names of tables (eV, f', f'').
+    default_F
+        Of indices that are not there.
+    remark
+        Called with lines that say what was done.
+
+    Raises
+    ------
+    BadInput
+        In one line, for whatever the file does not hold.
+    """
+    name, say = path_of(path), words_for(remark)
+    for what, value in (("wavelength_A", wavelength_A), ("d_min_A", d_min_A)):
+        if value is not None:
+            numbers(what, value, 1, above=0)
+    if solvent is not None:
+        numbers("solvent", solvent, 2, lowest=0)
+    numbers("default_F", default_F, 1)
+    given = tuple((e, v if isinstance(v, str) else ",".join(map(str, v))) for e, v in (anomalous or {}).items())
+    bulk = None if solvent is None else Solvent(*solvent)
+    wanted = Wanted(d_min_A, wavelength_A, bulk, tuple(labels), symmetry, given)
+    with of_file("--structure"):
+        found = amplitudes_of(name, wanted)
+    for line in found.story:
+        say(line)
+    return found.table(name, default_F)
+
+
+def cell_of(path: str | os.PathLike) -> tuple[float, float, float, float, float, float]:
+    """The unit cell of a structure or a list of reflections: a, b, c (Angstrom), alpha, beta, gamma (degrees)."""
+    name = path_of(path)
+    with of_file("--structure"):
+        cell = cell_of_file(name)
+    if cell is None:
+        raise BadInput(f"{name}: has no unit cell")
+    return cell
+
+
+def write(path: str | os.PathLike, image: npt.ArrayLike, made: Experiment) -> None:
+    """Write an image in the format of the name's ending.
+
+    Parameters
+    ----------
+    path
+        Whole numbers go to .h5 .nxs (NXmx) .cbf .npy .tif .img (SMV) .png, reals to .h5 .nxs .npy .tif .bin .png.
+    image
+        Counts or expected photons, (slow, fast).
+    made
+        What `set_up` returns: where the image was taken.
+    """
+    of_kind("made", made, Experiment, "what set_up returns")
+    pixels = np.asarray(image)
+    if pixels.dtype.kind not in "iuf" or pixels.shape != (made.detector.n_slow, made.detector.n_fast):
+        raise BadInput(f"image: must be numbers of shape {(made.detector.n_slow, made.detector.n_fast)} (slow, fast)")
+    if pixels.dtype.kind in "iu" and pixels.size and (pixels.min() < -1 or pixels.max() > 2**31 - 1):
+        raise BadInput("image: counts must fit into 32 bits")
+    with in_own_words():
+        write_output(path_of(path), pixels, made, "path")
+
+
+def constant(F: float) -> StructureFactors:
+    """The same amplitude for all indices."""
+    numbers("F", F, 1)
+    return StructureFactors(np.zeros((1, 1, 1)), np.zeros((3, 2), np.int64), 0, F, "default")
+
+
+def read_image(name: str | os.PathLike, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """An image (slow, fast) of an SMV, npy, CBF, HDF5 or raw file; what it is, its beginning says.
+
+    Parameters
+    ----------
+    name
+        A file; ``FILE:N`` is frame N of an HDF5 file (the first is 0), or ``FILE:PATH`` a data set.
+    shape
+        Slow and fast of a raw file of binary32; a square is assumed without.
+
+    Raises
+    ------
+    BadInput
+        If it cannot be read as an image.
+    """
+    of_kind("name", name, (str, os.PathLike), "the name of a file")
+    if shape is not None:
+        numbers("shape", shape, 2, whole=True, lowest=1)
+    return any_image.read_image(os.fspath(name), shape)
+
+
+def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:
+    """Raw binary32, one row after the other."""
+    name, pixels = path_of(path), pixels_of(image)
+    with of_file("-floatfile"):
+        _write_float(name, pixels)
+
+
+def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experiment) -> None:
+    """Counts (uint16) as an SMV image with the geometry of `set_up`."""
+    of_kind("made", made, Experiment, "what set_up returns")
+    s, pixels = made.settings, np.asarray(counts)
+    if pixels.shape != (made.detector.n_slow, made.detector.n_fast):
+        raise BadInput(
+            f"counts: have shape {pixels.shape}, the detector {(made.detector.n_slow, made.detector.n_fast)}"
+        )
+    if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 65535:
+        raise BadInput("counts: must be whole numbers from 0 to 65535")
+    text = of_experiment(made, noise=True, fixes=s.fixes)
+    write_smv(path_of(path), "path", text, pixels.astype(np.uint16))

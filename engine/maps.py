@@ -1,0 +1,48 @@
+"""What each pixel of a detector sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanobragg.engine.placed import Placed, of_experiment
+
+if TYPE_CHECKING:
+    from nanobragg.engine.api_parts import Beam, Crystal, Detector
+
+
+def _placed(detector: Detector, beam: Beam | None, crystal: Crystal | None = None) -> Placed:
+    from nanobragg.engine import api
+
+    block = api.Crystal(cell=(50, 50, 50, 90, 90, 90)) if crystal is None else crystal
+    return of_experiment(api.set_up(block, detector, api.constant(1.0), beam, oversample=1))
+
+
+def _centres(placed: Placed) -> tuple[np.ndarray, np.ndarray]:
+    slow, fast = (np.arange(n) + 0.5 for n in placed.shape)
+    return tuple(np.meshgrid(slow, fast, indexing="ij"))  # type: ignore[return-value]
+
+
+def resolution(detector: Detector, beam: Beam | None) -> np.ndarray:
+    """See `Detector.resolution_map`."""
+    placed = _placed(detector, beam)
+    return placed.resolution(*_centres(placed))
+
+
+def two_theta_deg(detector: Detector) -> np.ndarray:
+    """See `Detector.two_theta_map`."""
+    placed = _placed(detector, None)
+    return placed.two_theta_deg(*_centres(placed))
+
+
+def scattering(detector: Detector, beam: Beam | None) -> np.ndarray:
+    """See `Detector.q_map`."""
+    placed = _placed(detector, beam)
+    return placed.scattering(*_centres(placed))
+
+
+def hkl(detector: Detector, crystal: Crystal, beam: Beam | None) -> np.ndarray:
+    """See `Detector.hkl_map`."""
+    placed = _placed(detector, beam, crystal)
+    return placed.hkl(*_centres(placed))
