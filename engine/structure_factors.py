@@ -12,7 +12,7 @@ from nanobragg.engine import memory
 from nanobragg.engine.c_numbers import low_32_bits
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.dump import read_dump, table_shape, write_dump
-from nanobragg.engine.files.hkl import Reflections, read_lines, read_reflections
+from nanobragg.engine.files.hkl import Reflections, looks_like_a_structure, read_lines, read_reflections
 from nanobragg.engine.files.reading import read, reason
 from nanobragg.engine.fixes import NONE, Fixes
 from nanobragg.engine.settings import Settings
@@ -125,6 +125,8 @@ def read_hkl(path: str, default_F: float, warn: Callable[[str], None], fixes: Fi
     name = f"-hkl {path}"
     try:
         data = read(path, "-hkl", NO_TABLE)
+        if looks_like_a_structure(data):
+            raise BadInput(f"{name}: is no hkl text: take --structure {path}", NO_TABLE)
         by_lines = bool(fixes & {"Q54", "Q55", "Q56"})
         reflections = read_lines(data, name) if by_lines else read_reflections(data)
     except OSError as error:

@@ -46,3 +46,11 @@ DIALS_ORIENTATION = 0.02
 
 # The same by SMV's and CBF's headers, whose numbers have so many digits.
 HEADER_DIGITS_MM = 1e-6
+
+# Structure factors by a grid against direct summation: gemmi's grids are binary32, and densities are cut at 1e-6.
+DIRECT_SUMMATION = 1e-3  # of F, where that is a tenth of the mean or more
+R_OF_ATOMS = 1e-5
+# Anomalous differences are small differences of such numbers.
+ANOMALOUS_DIFFERENCE = 1e-3
+# The solvent's mask by the same rule on grids of the same spacing; what is left is binary32.
+R_OF_SOLVENT = 1e-3

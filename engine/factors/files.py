@@ -17,6 +17,7 @@ from nanobragg.engine.factors import lists, model
 from nanobragg.engine.factors.amplitudes import Amplitudes, Cell
 from nanobragg.engine.factors.gemmi_package import check_file, errors_of, package
 from nanobragg.engine.factors.model import Solvent
+from nanobragg.engine.files.hkl import looks_like_a_structure
 from nanobragg.kernels import machine_code
 from nanobragg.kernels.whole import appearing
 
@@ -61,15 +62,11 @@ def kind_of(path: str) -> str:
         start = file.read(4096)
     if start.startswith(b"MTZ "):
         return MTZ
-    if path.lower().removesuffix(".gz").endswith((".cif", ".mmcif", ".ent", ".pdb", ".cif2")) or _looks_like(start):
+    if path.lower().removesuffix(".gz").endswith((".cif", ".mmcif", ".ent", ".pdb", ".cif2")) or looks_like_a_structure(
+        start
+    ):
         return BLOCK if _has_reflections(path, start) else MODEL
     return TEXT
-
-
-def _looks_like(start: bytes) -> bool:
-    """Whether a file begins like PDB or CIF."""
-    words = (b"HEADER", b"CRYST1", b"ATOM  ", b"HETATM", b"REMARK", b"TITLE ", b"COMPND", b"data_")
-    return start.lstrip().startswith(words) or b"\nCRYST1" in start or b"\ndata_" in start
 
 
 def _has_reflections(path: str, start: bytes) -> bool:

@@ -82,7 +82,7 @@ def of_structure(
     if len(structure) > 1:
         told.append(f"has {len(structure)} models: the first one is taken")
     if solvent is not None:
-        share, mask = of_solvent(structure, sphere, d_min_A)
+        share, mask = of_solvent(structure, sphere)
         F = F + solvent.k * np.exp(-solvent.B * sphere.inverse_d2 / 4.0) * mask
         told.append(f"bulk solvent in {share:.0%} of the cell: k {solvent.k:g} e/A^3, B {solvent.B:g} A^2")
     else:
@@ -191,14 +191,17 @@ def _transformed(grid: Any, sphere: Sphere, blur: float) -> np.ndarray:
     return transform[h, k, x].astype(np.complex128) * np.exp(blur * sphere.inverse_d2 / 4.0)
 
 
-def of_solvent(structure: Any, sphere: Sphere, d_min_A: float) -> tuple[float, np.ndarray]:
+def of_solvent(structure: Any, sphere: Sphere) -> tuple[float, np.ndarray]:
     """The share of the cell that is solvent, and the coefficients of its mask."""
     gemmi = package()
     grid = gemmi.FloatGrid()
-    fine = min(SPACING_A, d_min_A / 2.5)
-    grid.setup_from(structure, spacing=fine if structure.cell.volume / fine**3 < MOST_POINTS else COARSE_A)
+    spacing = SPACING_A if structure.cell.volume / SPACING_A**3 < MOST_POINTS else COARSE_A
+    grid.setup_from(structure, spacing=spacing)
     gemmi.SolventMasker(gemmi.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(grid, structure[0])
-    return float(np.asarray(grid.array).mean()), _transformed(grid, sphere, 0.0)
+    coarse = sphere.inverse_d2 < (2.2 * spacing) ** -2.0  # beyond, nothing is left of it
+    made = np.zeros(len(sphere.hkl), complex)
+    made[coarse] = _transformed(grid, Sphere(sphere.hkl[coarse], sphere.inverse_d2[coarse]), 0.0)
+    return float(np.asarray(grid.array).mean()), made
 
 
 def _difference(hkl: np.ndarray, F: np.ndarray) -> str:

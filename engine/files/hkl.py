@@ -122,6 +122,13 @@ def read_lines(data: bytes, name: str) -> Reflections:
     return Reflections(len(table), bounds, table[:, :3], table[:, 3], True)
 
 
+def looks_like_a_structure(data: bytes) -> bool:
+    """Whether a file begins like PDB, mmCIF or MTZ."""
+    words = (b"HEADER", b"CRYST1", b"ATOM  ", b"HETATM", b"REMARK", b"TITLE ", b"COMPND", b"data_", b"MTZ ")
+    start = data[:4096]
+    return start.lstrip().startswith(words) or b"\nCRYST1" in start or b"\ndata_" in start
+
+
 def _is_row(words: list[str]) -> bool:
     """Whether these words could be another h k l F."""
     return len(words) == NUMBERS_OF_A_ROW and all(INDEX.fullmatch(word) for word in words[:3])
