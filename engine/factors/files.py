@@ -25,6 +25,8 @@ HC = 12398.42  # eV Angstrom
 MODEL, MTZ, BLOCK, TEXT = "model", "mtz", "reflections in CIF", "hkl text"
 LEAST_TO_KEEP = 100_000  # reflections; fewer are calculated in no time
 FINEST_A = 0.3
+ENDINGS = (".cif", ".mmcif", ".ent", ".pdb")
+HERE = os.path.dirname(os.path.realpath(__file__))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +154,9 @@ def _name_in_cache(path: str, wanted: Wanted) -> str:
     """Where amplitudes are kept; empty where nothing is."""
     root = machine_code.cache_root()
     tables = [value for _, value in wanted.anomalous if os.path.isfile(value)]
-    digest = hashlib.sha256(repr((path, wanted, __version__, package().__version__)).encode())
+    digest = hashlib.sha256(
+        repr((path, wanted, __version__, package().__version__, machine_code.sources_digest(HERE))).encode()
+    )
     for name in (path, *tables):
         with errors_of(name), open(name, "rb") as file:
             digest.update(hashlib.sha256(file.read()).digest())
