@@ -16,8 +16,10 @@ def energies(material):
     grid = list(np.exp(np.arange(np.log(FIRST_EV), np.log(LAST_EV) + STEP, STEP)))
     for atom in ATOMS[material]:
         for edge in xraydb.xray_edges(atom).values():
-            if FIRST_EV < edge.energy < LAST_EV:
-                grid += [edge.energy - 1.0, edge.energy + 1.0]
+            if FIRST_EV < edge.energy < LAST_EV:  # the table's own jump is some eV from it
+                near = np.arange(edge.energy - 40.0, edge.energy + 40.0, 0.5)
+                at = int(np.argmax(np.diff(xraydb.material_mu(material, near, density=1.0))))
+                grid += [near[at], near[at + 1]]
     return np.array(sorted(grid))
 
 

@@ -276,7 +276,14 @@ def write_outputs(
     if options.output:
         s = set_up.settings
         counts, photons, overloads = images.philox_noise(
-            plan, image, s.adc if "adc" in s.given else 0.0, s.seed, backend, threads, np.int32, saturation=s.saturation
+            plan,
+            image,
+            s.adc if "adc" in s.given else 0.0,
+            -s.seed,
+            backend,
+            threads,
+            np.int32,
+            saturation=s.saturation,
         )
         say(f"{fixed(photons, decimals=0)} photons with noise ({overloads} overloads)")
         for path in options.output:

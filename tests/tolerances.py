@@ -54,3 +54,6 @@ R_OF_ATOMS = 1e-5
 ANOMALOUS_DIFFERENCE = 1e-3
 # The solvent's mask by the same rule on grids of the same spacing; what is left is binary32.
 R_OF_SOLVENT = 1e-3
+
+# Attenuation between the energies of a table 6 % apart, by its logarithm, edges apart.
+ATTENUATION = 2e-3
