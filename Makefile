@@ -11,7 +11,7 @@ HAS_AVX512 := $(shell grep -qs -m1 avx512vl /proc/cpuinfo && echo yes)
 OLDEST_CUDA := numba==0.60.0 numba-cuda==0.30.4 pytest pytest-xdist hypothesis mpmath \
     "nvidia-cuda-nvcc==13.0.*" "nvidia-cuda-nvdisasm>=13.2"
 
-.PHONY: demo test test-gpu test-oldest-cuda lint clean
+.PHONY: demo docs wheels test test-gpu test-oldest-cuda lint clean
 
 define environment
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nanobragg needs Python 3.10 or later: make PYTHON=...")'
@@ -23,23 +23,33 @@ endef
 .venv/ready: $(SOURCES)
 	$(call environment,.venv,-e ".[test]")
 
-.venv-demo/ready: $(SOURCES) $(wildcard kernels/*.py engine/*.py engine/*/*.py cli/*.py)
-	$(call environment,.venv-demo,--no-compile ".[pictures]")
+.venv-demo/ready: $(SOURCES) $(wildcard kernels/*.py engine/*.py engine/*/*.py engine/*/*.js cli/*.py)
+	$(call environment,.venv-demo,--no-compile ".[view]")
+
+.venv-docs/ready: pyproject.toml
+	$(call environment,.venv-docs,"mkdocs-material>=9.5")
 
 .venv-oldest/ready: $(SOURCES)
 	$(call environment,.venv-oldest,-e ".[files]" "nvidia-cuda-nvrtc==13.0.*" "nvidia-nvvm==13.0.*" $(OLDEST_CUDA))
 
 demo: .venv-demo/ready
 	mkdir -p $(DEMO)
-	cd $(DEMO) && ../$(DEMO_BIN)/nanoBragg -mat ../examples/1a8o.mat -hkl ../examples/1a8o.hkl \
-	    -lambda 1 -distance 160 -pixel 0.2 -detpixels 720 -N 10 -nointerpolate -oversample 1 \
-	    -phi 12 -osc 1 -phisteps 10 -mosaic 0.6 -mosaic_domains 25 -fluence 4e28 -water 1.2 -seed 1
-	cd $(DEMO) && ../$(DEMO_BIN)/python ../examples/picture.py noiseimage.img picture.png
-	@echo "PDB entry 1A8O, rendered:"
-	@echo "  $(CURDIR)/$(DEMO)/picture.png       the picture to look at"
-	@echo "  $(CURDIR)/$(DEMO)/noiseimage.img    counts with photon noise (SMV)"
-	@echo "  $(CURDIR)/$(DEMO)/intimage.img      scaled counts (SMV)"
-	@echo "  $(CURDIR)/$(DEMO)/floatimage.bin    photons per pixel (720 x 720 binary32)"
+	cd $(DEMO) && ../$(DEMO_BIN)/nanoBragg --structure ../examples/1a8o.pdb --detector "Eiger2 4M" -distance 180 -energy 12400 \
+	    -N 16 -oversample 1 -misset 12 34 56 -osc 1 -phisteps 10 -mosaic 0.4 -mosaic_domains 25 \
+	    -polar 0.98 -fluence 3e28 -water 0.13 -seed 1 --fix all --output image.h5 --only-output
+	cd $(DEMO) && ../$(DEMO_BIN)/nb-view image.h5 -o picture.png --width 1100 && ../$(DEMO_BIN)/nb-view image.h5 --html page.html
+	@echo "PDB entry 1A8O on an Eiger2 4M:"
+	@echo "  $(CURDIR)/$(DEMO)/picture.png   the picture to look at"
+	@echo "  $(CURDIR)/$(DEMO)/page.html     the same in a browser: zoom, contrast, indices under the cursor"
+	@echo "  $(CURDIR)/$(DEMO)/image.h5      counts with photon noise (NXmx), which DIALS opens"
+
+# The documentation as a site in site/, built without a warning.
+docs: .venv-docs/ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+
+# A wheel, installed without a compiler on two Pythons.
+wheels: .venv/ready
+	./.ci/wheels $(BIN)/python
 
 # All parts run, whatever the others find: the tests; the kernels of the CPU once more in the code for processors with
 # 256-bit registers, where this one has more; those of a GPU in the simulator.
@@ -63,4 +73,4 @@ test-oldest-cuda: .venv-oldest/ready
 	.venv-oldest/bin/python -m pytest -n auto -q tests/test_gpu_static.py
 
 clean:
-	rm -rf .venv .venv-demo .venv-oldest build dist $(DEMO) nanobragg/_cref*.so *.egg-info
+	rm -rf .venv .venv-demo .venv-docs .venv-oldest build dist site $(DEMO) nanobragg/_cref*.so *.egg-info

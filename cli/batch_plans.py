@@ -118,7 +118,7 @@ class Preparer:
         known, (start, mask) = self._headers
         if known != (named, physics):
             start = {"seed": -1, "misset_seed": -1} | preset(physics)
-            mask = read_headers(words, start)
+            mask = read_headers(words, start, any_format=True)
             self._headers = ((named, physics), (start, mask))
         return dict(start), mask
 

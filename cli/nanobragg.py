@@ -29,6 +29,7 @@ from nanobragg.engine.c_numbers import fixed
 from nanobragg.engine.detectors import detector_list
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, Geometry, beam_of, experiment, freeze, geometry
+from nanobragg.engine.files.any_image import is_other_image, read_image
 from nanobragg.engine.files.images import write_float, write_pgm
 from nanobragg.engine.files.output import check_output, write_output
 from nanobragg.engine.files.reading import reason
@@ -67,17 +68,26 @@ def _write(stream: Any, line: str) -> None:
 
 
 def read_headers(
-    arguments: Sequence[str], settings: dict[str, Any], origin: dict[str, str] | None = None
+    arguments: Sequence[str],
+    settings: dict[str, Any],
+    origin: dict[str, str] | None = None,
+    *,
+    any_format: bool = False,
 ) -> np.ndarray | None:
     """Let the mask's and then the image's header change the settings; returns the mask's pixels.
 
-    ``origin`` learns where each setting comes from.
+    ``origin`` learns where each setting comes from. In ``any_format``, or where files are read right, a mask may be
+    npy, CBF or HDF5, which changes no setting: its pixels are (slow, fast).
     """
+    any_format = any_format or "Q69" in settings.get("fixes", NONE)
     names, mask = named_headers(arguments), None
     for setting, flag in (("mask_file", "-mask"), ("img_file", "-img")):
         if setting not in names:
             continue
         settings[setting] = names[setting]
+        if flag == "-mask" and any_format and is_other_image(names[setting]):
+            mask = read_image(names[setting])
+            continue
         try:
             image = read_smv(names[setting], flag, settings.get("fixes", NONE))
         except OSError as error:

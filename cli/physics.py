@@ -102,6 +102,8 @@ def with_gaps(mask: np.ndarray | None, physics: Physics, settings: Settings) -> 
         return mask
     if mask is None:
         return gaps
+    if mask.ndim == 2:
+        return np.where(model.mask(), mask, 0) if mask.shape == model.shape else mask
     return np.where(gaps[: len(mask)], mask, 0) if len(mask) >= len(gaps) else mask
 
 

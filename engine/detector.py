@@ -158,7 +158,7 @@ def detector(settings: Settings, frame: Frame, mask: np.ndarray | None, warn: Ca
         layers=layers.count, layer_step=layers.step, thickness=layers.range, mu=mu,
         curved=settings.curved, point_pixel=settings.point_pixel,
         roi=_roi(settings, n_fast, n_slow),
-        mask=fitting_mask(mask, n_fast * n_slow, settings.mask_file, exact="Q71" in settings.fixes),
+        mask=fitting_mask(mask, (n_slow, n_fast), settings.mask_file, exact="Q71" in settings.fixes),
     )  # fmt: skip
 
 
@@ -185,10 +185,18 @@ def _placed(pix0, fdet, sdet, frame: Frame, distance: float, start: Centres, pix
     }
 
 
-def fitting_mask(mask: np.ndarray | None, pixels: int, name: str | None, *, exact: bool = False) -> np.ndarray:
-    """The mask by the pixel numbers of the final image (Q71); empty if there is none."""
+def fitting_mask(
+    mask: np.ndarray | None, shape: tuple[int, int], name: str | None, *, exact: bool = False
+) -> np.ndarray:
+    """The mask by the pixel numbers of the final image (Q71), of a size (slow, fast) where it has one of its own."""
+    pixels = shape[0] * shape[1]
     if mask is None:
         return np.empty(0, np.uint8)
+    if mask.ndim == 2:
+        if mask.shape != shape:
+            sizes = [f"{fast} x {slow}" for slow, fast in (mask.shape, shape)]
+            raise BadInput(f"-mask {name}: has {sizes[0]} pixels (fast x slow), the image {sizes[1]}")
+        return (mask.ravel() > 0).astype(np.uint8)
     if len(mask) < pixels:
         raise BadInput(f"-mask {name}: has {len(mask)} pixels, the image {pixels}: it would be read past its end")
     if exact and len(mask) != pixels:

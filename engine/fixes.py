@@ -76,5 +76,7 @@ def fixes_of(text: str) -> Fixes:
 
 
 def shown(fixes: Fixes) -> str:
-    """The ids in order."""
+    """The ids in order, or ``all``."""
+    if fixes == FIXABLE:
+        return "all"
     return " ".join(sorted(fixes, key=lambda name: int(name[1:])))

@@ -187,16 +187,6 @@ def test_verdicts_in_words(says, tmp_path, capsys):
     assert "--roi 0 29 0 19" in (tmp_path / "out" / "commands.txt").read_text()
 
 
-def test_picture_reads_what_it_is_given(tmp_path):
-    files = written(tmp_path)
-    for name in [*files.values(), tmp_path / "nothing.img"]:
-        done = subprocess.run([sys.executable, ROOT / "examples" / "picture.py", name, tmp_path / "a.png"], capture_output=True,
-                              text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
-        assert done.returncode == int(not name.exists()), done.stderr
-        assert not done.returncode or (len(done.stderr.splitlines()) == 1 and "nothing.img" in done.stderr)
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-
-
 def test_readers_run_nothing_of_the_working_directory(tmp_path):
     """A folder of images may hold anything, also what is called like a module."""
     files = written(tmp_path)

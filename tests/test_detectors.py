@@ -111,3 +111,57 @@ def test_counts_end_where_the_detector_does(tmp_path):
         assert main([*line.split(), "Pilatus 300K", "-detector_thick", "0", "--output", "x.npy", "--only-output"]) == 0
     counts = np.load(tmp_path / "x.npy")
     assert counts.max() == 1_048_575 and counts.dtype == np.int32
+
+
+def test_masks_of_other_formats(tmp_path, capsys):
+    """npy, CBF and HDF5 where files are read right; what is 0 or less is masked, and no setting changes."""
+    import fabio
+    import h5py
+
+    mask = np.ones((20, 30), np.int32)
+    mask[3:7, 5:9], mask[0, 0] = 0, -1
+    np.save(tmp_path / "m.npy", mask)
+    fabio.cbfimage.CbfImage(data=mask).write(str(tmp_path / "m.cbf"))
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["data"] = mask
+    np.save(tmp_path / "turned.npy", mask.T)
+    line = LINE + " -detpixels_x 30 -detpixels_y 20 -pixel 1 -nonoise -nopgm -mask "
+    for name in ("m.npy", "m.cbf", "m.h5"):
+        with working_in(tmp_path):
+            assert main([*(line + name).split(), "--fix", "files"]) == 0
+        image = nb.read_image(tmp_path / "floatimage.bin", (20, 30))
+        assert (image[mask > 0] > 0).all() and not image[mask <= 0].any()
+    with working_in(tmp_path):
+        assert main([*(line + "turned.npy").split(), "--fix", "files"]) == 1
+        assert "-mask turned.npy: has 20 x 30 pixels (fast x slow), the image 30 x 20" in capsys.readouterr().err
+        assert main((line + "m.npy").split()) == 1  # the original's own reading
+        assert "not an SMV image" in capsys.readouterr().err
+
+
+def test_jobs_have_keys_for_structure_and_detector(tmp_path, capsys):
+    from nanobragg.cli.nb_batch import main as nb_batch
+    from tests.support import ROOT
+
+    np.save(tmp_path / "m.npy", np.ones((619, 487), np.uint8))
+    job = tmp_path / "job.toml"
+    (tmp_path / "s.pdb").write_bytes((ROOT / "examples" / "1a8o.pdb").read_bytes())
+    job.write_text(
+        'arguments = "-distance 200 -lambda 1 -N 5 -oversample 1 -mask m.npy"\nstructure = "s.pdb"\n'
+        'detector = "Pilatus 300K"\nimages = 2\noutput = "out"\n[[axis]]\norientation = "random"\n'
+    )
+    assert nb_batch(["run", str(job), "--no-sheet"]) == 0
+    assert "644 atoms" in capsys.readouterr().err
+    import h5py
+
+    with h5py.File(tmp_path / "out" / "shard-000000.h5") as file:
+        detector = file["entry/instrument/detector"]
+        assert detector["sensor_material"][()] == b"Si" and detector["saturation_value"][()] == 1_048_575
+        assert (detector["pixel_mask"][()] == (detector_model("Pilatus 300K").mask() == 0)).all()
+        assert detector["sensor_thickness"][()] == pytest.approx(0.32)
+    assert nb_batch(["run", str(job), "--no-sheet"]) == 0
+    (tmp_path / "s.pdb").write_text("changed")
+    assert nb_batch(["run", str(tmp_path / "out"), "--no-sheet"]) == 1
+    assert "s.pdb: is not the file" in capsys.readouterr().err
+    job.write_text(job.read_text().replace("Pilatus 300K", "Nothing"))
+    assert nb_batch(["run", str(job), "--output", str(tmp_path / "b")]) == 1
+    assert "no detector is called that" in capsys.readouterr().err

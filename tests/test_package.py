@@ -180,3 +180,19 @@ def test_version_and_help(tmp_path):
     assert command(["--version"], tmp_path).stdout.strip() == f"nanoBragg {nanobragg.__version__}"
     shown = command(["--help"], tmp_path)
     assert shown.returncode == 0 and "-distance mm" in shown.stdout and "--backend" in shown.stdout
+
+
+def test_the_projects_address_is_a_placeholder():
+    """Whoever publishes the package puts the real one there, and takes this test away."""
+    import tomllib
+
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert set(urls) == {"Homepage", "Documentation", "Changelog"}
+    assert all(url.startswith("https://example.invalid/nanobragg") for url in urls.values())
+
+
+def test_versions_agree():
+    import nanobragg
+
+    assert f"version: {nanobragg.__version__}" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {nanobragg.__version__}" in (ROOT / "CHANGELOG.md").read_text()

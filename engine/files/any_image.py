@@ -47,6 +47,16 @@ def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
         raise BadInput(f"{name}: {error}", CANNOT) from None
 
 
+def is_other_image(name: str) -> bool:
+    """Whether a file is npy, CBF or HDF5."""
+    try:
+        with open(name, "rb") as file:
+            start = file.read(2048)
+    except (OSError, ValueError):
+        return False
+    return start.startswith((HDF5, b"\x93NUMPY", b"###CBF")) or b"_array_data" in start
+
+
 def _of_npy(path: str, name: str) -> np.ndarray:
     try:
         with warnings.catch_warnings():

@@ -16,7 +16,7 @@ from nanobragg.engine.files.whole import whole_file
 from nanobragg.engine.placed import Placed, of_experiment
 from nanobragg.engine.view.scale import Range, automatic, shades
 
-DPI, MARGIN_IN, PLOT = 100, 0.75, 0.84  # of the width, what the pixels take
+DPI, MARGIN_IN, PLOT = 100, 0.8, 0.865  # of the width, what the pixels take
 NICE_A = (50, 20, 10, 7, 5, 4, 3.5, 3, 2.5, 2.2, 2, 1.8, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.9, 0.8, 0.7)
 RING, LABEL, GAP, SPOT = "#d62728", "#b01f20", "#dfe6ee", "#1f77b4"
 MOST_RINGS = 5
