@@ -25,6 +25,7 @@ endef
 
 .venv-demo/ready: $(SOURCES) $(wildcard kernels/*.py engine/*.py engine/*/*.py engine/*/*.js cli/*.py)
 	$(call environment,.venv-demo,--no-compile ".[view]")
+	.venv-demo/bin/python -m pip uninstall --quiet --yes setuptools pip  # 30 MB that the demo does not need
 
 .venv-docs/ready: pyproject.toml
 	$(call environment,.venv-docs,"mkdocs-material>=9.5")

@@ -46,11 +46,22 @@ def hdf5() -> tuple[Any, Any]:
     return h5py, hdf5plugin
 
 
+def hdf5_alone() -> Any:
+    """h5py, with the filters of hdf5plugin where that is installed; raises `BadInput` where h5py is missing."""
+    try:
+        import h5py
+    except ImportError:
+        raise BadInput("HDF5 needs h5py: pip install 'nanobragg[view]'") from None
+    with contextlib.suppress(BadInput):
+        hdf5()
+    return h5py
+
+
 def open_file(path: str, mode: str = "r") -> Any:
     """An HDF5 file without a lock, which some file systems refuse: names say who writes. Frames pass no cache."""
     if mode == "r" and os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for without end
         raise OSError(f"{path}: is no file")
-    return hdf5()[0].File(path, mode, rdcc_nbytes=0, locking=False)
+    return hdf5_alone().File(path, mode, rdcc_nbytes=0, locking=False)
 
 
 def digest_of(pixels: np.ndarray) -> str:

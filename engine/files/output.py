@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.engine.batch.shard_file import errors_of_hdf5, hdf5
+from nanobragg.engine.batch.shard_file import compressed, errors_of_hdf5, hdf5_alone
 from nanobragg.engine.batch.truth import GROUP, UNITS, columns, spectrum, truth_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
@@ -20,6 +20,7 @@ from nanobragg.engine.fixes import fixes_of
 from nanobragg.engine.view.picture import write_picture
 from nanobragg.kernels.whole import appearing_path
 
+EVERYWHERE = compressed("gzip")  # every reader has this filter
 NO_COUNT = -1  # of pixels that are none, in formats of signed numbers
 FOR_READERS = fixes_of("smv")
 Writer = Callable[[str, np.ndarray, Experiment], None]
@@ -64,14 +65,14 @@ def _png(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
 
 def _nxmx(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
     """One frame of NXmx, with its ground truth."""
-    h5py, plugins = hdf5()
+    h5py = hdf5_alone()
     nexus.placement(experiment)  # refuses what NXmx has no words for
     counts = pixels if pixels.dtype.kind == "f" else pixels.astype(np.int32)
     values, s, turns = str(counts.dtype), experiment.settings, experiment.scan.osc > 0.0
     now = nexus.now()
     with appearing_path(os.path.realpath(path)) as made, errors_of_hdf5(path), h5py.File(made, "w") as file:
         frames = file.require_group("entry/data").create_dataset(
-            "data", (1, *counts.shape), counts.dtype, chunks=(1, *counts.shape), **plugins.Bitshuffle(cname="lz4")
+            "data", (1, *counts.shape), counts.dtype, chunks=(1, *counts.shape), **EVERYWHERE
         )
         frames[0] = counts
         nexus.describe(file, experiment, values, s.sensor_material, (now, now), 1, turns=turns)
@@ -118,7 +119,7 @@ def check_output(path: str, *, counts: bool, what: str) -> None:
     writer = writer_of(path, counts=counts, what=what)
     check_writable(path, what)
     if writer is _nxmx:
-        hdf5()
+        hdf5_alone()
     elif writer is _cbf:
         cbf.cbf_package()
 

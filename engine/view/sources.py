@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -90,7 +92,7 @@ class DataSet:
 
     def pixels(self, number: int) -> np.ndarray:
         """See `Source`."""
-        with self._opened() as file:
+        with self._opened() as file, readable(self._path):
             data = file[self._data]
             image = np.asarray(data[self._place(number)] if data.ndim == 3 else data[()])
             mask = "entry/instrument/detector/pixel_mask"
@@ -119,6 +121,17 @@ class DataSet:
                 return 0.0
             at = self._place(number)
             return abs(float(file[f"{GROUP}/phi_end"][at] - file[f"{GROUP}/phi"][at]))
+
+
+@contextlib.contextmanager
+def readable(path: str) -> Iterator[None]:
+    """What HDF5 says of frames that cannot be read, in one line."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        hint = " (pip install hdf5plugin)" if "filter" in said or "plugin" in said else ""
+        raise BadInput(f"{path}: cannot be read: {said[:150]}{hint}", CANNOT) from None
 
 
 def source_of(name: str, shape: tuple[int, int] | None = None) -> Source:
