@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import os
+import re
 import signal
 import sys
 import time
@@ -45,6 +46,7 @@ from nanobragg.engine.summary import steps_in_words
 from nanobragg.kernels.plan import RenderPlan
 
 INSUFFICIENT = 9
+NUMBERED = re.compile(r"\d\.\w+$")
 
 
 def say(line: str) -> None:
@@ -144,6 +146,10 @@ def check_outputs(settings: Settings, options: Options) -> None:
         raise BadInput("--only-output: there is no --output")
     for flag, name in ours:
         check_output(name, counts=flag == "--output", what=flag)
+        if name.lower().endswith((".cbf", ".img")) and not NUMBERED.search(name):
+            remark(
+                f"{flag} {name}: DIALS opens files of this format only with a number in the name, image_0001.cbf say"
+            )
     written |= {f"{flag} (number {n})" if n else flag: name for n, (flag, name) in enumerate(ours)}
     read = {flag: name for setting, flag in INPUTS.items() if (name := getattr(settings, setting)) is not None}
     if "-dump" not in written and settings.dump_file:

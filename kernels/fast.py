@@ -56,7 +56,9 @@ def bordered_squares(plan: RenderPlan) -> Amplitudes:
 
 def _forget(table: Any) -> None:
     global _last
-    _last = None
+    known = _last
+    if known is not None and known[0] is table:
+        _last = None
 
 
 def _bordered_squares(plan: RenderPlan) -> Amplitudes:

@@ -226,3 +226,33 @@ def test_a_small_rotation_is_indexed(tmp_path):
     u, _, v = np.linalg.svd(turned)
     angle = np.degrees(np.arccos(min((np.trace(u @ v) - 1.0) / 2.0, 1.0)))
     assert angle < tolerances.DIALS_ORIENTATION
+
+
+@pytest.mark.parametrize("name", ["mosflm", "xds swung", "custom tilted"])
+def test_one_image_of_the_command(name, tmp_path):
+    """``--output``: pixels in space, counts, wavelength, and gaps that DIALS does not trust."""
+    from nanobragg.cli.nanobragg import main as nanobragg
+    from nanobragg.cli.plans import experiment_of, silent
+    from tests.support import working_in
+
+    line = f"-cell 50 60 70 90 90 90 -default_F 50 -lambda 1.1 -N 5 -oversample 1 -fluence 1e29 -seed 3 -distance 120 {SWEPT[name]} "
+    line += "-detpixels 320 -pixel 0.25"
+    with working_in(tmp_path):
+        assert nanobragg([*line.split(), "--output", "a.h5", "--output", "a.npy", "--only-output"]) == 0
+    (seen,) = reads("geometry", tmp_path / "a.h5")
+    assert np.abs(np.array(seen["corners"]) - corners(experiment_of(line.split(), silent))).max() < tolerances.DIALS_MM
+    assert seen["wavelength"] == 1.1 and seen["sum"] == np.load(tmp_path / "a.npy").sum() and seen["images"] == 1
+
+
+def test_an_image_on_a_detector_by_name(tmp_path):
+    from nanobragg.cli.nanobragg import main as nanobragg
+    from tests.support import ROOT, working_in
+
+    line = ["--structure", str(ROOT / "examples" / "1a8o.pdb"), "--detector", "Eiger2 1M",
+            *"-distance 100 -energy 12400 -N 10 -oversample 1 -fluence 1e28 -seed 1 --output a.h5 --output a_0001.cbf --only-output".split()]  # fmt: skip
+    with working_in(tmp_path):
+        assert nanobragg(line) == 0
+    by_nexus, by_cbf = (reads("geometry", tmp_path / name)[0] for name in ("a.h5", "a_0001.cbf"))
+    assert by_nexus["thickness"] == by_cbf["thickness"] == 0.45
+    assert np.abs(np.array(by_nexus["corners"]) - by_cbf["corners"]).max() < 1e-3
+    assert by_nexus["trusted"][1] == by_cbf["trusted"][1] == 65534

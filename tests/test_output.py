@@ -132,3 +132,9 @@ def test_the_same_from_python(files, tmp_path):
             nb.write(tmp_path / "x.npy", wrong, made)
     with pytest.raises(nb.BadInput, match="is no format"):
         nb.write(tmp_path / "x.foo", photons, made)
+
+
+def test_names_that_dials_does_not_open(tmp_path, capsys):
+    assert rendered(tmp_path, "--output", "a.cbf", "--output", "b_0001.cbf", "--only-output") == 0
+    err = capsys.readouterr().err
+    assert err.count("only with a number in the name") == 1 and "--output a.cbf: DIALS" in err

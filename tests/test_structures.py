@@ -348,3 +348,20 @@ def test_a_list_that_is_complete_says_how_far(structure, unique):
         " ".join(lists.expanded(some, structure.find_spacegroup(), cell, "x").story).split("A, ")[1].split("%")[0]
     )
     assert 45 < share < 55
+
+
+@pytest.mark.parametrize("where", [
+    "-distance 100", "-distance 100 -twotheta 60", "-distance 50 -twotheta 150 -detector_rotx 5", "-distance -100",
+    "-xds -distance 80 -detector_roty 40", "-distance 60 -detsize 400 -detector_rotz 20 -curved_det 1",
+])  # fmt: skip
+def test_amplitudes_reach_as_far_as_the_detector_sees(where):
+    from nanobragg.cli.plans import experiment_of, silent
+    from nanobragg.engine.factors.reach import MARGIN, finest_d
+    from nanobragg.engine.placed import of_experiment
+
+    made = experiment_of(
+        f"-cell 50 60 70 90 90 90 -default_F 10 -detpixels 120 -pixel 2 -lambda 1 {where}".split(), silent
+    )
+    slow, fast = np.meshgrid(np.arange(121), np.arange(121))
+    finest = np.nanmin(of_experiment(made).resolution(slow, fast))
+    assert finest_d(made, 1e-10) * MARGIN == pytest.approx(finest, rel=1e-3) and finest_d(made, 1e-10) < finest

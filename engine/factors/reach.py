@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from nanobragg.engine.experiment import Geometry
 
 MARGIN = 1.02  # spots have a width, and the last pixel an edge
+GRID = 65  # points along each edge: beyond 90 degrees the finest is not always at a corner
 
 
 def finest_d(placed: Geometry, wavelength: float) -> float:
-    """The resolution of the corner that sees the finest, Angstrom, with a margin; ``wavelength`` in metres.
-
-    On a flat panel no pixel sees finer than its corners do: 1/d = 2 sin(theta)/lambda grows away from the beam.
-    """
+    """The finest resolution on the panel, Angstrom, with a margin; ``wavelength`` in metres. Never below half of it."""
     d = placed.detector
-    corners = [
-        np.asarray(d.pix0) + f * np.asarray(d.fdet) + s * np.asarray(d.sdet)
-        for f, s in itertools.product((0.0, d.n_fast * d.pixel_size), (0.0, d.n_slow * d.pixel_size))
-    ]
-    beam = np.asarray(placed.frame.beam)
-    lengths = [np.linalg.norm(c / np.linalg.norm(c) - beam) / (wavelength * 1e10) for c in corners]
-    finest = float(np.nan_to_num(lengths, nan=2e-10 / wavelength).max())
-    return max(1.0 / finest if finest > 0.0 else 1e3, wavelength * 1e10 / 2.0) / MARGIN
+    f, s = (np.linspace(0.0, n * d.pixel_size, GRID)[:, None] for n in (d.n_fast, d.n_slow))
+    points = np.asarray(d.pix0) + (f * d.fdet)[:, None, :] + (s * d.sdet)[None, :, :]
+    points /= np.abs(points).max(axis=2, keepdims=True) + 1e-300  # else the squares of large distances overflow
+    directions = points / np.linalg.norm(points, axis=2, keepdims=True)
+    finest = float(np.nanmax(np.linalg.norm(directions - placed.frame.beam, axis=2)))
+    return wavelength * 1e10 / max(min(finest, 2.0), 1e-3) / MARGIN
