@@ -29,10 +29,11 @@ from nanobragg.engine.batch.driver import left
 from nanobragg.engine.batch.executors import InProcess
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.batch.master import shown, write_masters
-from nanobragg.engine.batch.shard_file import ShardFile, digest_of, open_file
+from nanobragg.engine.batch.shard_file import ShardFile, digest_of
 from nanobragg.engine.batch.status import status
 from nanobragg.engine.batch.work import How, Workshop, render_shard
 from nanobragg.engine.experiment import freeze
+from nanobragg.engine.files.hdf5 import open_file
 from nanobragg.engine.files.nexus import DATA, now
 from nanobragg.engine.render import default_threads, render
 from nanobragg.engine.workloads import write_amplitudes

@@ -20,12 +20,12 @@ from nanobragg.engine.batch import job as jobs
 from nanobragg.engine.batch.axes import Axis, Orientation, Table, axis_of, places, split_words, words_of
 from nanobragg.engine.batch.image_files import SUFFIX
 from nanobragg.engine.batch.job import Job, file_digest
-from nanobragg.engine.batch.shard_file import hdf5
 from nanobragg.engine.batch.work import geometry_digest
 from nanobragg.engine.c_numbers import DEGREES, real
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import steps
 from nanobragg.engine.files.cbf import cbf_package
+from nanobragg.engine.files.hdf5 import hdf5
 from nanobragg.engine.files.nexus import SENSORS, placement
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.render import BACKENDS, PRECISIONS

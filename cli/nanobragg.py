@@ -208,9 +208,10 @@ def run(arguments: Sequence[str]) -> int:
     plan = freeze(set_up)
     for text in report.before(set_up):
         say(text)
-    for text in (*map(str, quirks.biting(quirks.Run(set_up, plan))), *reasons.before(set_up, plan)):
+    biting = [q for q in quirks.biting(quirks.Run(set_up, plan)) if not (options.only_output and q.name == "smv")]
+    for text in (*map(str, biting), *reasons.before(set_up, plan)):
         remark(text)
-    if told := reasons.of_header(set_up, "SMV"):
+    if not options.only_output and (told := reasons.of_header(set_up, "SMV")):
         remark(told)
     produce(set_up, plan, options)
     return 0

@@ -13,12 +13,12 @@ from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.folder import File
 from nanobragg.engine.batch.job import STILLS, Job, Shard
 from nanobragg.engine.batch.shard_file import Frame, digest_of
-from nanobragg.engine.batch.truth import Truth
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import cbf, smv, smv_header
 from nanobragg.engine.files.images import write_float
 from nanobragg.engine.fixes import fixes_of
+from nanobragg.engine.truth import Truth
 
 FOR_READERS = fixes_of("smv")
 SUFFIX = {"smv": ".img", "cbf": ".cbf", "float": ".bin"}

@@ -15,8 +15,12 @@ from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch import records
 from nanobragg.engine.batch.job import RISING, STILLS, Job, Shard
 from nanobragg.engine.batch.records import Record
-from nanobragg.engine.batch.shard_file import errors_of_hdf5, hdf5, label, missing, open_file
-from nanobragg.engine.batch.truth import (
+from nanobragg.engine.batch.shard_file import errors_of_hdf5, label, missing
+from nanobragg.engine.batch.work import Prepare
+from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.files import nexus
+from nanobragg.engine.files.hdf5 import hdf5, open_file
+from nanobragg.engine.truth import (
     GROUP,
     OF_SPECTRUM,
     SHAPES,
@@ -27,9 +31,6 @@ from nanobragg.engine.batch.truth import (
     spectrum,
     wavelength,
 )
-from nanobragg.engine.batch.work import Prepare
-from nanobragg.engine.experiment import Experiment
-from nanobragg.engine.files import nexus
 
 MASTER = re.compile(r"master(-\d{3,})?\.h5")
 SHOWS = "shows"  # an attribute: which files a master was made of

@@ -14,10 +14,10 @@ import numpy as np
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.folder import File, OutputLost
 from nanobragg.engine.batch.job import STILLS, Job, Shard
-from nanobragg.engine.batch.truth import GROUP, OF_SPECTRUM, UNITS, Truth, columns, spectrum
-from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import nexus
+from nanobragg.engine.files.hdf5 import compressed, hdf5, open_file, said_of
+from nanobragg.engine.truth import GROUP, OF_SPECTRUM, UNITS, Truth, columns, spectrum
 
 UNFINISHED = "unfinished"
 MARGIN = 1 << 20  # bytes; what is left free for tables and records
@@ -31,39 +31,6 @@ class Frame(NamedTuple):
     experiment: Experiment
 
 
-def hdf5() -> tuple[Any, Any]:
-    """The packages that write HDF5; raises `BadInput` where they are missing."""
-    try:
-        import h5py
-        import hdf5plugin
-
-        if "HDF5_PLUGIN_PATH" in os.environ:  # filters of that folder would be taken for those of this package
-            hdf5plugin.register(force=True)
-    except ImportError as error:
-        raise BadInput(
-            f"format nxmx needs {error.name}: pip install 'nanobragg[batch]', or take another format"
-        ) from None
-    return h5py, hdf5plugin
-
-
-def hdf5_alone() -> Any:
-    """h5py, with the filters of hdf5plugin where that is installed; raises `BadInput` where h5py is missing."""
-    try:
-        import h5py
-    except ImportError:
-        raise BadInput("HDF5 needs h5py: pip install 'nanobragg[view]'") from None
-    with contextlib.suppress(BadInput):
-        hdf5()
-    return h5py
-
-
-def open_file(path: str, mode: str = "r") -> Any:
-    """An HDF5 file without a lock, which some file systems refuse: names say who writes. Frames pass no cache."""
-    if mode == "r" and os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for without end
-        raise OSError(f"{path}: is no file")
-    return hdf5_alone().File(path, mode, rdcc_nbytes=0, locking=False)
-
-
 def digest_of(pixels: np.ndarray) -> str:
     """SHA-256 of the pixels as they are in memory."""
     return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
@@ -75,9 +42,7 @@ def errors_of_hdf5(folder: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        number = getattr(error, "errno", None)  # HDF5's own text tells its life story
-        said = os.strerror(number) if number else " ".join(str(error).split())[:200]
-        raise OutputLost(f"{folder}: writing failed: {said}") from None
+        raise OutputLost(f"{folder}: writing failed: {said_of(error)}") from None
 
 
 class ShardFile:
@@ -179,13 +144,6 @@ class ShardFile:
 def missing(dtype: np.dtype) -> Any:
     """What a pixel that was never written reads as; NXmx' readers take it for masked."""
     return {"i": -1, "u": np.iinfo(np.uint16).max, "f": np.nan}[dtype.kind]
-
-
-def compressed(compression: str) -> dict[str, Any]:
-    """How frames are compressed, in h5py's words."""
-    if compression == "bitshuffle-lz4":
-        return dict(hdf5()[1].Bitshuffle(cname="lz4"))
-    return {"compression": "gzip", "compression_opts": 4, "shuffle": True} if compression == "gzip" else {}
 
 
 def one_if_same(values: np.ndarray) -> np.ndarray:

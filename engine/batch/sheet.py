@@ -11,9 +11,9 @@ import numpy as np
 from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch import records
 from nanobragg.engine.batch.job import Job
-from nanobragg.engine.batch.shard_file import open_file
 from nanobragg.engine.batch.work import Prepare
 from nanobragg.engine.files.any_image import read_image
+from nanobragg.engine.files.hdf5 import open_file
 from nanobragg.engine.files.nexus import DATA, pedestal, rotation
 
 NAME = "contact-sheet.png"

@@ -9,9 +9,10 @@ from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch import records
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.batch.records import Record
-from nanobragg.engine.batch.shard_file import digest_of, open_file
+from nanobragg.engine.batch.shard_file import digest_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.any_image import read_image
+from nanobragg.engine.files.hdf5 import open_file
 from nanobragg.engine.files.nexus import DATA
 
 

@@ -20,11 +20,11 @@ from nanobragg.engine.batch.image_files import ImageFiles
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.batch.records import Record
 from nanobragg.engine.batch.shard_file import Frame, ShardFile
-from nanobragg.engine.batch.truth import truth_of
 from nanobragg.engine.errors import BadInput, DeviceLost
 from nanobragg.engine.experiment import Experiment, freeze
 from nanobragg.engine.files.nexus import now
 from nanobragg.engine.render import choose, noisy, render
+from nanobragg.engine.truth import truth_of
 from nanobragg.kernels import cuda
 
 Prepare = Callable[[Sequence[str]], Experiment]  # from the words of a command line

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from nanobragg.engine.batch.shard_file import compressed, errors_of_hdf5, hdf5_alone
-from nanobragg.engine.batch.truth import GROUP, UNITS, columns, spectrum, truth_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import cbf, nexus, smv_header
+from nanobragg.engine.files.hdf5 import compressed, hdf5_alone, said_of
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import write_smv
 from nanobragg.engine.files.whole import check_writable, whole_file
 from nanobragg.engine.fixes import fixes_of
+from nanobragg.engine.truth import GROUP, UNITS, columns, spectrum, truth_of
 from nanobragg.engine.view.picture import write_picture
 from nanobragg.kernels.whole import appearing_path
 
@@ -63,6 +64,14 @@ def _png(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
     write_picture(path, pixels, experiment)
 
 
+@contextlib.contextmanager
+def _errors_of_hdf5(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise BadInput(f"{path}: writing failed: {said_of(error)}; nothing was left of it") from None
+
+
 def _nxmx(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
     """One frame of NXmx, with its ground truth."""
     h5py = hdf5_alone()
@@ -70,7 +79,7 @@ def _nxmx(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
     counts = pixels if pixels.dtype.kind == "f" else pixels.astype(np.int32)
     values, s, turns = str(counts.dtype), experiment.settings, experiment.scan.osc > 0.0
     now = nexus.now()
-    with appearing_path(os.path.realpath(path)) as made, errors_of_hdf5(path), h5py.File(made, "w") as file:
+    with _errors_of_hdf5(path), appearing_path(os.path.realpath(path)) as made, h5py.File(made, "w") as file:
         frames = file.require_group("entry/data").create_dataset(
             "data", (1, *counts.shape), counts.dtype, chunks=(1, *counts.shape), **EVERYWHERE
         )

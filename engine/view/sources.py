@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nanobragg.engine.batch.shard_file import open_file
-from nanobragg.engine.batch.truth import GROUP
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.files.apart import HDF5, PATHS
+from nanobragg.engine.files.hdf5 import open_file
 from nanobragg.engine.files.smv import HEADER_BYTES, value
 from nanobragg.engine.placed import Placed
+from nanobragg.engine.truth import GROUP
 
 CANNOT = 2
 METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "cm": 1e-2, "pixel": math.nan}
