@@ -156,6 +156,7 @@ def check_outputs(settings: Settings, options: Options) -> None:
         read["-dump"] = settings.dump_file
     if options.structure is not None:
         read["--structure"] = options.structure
+    read |= {f"--anomalous {element}": value for element, value in options.wanted.anomalous}
     for flag, name in written.items():
         for of_input, input_name in read.items():
             if same_file(name, input_name):
@@ -192,8 +193,8 @@ def run(arguments: Sequence[str]) -> int:
     physics = physics_of(options)
     clock = -int(time.time())
     start: dict[str, Any] = {"seed": clock, "misset_seed": clock} | preset(physics)
-    if options.fixes:
-        remark(f"computed right, not as the original does: {shown(options.fixes)}")
+    if physics.fixes:
+        remark(f"computed right, not as the original does: {shown(physics.fixes)}")
     origin: dict[str, str] = {}
     mask = read_headers(line, start, origin)
     parsed = parse(line, start, origin)
@@ -211,10 +212,18 @@ def run(arguments: Sequence[str]) -> int:
     biting = [q for q in quirks.biting(quirks.Run(set_up, plan)) if not (options.only_output and q.name == "smv")]
     for text in (*map(str, biting), *reasons.before(set_up, plan)):
         remark(text)
-    if not options.only_output and (told := reasons.of_header(set_up, "SMV")):
-        remark(told)
+    written = [] if options.only_output else ["SMV"]
+    written += [form for form, ending in (("SMV", ".img"), ("CBF", ".cbf")) if ending in endings(options.output)]
+    for told in dict.fromkeys(reasons.of_header(set_up, form) for form in written):
+        if told:
+            remark(told)
     produce(set_up, plan, options)
     return 0
+
+
+def endings(names: Sequence[str]) -> set[str]:
+    """What names of files end with."""
+    return {os.path.splitext(name)[1].lower() for name in names}
 
 
 def progress_of(plan: RenderPlan, settings: Settings, expected_s: float) -> Callable[[int], None] | None:

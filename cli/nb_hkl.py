@@ -16,8 +16,8 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Amplitudes, as_text
 from nanobragg.engine.factors.files import HC, MODEL, Wanted, amplitudes_of, kind_of, structure_of
 from nanobragg.engine.factors.gemmi_package import package
-from nanobragg.engine.factors.lists import share_of_mates
 from nanobragg.engine.files.whole import check_writable, same_file, whole_file
+from nanobragg.engine.structure_factors import mates_present
 
 NAME, DEFAULT_OUTPUT = "nb-hkl", "P1.hkl"
 HALF = 0.5  # of the Friedel mates
@@ -82,6 +82,8 @@ def say(line: str) -> None:
 
 def agreement(calculated: Amplitudes, path: str) -> str:
     """The R factor of calculated against measured amplitudes, after a scale and an overall B."""
+    if kind_of(path) == MODEL:
+        raise BadInput(f"--against {path}: is a structure, not a list of measured amplitudes")
     measured = amplitudes_of(path, Wanted())
     if calculated.cell is None:
         raise BadInput(f"--against {path}: the calculated amplitudes have no cell")
@@ -114,14 +116,19 @@ def run(options: argparse.Namespace) -> int:
     kind = kind_of(options.file)
     if options.output != "-":
         check_writable(options.output, "-o")
-        if same_file(options.output, options.file):
-            raise BadInput(f"-o {options.output}: is the file that is read: name another one")
+        read = [options.file, options.against or "", *(value.partition("=")[2] for value in options.anomalous)]
+        if any(name and same_file(options.output, name) for name in read):
+            raise BadInput(f"-o {options.output}: is a file that is read: name another one")
     made = amplitudes_of(options.file, wanted_of(options, kind))
+    given = ("resolution", "energy", "wavelength", "solvent", "anomalous")
+    unused = [f"--{name}" for name in given if getattr(options, name) and kind != MODEL]
+    if unused:
+        raise BadInput(f"{', '.join(unused)}: of structures; {options.file} is a list of reflections")
     for line in made.story:
         say(line)
     if options.against:
         say(agreement(made, options.against))
-    if kind != MODEL and made.spacegroup == "P 1" and share_of_mates(made.hkl) < HALF:
+    if kind != MODEL and made.spacegroup == "P 1" and (mates_present(made.hkl) or 1.0) < HALF:
         say("few of the Friedel mates are in the list: give --symmetry if it is an asymmetric unit")
     text = as_text(made)
     if options.output == "-":

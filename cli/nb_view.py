@@ -22,7 +22,7 @@ from nanobragg.engine.view.page import Frame, page
 from nanobragg.engine.view.picture import Look, Shown, draw
 from nanobragg.engine.view.scale import SCALES, Range
 from nanobragg.engine.view.server import server
-from nanobragg.engine.view.sources import Source, source_of
+from nanobragg.engine.view.sources import Source, file_of, source_of
 
 NAME = "nb-view"
 MOST_ON_A_SHEET, MOST_IN_A_PAGE, ACROSS = 20, 50, 5
@@ -105,7 +105,7 @@ def check(options: argparse.Namespace) -> None:
             raise BadInput(f"-o {target}: pictures are PNG: take a name that ends in .png", CANNOT)
         check_writable(target, flag)
         for name in options.file:
-            if same_file(target, name):
+            if same_file(target, file_of(name)):
                 raise BadInput(f"{flag} {target}: is an image that is read: name another file", CANNOT)
 
 

@@ -15,8 +15,8 @@ from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.detectors import PHOSPHOR, DetectorModel, detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Geometry
-from nanobragg.engine.factors.files import HC, Wanted, amplitudes_of, cell_of
-from nanobragg.engine.factors.reach import finest_d
+from nanobragg.engine.factors.files import FINEST_A, HC, Wanted, amplitudes_of, cell_of
+from nanobragg.engine.factors.reach import MARGIN, finest_d
 from nanobragg.engine.fixes import NONE, Fixes, fixes_of
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import StructureFactors
@@ -104,7 +104,7 @@ def with_gaps(mask: np.ndarray | None, physics: Physics, settings: Settings) -> 
         return gaps
     if mask.ndim == 2:
         return np.where(model.mask(), mask, 0) if mask.shape == model.shape else mask
-    return np.where(gaps[: len(mask)], mask, 0) if len(mask) >= len(gaps) else mask
+    return np.where(gaps, mask[: len(gaps)], 0) if len(mask) >= len(gaps) else mask
 
 
 def wanted_of(physics: Physics, placed: Geometry, beam: Beam) -> Wanted:
@@ -112,7 +112,8 @@ def wanted_of(physics: Physics, placed: Geometry, beam: Beam) -> Wanted:
 
     The resolution is rounded, so that what is kept of much the same detector is found again.
     """
-    d_min = math.floor(finest_d(placed, float(beam.wavelengths.min())) * 100.0) / 100.0
+    finest = max(finest_d(placed, beam), placed.settings.dmin * 1e10 / MARGIN, FINEST_A)
+    d_min = math.floor(finest * 100.0) / 100.0
     return dataclasses.replace(physics.wanted, d_min_A=d_min, wavelength_A=placed.settings.lambda0 * 1e10)
 
 

@@ -148,6 +148,8 @@ def set_up(
     """What is simulated, checked and placed; parameters and errors are those of `simulate`."""
     beam = Beam() if beam is None else beam
     scan = Scan() if scan is None else scan
+    of_kind("detector", detector, Detector, "a Detector (simulate takes a list of them too)")
+    detector = detector.of_model()
     with in_own_words():
         _check_parts(crystal, detector, factors, beam, scan, quirks)
     if oversample is not None:
@@ -210,7 +212,6 @@ def _sources(placed: Geometry, beam: Beam) -> np.ndarray:
 def _check_parts(crystal: Any, detector: Any, factors: Any, beam: Any, scan: Any, quirks: Any) -> None:
     """Refuse what is of another kind, and what would silently be something else."""
     of_kind("crystal", crystal, Crystal, "a Crystal")
-    of_kind("detector", detector, Detector, "a Detector (simulate takes a list of them too)")
     of_kind("factors", factors, StructureFactors, "made by structure_factors, read_structure_factors or constant")
     of_kind("beam", beam, Beam, "a Beam")
     of_kind("scan", scan, Scan, "a Scan")

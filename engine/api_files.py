@@ -113,6 +113,9 @@ def structure_factors_from(
     if solvent is not None:
         numbers("solvent", solvent, 2, lowest=0)
     numbers("default_F", default_F, 1)
+    of_kind("labels", labels, (list, tuple), "a list of names of columns")
+    for element, factors in (anomalous or {}).items():
+        of_kind(f"anomalous {element}", factors, (str, list, tuple), "f' and f'', or the name of a table")
     given = tuple((e, v if isinstance(v, str) else ",".join(map(str, v))) for e, v in (anomalous or {}).items())
     bulk = None if solvent is None else Solvent(*solvent)
     wanted = Wanted(d_min_A, wavelength_A, bulk, tuple(labels), symmetry, given)

@@ -88,27 +88,37 @@ class Beam(Part):
     spectrum: npt.ArrayLike | None = None
 
     def __post_init__(self) -> None:
-        """Keep wavelength, energy and fluence as numbers, whichever was given."""
+        """Keep wavelength and fluence, whichever way they were given; energy and flux are ways to give them."""
         super().__post_init__()
-        if self.wavelength_A is None:
-            energy = self.energy_eV
-            if energy is not None and not (isinstance(energy, int | float) and 0.0 < energy < math.inf):
-                raise BadInput(f"Beam: energy_eV: must be a finite number above 0, not {energy!r}")
-            self._let("wavelength_A", 1.0 if energy is None else HC / energy)
-        elif self.energy_eV is not None and abs(self.wavelength_A * self.energy_eV / HC - 1.0) > SAME:
-            raise BadInput("Beam: wavelength_A and energy_eV are of different photons: give one of them")
-        if self.fluence is None:
-            self._let("fluence", Settings.fluence if self.flux is None else self._fluence_of_flux())
-        elif self.flux is not None and abs(self._fluence_of_flux() - self.fluence) > SAME * abs(self.fluence):
-            raise BadInput("Beam: fluence is not what flux, beamsize_mm and exposure_s make: give one of them")
+        if self.energy_eV is not None:
+            wavelength = HC / _positive("energy_eV", self.energy_eV)
+            if self.wavelength_A is not None and abs(wavelength - _positive("wavelength_A", self.wavelength_A)) > SAME:
+                raise BadInput(
+                    "Beam: wavelength_A and energy_eV are of different photons: give one, and None for the other"
+                )
+            self._let("wavelength_A", wavelength)
+        if self.flux is not None:
+            fluence = self._fluence_of_flux()
+            if self.fluence is not None and abs(fluence / _positive("fluence", self.fluence) - 1.0) > SAME:
+                raise BadInput(
+                    "Beam: fluence is not what flux, beamsize_mm and exposure_s make: give one, and None for the other"
+                )
+            self._let("fluence", fluence)
+        self._let("wavelength_A", 1.0 if self.wavelength_A is None else self.wavelength_A)
+        self._let("fluence", Settings.fluence if self.fluence is None else self.fluence)
+        self._let("energy_eV", None)
+        self._let("flux", None)
 
     def _fluence_of_flux(self) -> float:
-        for name in ("flux", "beamsize_mm", "exposure_s"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and 0.0 < value < math.inf):
-                raise BadInput(f"Beam: {name}: must be a finite number above 0, not {value!r}")
-        assert self.flux is not None
-        return self.flux * self.exposure_s / (self.beamsize_mm * 1e-3) ** 2
+        flux, edge, seconds = (_positive(name, getattr(self, name)) for name in ("flux", "beamsize_mm", "exposure_s"))
+        return flux * seconds / (edge * 1e-3) ** 2
+
+
+def _positive(name: str, value: Any) -> float:
+    """A number of a beam that must be above 0."""
+    if isinstance(value, bool) or not (isinstance(value, int | float) and 0.0 < value < math.inf):
+        raise BadInput(f"Beam: {name}: must be a finite number above 0, not {value!r}")
+    return float(value)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -205,17 +215,26 @@ class Detector(Part):
     point_pixel: bool = False
     model: str | None = None
 
-    def __post_init__(self) -> None:
-        """Take over what the model says."""
-        super().__post_init__()
-        if self.model is not None:
-            if not isinstance(self.model, str):
-                raise BadInput(f"Detector: model: must be the name of a detector, not {self.model!r}")
-            found = detector_model(self.model)
-            self._let("shape", found.shape)
-            self._let("pixel_mm", found.pixel_mm)
-            if found.sensor != PHOSPHOR and not self.thickness_um:
-                self._let("thickness_um", found.thickness_mm * 1e3)
+    def of_model(self) -> Detector:
+        """The same with what its model says of it; itself without one.
+
+        Raises
+        ------
+        BadInput
+            If there is no such model, or shape or pixel are given beside it.
+        """
+        if self.model is None:
+            return self
+        if not isinstance(self.model, str):
+            raise BadInput(f"Detector: model: must be the name of a detector, not {self.model!r}")
+        found = detector_model(self.model)
+        if self.shape is not None or self.pixel_mm != Detector.pixel_mm:
+            raise BadInput(f"Detector: the {found.name} has its own shape and pixel_mm: leave them out")
+        sensor = 0.0 if found.sensor == PHOSPHOR else found.thickness_mm * 1e3
+        thickness = self.thickness_um or sensor
+        made = dataclasses.replace(self, shape=found.shape, pixel_mm=found.pixel_mm, thickness_um=thickness, model=None)
+        made._let("model", found.name)
+        return made
 
     def resolution_map(self, beam: Beam | None = None) -> np.ndarray:
         """d of each pixel's centre, Angstrom, (slow, fast)."""

@@ -28,6 +28,7 @@ def seconds(plan: RenderPlan, backend: str, threads: int) -> float:
         return nominal
     wanted = int(SAMPLE_S / (per_step * plan.evaluations)) + 1
     some = sample(plan, min(max(wanted, 1), plan.n_rendered))
+    render(sample(plan, 1)._replace(phi_steps=1), backend, threads=threads)  # loads, or compiles, the kernel
     begun = time.perf_counter()
     render(some, backend, threads=threads)
     return (time.perf_counter() - begun) * plan.n_rendered / some.n_rendered

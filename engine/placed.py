@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
+from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
 
 
@@ -25,6 +27,12 @@ class Placed:
     beam: np.ndarray
     wavelength_A: float
     reciprocal: np.ndarray | None = None
+
+    def is_finite(self) -> bool:
+        """Whether all of it is numbers; frames that are missing from a data set have none."""
+        parts = [self.origin, self.fast, self.slow, np.array([self.wavelength_A, self.pixel_size])]
+        parts += [] if self.reciprocal is None else [self.reciprocal]
+        return all(bool(np.isfinite(part).all()) for part in parts)
 
     def points(self, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
         """Points on the panel (..., 3), metres; whole numbers and a half are centres of pixels."""
@@ -66,11 +74,23 @@ class Placed:
 
 
 def of_experiment(experiment: Experiment) -> Placed:
-    """What an experiment's image shows; the crystal as it stands in the middle of its rotation."""
+    """What an experiment's image shows; the crystal as it stands in the middle of its rotation.
+
+    Raises
+    ------
+    BadInput
+        For a curved detector.
+    """
     d, e = experiment.detector, experiment
-    axis, phi = np.asarray(e.scan.spindle, float), mean_phi(e)
-    recip = np.array(e.crystal.recip)
-    along = np.outer(recip @ axis, axis)
-    turned = along + (recip - along) * np.cos(phi) + np.cross(axis, recip) * np.sin(phi)
+    if d.curved:
+        raise BadInput("Detector: curved: maps, rings and predictions are of flat detectors")
+    turned = turned_about(np.array(e.crystal.recip), e.scan.spindle, mean_phi(e))
     origin, fast, slow, beam = (np.asarray(v, float) for v in (d.pix0, d.fdet, d.sdet, e.beam.direction))
     return Placed((d.n_slow, d.n_fast), d.pixel_size, origin, fast, slow, beam, mean_wavelength(e) * 1e10, turned)
+
+
+def turned_about(vectors: np.ndarray, axis: Sequence[float] | np.ndarray, angle: float | np.ndarray) -> np.ndarray:
+    """Vectors (n, 3) turned about an axis, by one angle or one each (radians)."""
+    unit, phi = np.asarray(axis, float), np.asarray(angle)[..., None]
+    along = np.outer(vectors @ unit, unit)
+    return np.asarray(along + (vectors - along) * np.cos(phi) + np.cross(unit, vectors) * np.sin(phi))

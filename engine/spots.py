@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
 
 from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
-from nanobragg.engine.placed import Placed, of_experiment
+from nanobragg.engine.factors.model import indices_within
+from nanobragg.engine.placed import Placed, of_experiment, turned_about
 from nanobragg.engine.structure_factors import StructureFactors
 
+LARGEST_SLICE = math.radians(1.0)  # of a rotation
 WEAKEST = 0.05  # partiality below which a spot is left out
 OF_FULL_WIDTH = 0.37  # of 1/(N a), the width of an interference function as a standard deviation
 UNKNOWN_WIDTH = 0.0008  # 1/Angstrom
@@ -46,7 +49,8 @@ def predict_spots(experiment: Experiment, weakest: float = WEAKEST) -> Spots:
 
     The excitation error of a reflection, the distance of its node from the Ewald sphere, is compared with the width
     that crystal size (0.37/(N a)), mosaicity, bandwidth and divergence give it, taken as one Gaussian. A still records
-    its value, a rotation its integral.
+    its value, a rotation its integral, degree by degree: what passes the sphere in two of them is listed twice, with
+    its share in each.
 
     Parameters
     ----------
@@ -56,15 +60,24 @@ def predict_spots(experiment: Experiment, weakest: float = WEAKEST) -> Spots:
         Partiality below which a spot is left out.
     """
     e, placed = experiment, of_experiment(experiment)
-    recip = np.array(e.crystal.recip)
-    hkl = _candidates(recip, placed)
-    begin, end = mean_phi(e) - e.scan.osc / 2.0, mean_phi(e) + e.scan.osc / 2.0
-    q = hkl @ recip
-    at_ends = [_excitation(_turned(q, e.scan.spindle, phi), placed) for phi in (begin, end)]
-    turns = e.scan.osc > 0.0
+    hkl = _candidates(np.array(e.crystal.recip), placed)
+    begin, width = mean_phi(e) - e.scan.osc / 2.0, e.scan.osc
+    count = max(math.ceil(width / LARGEST_SLICE), 1)
+    slices = [begin + width * n / count for n in range(count + 1)]
+    parts = [_in_slice(e, placed, hkl, *ends, weakest) for ends in itertools.pairwise(slices)]
+    return Spots(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _in_slice(
+    e: Experiment, placed: Placed, hkl: np.ndarray, begin: float, end: float, weakest: float
+) -> tuple[np.ndarray, ...]:
+    """The columns of `Spots` in a rotation that is small enough for nodes to pass the sphere on a straight way."""
+    q = hkl @ np.array(e.crystal.recip)
+    at_ends = [_excitation(turned_about(q, e.scan.spindle, phi), placed) for phi in (begin, end)]
+    turns = end > begin
     share = np.clip(at_ends[0] / np.where(at_ends[0] == at_ends[1], 1.0, at_ends[0] - at_ends[1]), 0.0, 1.0)
     phi = begin + (end - begin) * share if turns else np.full(len(q), begin)
-    best = _turned(q, e.scan.spindle, phi)
+    best = turned_about(q, e.scan.spindle, phi)
     error, width = _excitation(best, placed), _width(best, e)
     parts = _normal(at_ends[1] / width) - _normal(at_ends[0] / width) if turns else np.exp(-0.5 * (error / width) ** 2)
     slow, fast = _hits(best, placed)
@@ -72,8 +85,8 @@ def predict_spots(experiment: Experiment, weakest: float = WEAKEST) -> Spots:
     kept = (partiality >= weakest) & (slow >= 0) & (slow < placed.shape[0]) & (fast >= 0) & (fast < placed.shape[1])
     kept &= _is_rendered(e, slow, fast, kept)
     d = 1.0 / np.linalg.norm(q[kept], axis=1)
-    return Spots(hkl[kept], slow[kept], fast[kept], d, np.degrees(phi[kept]), partiality[kept],
-                 amplitudes_at(e.factors, hkl[kept]))  # fmt: skip
+    F = amplitudes_at(e.factors, hkl[kept])
+    return hkl[kept], slow[kept], fast[kept], d, np.degrees(phi[kept]), partiality[kept], F
 
 
 def near_sphere(placed: Placed, half_turn: float) -> tuple[np.ndarray, np.ndarray]:
@@ -106,19 +119,7 @@ def _candidates(recip: np.ndarray, placed: Placed) -> np.ndarray:
     corners = [(s, f) for s in (0, placed.shape[0]) for f in (0, placed.shape[1])]
     slow, fast = (np.array(at, float) for at in zip(*corners, strict=True))
     longest = float(np.linalg.norm(placed.scattering(slow, fast), axis=1).max()) * 1.01
-    real = np.linalg.inv(recip).T
-    reach = np.floor(np.linalg.norm(real, axis=1) * longest).astype(int)
-    grids = np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij")
-    hkl = np.column_stack([g.ravel() for g in grids])
-    lengths = np.linalg.norm(hkl @ recip, axis=1)
-    return hkl[(lengths <= longest) & (lengths > 0.0)]
-
-
-def _turned(q: np.ndarray, axis: tuple[float, ...], phi: float | np.ndarray) -> np.ndarray:
-    """Vectors (n, 3) turned about an axis, by one angle or one each (radians)."""
-    unit, angle = np.asarray(axis, float), np.asarray(phi)[..., None]
-    along = np.outer(q @ unit, unit)
-    return np.asarray(along + (q - along) * np.cos(angle) + np.cross(unit, q) * np.sin(angle))
+    return indices_within(recip, min(longest, 2.0 / placed.wavelength_A), "the image").hkl
 
 
 def _excitation(q: np.ndarray, placed: Placed) -> np.ndarray:

@@ -109,13 +109,18 @@ def _remarks(reflections: Reflections, factors: StructureFactors) -> Iterator[st
         )
 
 
+def packed_indices(indices: np.ndarray) -> np.ndarray:
+    """One whole number for each index (n, 3), which changes its sign with it."""
+    whole = indices.astype(np.int64)
+    base = 2 * int(np.abs(whole).max()) + 1
+    return (whole[:, 0] * base + whole[:, 1]) * base + whole[:, 2]
+
+
 def mates_present(indices: np.ndarray) -> float | None:
     """Which share of reflections (n, 3) has -h, -k, -l in the list too, judged by some of them; `None` for too few."""
     if len(indices) < FEWEST_FOR_MATES:
         return None
-    whole = indices.astype(np.int64)
-    base = 2 * int(np.abs(whole).max()) + 1
-    keys = (whole[:, 0] * base + whole[:, 1]) * base + whole[:, 2]
+    keys = packed_indices(indices)
     some = keys[:: max(len(keys) // 1000, 1)]
     return float(np.isin(-some[some != 0], keys).mean()) if (some != 0).any() else None
 

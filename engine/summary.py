@@ -12,28 +12,24 @@ from nanobragg.engine.fixes import FIXABLE
 
 if TYPE_CHECKING:
     from nanobragg.engine.experiment import Experiment
-
-HC = 12398.42
+    from nanobragg.engine.placed import Placed
 
 
 def lines(e: Experiment) -> Iterator[str]:
     """What is simulated."""
     from nanobragg.engine.experiment import freeze, mean_wavelength
+    from nanobragg.engine.factors.files import HC
     from nanobragg.engine.placed import of_experiment
 
     c, d, b, s = e.crystal, e.detector, e.beam, e.settings
     wavelength = mean_wavelength(e) * 1e10
-    placed = of_experiment(e)
-    corners = placed.resolution(np.array([0, 0, d.n_slow, d.n_slow]), np.array([0, d.n_fast, 0, d.n_fast]))
     cell = [*(f"{x:.5g}" for x in c.cell[:3]), *(f"{in_degrees(x):.5g}" for x in c.cell[3:])]
     edges = " x ".join(f"{n * length * 1e9:.4g}" for n, length in zip(c.n_cells, c.lengths, strict=True))
     yield f"cell        {' '.join(cell)} (A, degrees)"
     mosaic = f"; {c.domains} domains over {in_degrees(c.mosaic_spread):g} degrees" if c.domains > 1 else ""
     yield f"crystal     {' x '.join(f'{n:g}' for n in c.n_cells)} cells, {edges} nm, {c.shape}{mosaic}"
     yield f"detector    {d.n_fast} x {d.n_slow} pixels (fast x slow) of {d.pixel_size * 1e3:g} mm, {d.convention}"
-    centre = placed.beam_center()
-    at = "nowhere" if centre is None else f"fast {centre[1]:.1f}, slow {centre[0]:.1f} pixels"
-    yield f"position    {d.distance * 1e3:g} mm from the sample, beam at {at}; to {corners.min():.3g} A"
+    yield f"position    {d.distance * 1e3:g} mm from the sample{', curved' if d.curved else _seen(of_experiment(e))}"
     layers = f"{d.layers} layer" + "s" * (d.layers > 1)
     depth = f"attenuation {1e6 / d.mu:.4g} um, {layers}" if d.mu > 0.0 else "no attenuation"
     yield f"sensor      {f'{d.thickness * 1e6:g} um, {depth}' if d.thickness > 0.0 else 'none'}"
@@ -48,6 +44,15 @@ def lines(e: Experiment) -> Iterator[str]:
     yield f"steps       {plan.n_rendered * plan.evaluations:.3g}: {steps_in_words(e)}"
     kept = "as the original's" + (", some of it right" if s.fixes else "")
     yield f"physics     {'right' if s.fixes >= FIXABLE else kept}"
+
+
+def _seen(placed: Placed) -> str:
+    """Where the beam meets a flat detector, and how far it sees."""
+    slow, fast = placed.shape
+    corners = placed.resolution(np.array([0, 0, slow, slow]), np.array([0, fast, 0, fast]))
+    centre = placed.beam_center()
+    at = "nowhere" if centre is None else f"fast {centre[1]:.1f}, slow {centre[0]:.1f} pixels"
+    return f", beam at {at}; to {corners.min():.3g} A"
 
 
 def steps_in_words(e: Experiment) -> str:

@@ -210,8 +210,12 @@ def test_the_same_from_python_and_kept_for_the_next_time(tmp_path, monkeypatch):
     again = nb.structure_factors_from(PDB, wavelength_A=1.0, d_min_A=3.0)
     assert np.array_equal(first.table, again.table) and nb.cell_of(PDB)[2] == 88.92
     (kept,) = tmp_path.rglob("amplitudes/*.npz")
-    kept.write_bytes(b"damaged")
+    whole = kept.read_bytes()
     monkeypatch.undo()
+    for damaged in (whole[:-5], whole[: len(whole) // 2], b"", b"damaged"):
+        kept.write_bytes(damaged)
+        monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+        assert np.array_equal(nb.structure_factors_from(PDB, wavelength_A=1.0, d_min_A=3.0).table, first.table)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     assert np.array_equal(nb.structure_factors_from(PDB, wavelength_A=1.0, d_min_A=3.0).table, first.table)
 
@@ -315,8 +319,8 @@ def test_nb_hkl_says_how_well_a_model_explains_data(structure, unique, tmp_path,
     with working_in(tmp_path):
         assert nb_hkl([str(PDB), "--resolution", "3", "--solvent", "none", "--against", data]) == 0
     err = capsys.readouterr().err
-    found = float(err.split("nb-hkl: R ")[1].split()[0])
-    assert found < 0.02 and "B 10 A^2" in err.replace("B 9.9", "B 10").replace("B 10.", "B 10 A^2")
+    found, B = (float(err.split(word)[1].split()[0]) for word in ("nb-hkl: R ", ", B "))
+    assert found < 0.02 and pytest.approx(10, abs=0.5) == B
 
 
 def test_hkl_that_is_a_structure_says_what_to_take(structure, tmp_path, capsys):
@@ -356,12 +360,54 @@ def test_a_list_that_is_complete_says_how_far(structure, unique):
 ])  # fmt: skip
 def test_amplitudes_reach_as_far_as_the_detector_sees(where):
     from nanobragg.cli.plans import experiment_of, silent
-    from nanobragg.engine.factors.reach import MARGIN, finest_d
+    from nanobragg.engine.factors.reach import finest_d
     from nanobragg.engine.placed import of_experiment
 
     made = experiment_of(
         f"-cell 50 60 70 90 90 90 -default_F 10 -detpixels 120 -pixel 2 -lambda 1 {where}".split(), silent
     )
+    found = finest_d(made, made.beam)
+    if made.detector.curved:
+        assert 0.45 < found < 0.5
+        return
     slow, fast = np.meshgrid(np.arange(121), np.arange(121))
     finest = np.nanmin(of_experiment(made).resolution(slow, fast))
-    assert finest_d(made, 1e-10) * MARGIN == pytest.approx(finest, rel=1e-3) and finest_d(made, 1e-10) < finest
+    assert found == pytest.approx(1.0 / (1.02 / finest + 2.0 / 50.0), rel=1e-3)
+
+
+def test_resolution_ends_where_dmin_does(tmp_path, capsys):
+    line = f"--structure {PDB} -lambda 0.3 -distance 50 -detpixels 40 -pixel 5 -dmin 2 -nonoise -nopgm --backend cref"
+    with working_in(tmp_path):
+        assert main(line.split()) == 0
+    assert "reflections in P1 to 1.9" in capsys.readouterr().err
+
+
+def test_unmerged_lists_and_columns_of_others(structure, unique, tmp_path):
+    hkl, F, _ = unique
+    unmerged = write_mtz(
+        tmp_path / "u.mtz", structure, [[1, 2, 3, 1, 5, 50.0]], [("M/ISYM", "Y"), ("BATCH", "B"), ("I", "J")]
+    )
+    with pytest.raises(BadInput, match="unmerged"):
+        amplitudes_of(unmerged, Wanted())
+    columns = [("FC_ALL", "F"), ("FP", "F"), ("SIGFP", "Q"), ("FPH", "F"), ("SIGFPH", "Q"), ("DPH", "D")]
+    rows = np.column_stack([hkl, 9 * F, F, F, 2 * F, F, np.full(len(F), 8.0)])
+    found = by_index(amplitudes_of(write_mtz(tmp_path / "m.mtz", structure, rows, columns), Wanted()))
+    one = tuple(hkl[5].tolist())
+    assert found[one] == pytest.approx(F[5], rel=1e-3)  # neither calculated ones, nor another crystal's difference
+    columns = [("F-obs(-)", "G"), ("F-obs(+)", "G")]
+    rows = np.column_stack([hkl, F - 3, F + 3])
+    found = by_index(amplitudes_of(write_mtz(tmp_path / "s.mtz", structure, rows, columns), Wanted()))
+    one = next(h for h in hkl.tolist() if not structure.find_spacegroup().operations().is_reflection_centric(h))
+    assert found[tuple(one)] == pytest.approx(F[hkl.tolist().index(one)] + 3, rel=1e-3)
+
+
+def test_no_output_takes_the_place_of_an_input(structure, tmp_path, capsys):
+    data = write_mtz(tmp_path / "o.mtz", structure, [[1, 2, 3, 50.0]], [("FP", "F")])
+    before = (tmp_path / "o.mtz").read_bytes()
+    assert nb_hkl([str(PDB), "--resolution", "4", "--against", data, "-o", data]) == 2
+    assert "is a file that is read" in capsys.readouterr().err and (tmp_path / "o.mtz").read_bytes() == before
+    assert nb_hkl([data, "--energy", "12000", "-o", str(tmp_path / "x.hkl")]) == 2
+    assert "--energy: of structures" in capsys.readouterr().err and not (tmp_path / "x.hkl").exists()
+    for energy in ("1e300", "10"):
+        assert nb_hkl([str(PDB), "--resolution", "4", "--energy", energy, "-o", str(tmp_path / "x.hkl")]) == 2
+        assert "is known from 3000 to 200000 eV" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from nanobragg.engine.files.reading import read, reason
 
 Dispersion = dict[str, tuple[float, float]]  # f' and f'' (electrons) by element
 FIRST_Z, LAST_Z = 3, 92  # those that Cromer and Liberman's formula is for
+LOWEST_EV, HIGHEST_EV = 3000.0, 200_000.0  # of Cromer and Liberman's calculation
 WEAK = 0.3  # electrons of f'' below which an element is not worth a word
 
 
@@ -34,8 +35,18 @@ def of_elements(elements: Iterable[str], energy_eV: float | None, given: Mapping
         For anything that is neither.
     """
     gemmi = package()
+    if energy_eV is not None and not LOWEST_EV <= energy_eV <= HIGHEST_EV:
+        raise BadInput(
+            f"anomalous scattering at {energy_eV:g} eV: is known from {LOWEST_EV:g} to {HIGHEST_EV:g} eV "
+            "(0.06 to 4.1 A)"
+        )
     wanted = set(elements)
-    values = {_symbol(name): value for name, value in given.items()}
+    values: dict[str, str] = {}
+    for name, value in given.items():
+        element = _symbol(name)
+        if element in values:
+            raise BadInput(f"anomalous scattering of {element}: is given twice")
+        values[element] = value
     missing = set(values) - wanted
     if missing:
         raise BadInput(f"anomalous scattering of {', '.join(sorted(missing))}: there is none of it in the structure")

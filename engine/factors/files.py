@@ -16,13 +16,14 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors import lists, model
 from nanobragg.engine.factors.amplitudes import Amplitudes, Cell
 from nanobragg.engine.factors.gemmi_package import check_file, errors_of, package
+from nanobragg.engine.factors.model import HC as HC
 from nanobragg.engine.factors.model import Solvent
 from nanobragg.engine.files.hkl import looks_like_a_structure
 from nanobragg.kernels import machine_code
 from nanobragg.kernels.whole import appearing
 
-HC = 12398.42  # eV Angstrom
 MODEL, MTZ, BLOCK, TEXT = "model", "mtz", "reflections in CIF", "hkl text"
+MOST_KEPT = 20  # files
 LEAST_TO_KEEP = 100_000  # reflections; fewer are calculated in no time
 FINEST_A = 0.3
 ENDINGS = (".cif", ".mmcif", ".ent", ".pdb")
@@ -64,9 +65,7 @@ def kind_of(path: str) -> str:
         start = file.read(4096)
     if start.startswith(b"MTZ "):
         return MTZ
-    if path.lower().removesuffix(".gz").endswith((".cif", ".mmcif", ".ent", ".pdb", ".cif2")) or looks_like_a_structure(
-        start
-    ):
+    if path.lower().removesuffix(".gz").endswith(ENDINGS) or looks_like_a_structure(start):
         return BLOCK if _has_reflections(path, start) else MODEL
     return TEXT
 
@@ -77,7 +76,7 @@ def _has_reflections(path: str, start: bytes) -> bool:
         return False
     with errors_of(path):
         blocks = package().as_refln_blocks(package().cif.read(path))
-        return len(blocks) > 0 and blocks[0].block.find_values("_atom_site.id").__len__() == 0 and bool(blocks[0])
+        return len(blocks) > 0 and len(blocks[0].block.find_values("_atom_site.id")) == 0 and bool(blocks[0])
 
 
 def structure_of(path: str) -> Any:
@@ -137,17 +136,36 @@ def _of_model(path: str, wanted: Wanted) -> Amplitudes:
 def _kept(path: str, wanted: Wanted) -> Amplitudes:
     """Amplitudes of a model, from the cache if they were calculated before."""
     name = _name_in_cache(path, wanted)
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError), np.load(name, allow_pickle=False) as file:
-        about = json.loads(str(file["about"]))
-        return Amplitudes(file["hkl"], file["F"], tuple(about["cell"]), about["spacegroup"], tuple(about["story"]))
+    with contextlib.suppress(Exception):  # whatever is left of a damaged file
+        return _read_kept(name)
     made = _of_model(path, wanted)
-    if name and len(made.hkl) >= LEAST_TO_KEEP:
+    if name and len(made.hkl) >= LEAST_TO_KEEP and name == _name_in_cache(path, wanted):  # the file is still the same
+        _forget_oldest(os.path.dirname(name))
         about = json.dumps({"cell": made.cell, "spacegroup": made.spacegroup, "story": made.story})
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)
             with appearing(name) as file:
                 np.savez(file, hkl=made.hkl, F=made.F, about=np.array(about))
     return made
+
+
+def _read_kept(name: str) -> Amplitudes:
+    with np.load(name, allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        hkl, F = file["hkl"], file["F"]
+    if hkl.shape != (len(F), 3) or not np.isfinite(F).all():
+        raise ValueError("damaged")
+    return Amplitudes(hkl, F, tuple(about["cell"]), about["spacegroup"], tuple(about["story"]))
+
+
+def _forget_oldest(folder: str) -> None:
+    """Let no more be kept than some."""
+    with contextlib.suppress(OSError):
+        there = sorted(
+            (entry.stat().st_mtime, entry.path) for entry in os.scandir(folder) if entry.name.endswith(".npz")
+        )
+        for _, path in there[: max(len(there) - MOST_KEPT + 1, 0)]:
+            os.unlink(path)
 
 
 def _name_in_cache(path: str, wanted: Wanted) -> str:

@@ -12,18 +12,15 @@ from nanobragg.engine.factors.amplitudes import Amplitudes
 from nanobragg.engine.factors.gemmi_package import package
 from nanobragg.engine.files.hkl import read_lines
 from nanobragg.engine.files.reading import read
+from nanobragg.engine.structure_factors import packed_indices
 
 # Column types of MTZ: amplitudes, intensities; those of a Friedel mate; anomalous differences.
+OBSERVATION = "Y"  # M/ISYM, of lists that are not merged
 AMPLITUDE, INTENSITY, AMPLITUDE_OF_MATE, INTENSITY_OF_MATE, DIFFERENCE = "F", "J", "G", "K", "D"
-CALCULATED = ("FC", "FCALC", "F-MODEL", "FMODEL", "FWT", "2FOFCWT", "DELFWT", "FOFCWT", "PHWT")
+CALCULATED = ("FC", "F-MODEL", "FMODEL", "F_MODEL", "FWT", "2FOFC", "DELFWT", "FOFC")  # what their names begin with
+OF_MINUS = ("(-)", "-", "minus", "MINUS")  # what names of Friedel mates end with
+NEXT = 2  # columns behind an amplitude, where its difference stands
 SHELLS, COMPLETE = 20, 0.9
-
-
-class Column(NamedTuple):
-    """Amplitudes by index, and whether they are those of Friedel mates (which have an index of their own, negated)."""
-
-    hkl: np.ndarray
-    F: np.ndarray
 
 
 class Chosen(NamedTuple):
@@ -48,6 +45,8 @@ def of_mtz(mtz: Any, path: str, labels: Sequence[str], symmetry: str | None) -> 
     """
     if not mtz.nreflections:
         raise BadInput(f"{path}: has no reflections")
+    if len(mtz.batches) or any(column.type == OBSERVATION for column in mtz.columns):
+        raise BadInput(f"{path}: holds unmerged observations: merge them first (pointless, aimless)")
     hkl = np.asarray(mtz.make_miller_array(), np.int32)
     chosen = _chosen(mtz, hkl, path, labels)
     group = space_group(symmetry, path) if symmetry else mtz.spacegroup
@@ -79,7 +78,8 @@ def of_text(path: str, symmetry: str | None) -> Amplitudes:
 def space_group(name: str, path: str) -> Any:
     """A space group by its name or number."""
     gemmi = package()
-    group = gemmi.find_spacegroup_by_number(int(name)) if name.isdigit() else gemmi.find_spacegroup_by_name(name)
+    is_number = name.isascii() and name.isdigit()
+    group = gemmi.find_spacegroup_by_number(int(name)) if is_number else gemmi.find_spacegroup_by_name(name)
     if group is None:
         raise BadInput(f"{path}: --symmetry {name}: is no space group")
     return group
@@ -96,15 +96,16 @@ def _chosen(mtz: Any, hkl: np.ndarray, path: str, labels: Sequence[str]) -> Chos
     for both, single, root in (
         (AMPLITUDE_OF_MATE, AMPLITUDE, False), (INTENSITY_OF_MATE, INTENSITY, True),
     ):  # fmt: skip
-        pair = [c for c in usable if c.type == both]
-        if len(pair) >= 2:
-            plus = sorted(pair[:2], key=lambda c: "-" in c.label)
+        mates = [c for c in usable if c.type == both]
+        mates = [c for c in mates if c.dataset_id == mates[0].dataset_id]
+        if len(mates) >= 2:
+            plus = sorted(mates[:2], key=lambda c: c.label.endswith(OF_MINUS))
             return _of_mates(hkl, [_values(c, root) for c in plus], f"{plus[0].label} and {plus[1].label}")
         found = [c for c in usable if c.type == single]
-        measured = [c for c in found if c.label.upper() not in CALCULATED] or found
+        measured = [c for c in found if not c.label.upper().startswith(CALCULATED)] or found
         if not measured:
             continue
-        difference = next((c for c in usable if c.type == DIFFERENCE), None) if not root else None
+        difference = _difference_of(measured[0], usable) if not root else None
         if difference is not None:
             mean, half = _values(measured[0], root), np.nan_to_num(np.asarray(difference.array, float)) / 2.0
             words = f"{measured[0].label} and {difference.label}"
@@ -114,6 +115,12 @@ def _chosen(mtz: Any, hkl: np.ndarray, path: str, labels: Sequence[str]) -> Chos
         return Chosen(hkl[kept], F[kept], measured[0].label + " (intensities)" * root, mates=False)
     what = f"the columns {', '.join(labels)} are" if labels else "no column is"
     raise BadInput(f"{path}: {what} no amplitudes or intensities")
+
+
+def _difference_of(amplitude: Any, columns: Sequence[Any]) -> Any:
+    """The anomalous difference of an amplitude: of its data set, right behind it or its sigma."""
+    found = [c for c in columns if c.type == DIFFERENCE and c.dataset_id == amplitude.dataset_id]
+    return found[0] if found and 0 < found[0].idx - amplitude.idx <= NEXT else None
 
 
 def _values(column: Any, root: bool) -> np.ndarray:
@@ -144,11 +151,12 @@ def expanded(chosen: Chosen, group: Any, cell: tuple[float, ...] | None, path: s
     rotations = [np.array(op.rot) // op.DEN for op in group.operations().sym_ops]
     images = [sign * (chosen.hkl @ rotation) for sign in signs for rotation in rotations[::-1]]
     hkl, F = np.concatenate(images), np.tile(chosen.F, len(images))  # the identity comes last
-    base = 2 * int(np.abs(hkl).max()) + 1
-    keys = (hkl[:, 0].astype(np.int64) * base + hkl[:, 1]) * base + hkl[:, 2]
+    keys = packed_indices(hkl)
     _, last = np.unique(keys[::-1], return_index=True)
     kept = np.sort(len(keys) - 1 - last)
     kept = kept[(hkl[kept] != 0).any(axis=1)]
+    if not len(kept):
+        raise BadInput(f"{path}: holds 0 0 0 alone")
     told = [f"{path}: {len(chosen.hkl)} reflections ({chosen.words}), {group.hm}"]
     if len(kept) > len(chosen.hkl):
         told.append(f"expanded to {len(kept)} in P1" + ("" if chosen.mates else ", Friedel mates alike"))
@@ -158,18 +166,11 @@ def expanded(chosen: Chosen, group: Any, cell: tuple[float, ...] | None, path: s
     return Amplitudes(made, F[kept], cell, str(group.hm), tuple(told))  # type: ignore[arg-type]
 
 
-def share_of_mates(hkl: np.ndarray) -> float:
-    """Which share of reflections (n, 3) has its Friedel mate in the list."""
-    base = 2 * int(np.abs(hkl).max()) + 1
-    keys = (hkl[:, 0].astype(np.int64) * base + hkl[:, 1]) * base + hkl[:, 2]
-    return float(np.isin(-keys, keys).mean())
-
-
 def _reach(hkl: np.ndarray, cell: tuple[float, ...]) -> list[str]:
     """How far a list goes, and how far it is complete, in words."""
     gemmi = package()
     d = np.asarray(gemmi.UnitCell(*cell).calculate_d_array(hkl))
-    finest = float(d.min())
+    finest = float(d.min()) * (1.0 - 1e-5)  # what is exactly there counts
     wanted = np.asarray(gemmi.make_miller_array(gemmi.UnitCell(*cell), gemmi.SpaceGroup("P 1"), finest))
     possible = 2 * np.histogram(_cubes(gemmi.UnitCell(*cell).calculate_d_array(wanted)), _edges(finest))[0]
     there = np.histogram(_cubes(d), _edges(finest))[0]

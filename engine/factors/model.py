@@ -17,10 +17,13 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors import dispersion as anomalous
 from nanobragg.engine.factors.amplitudes import Amplitudes
 from nanobragg.engine.factors.gemmi_package import package
+from nanobragg.engine.structure_factors import packed_indices
 
 RATE, CUTOFF = 1.8, 1e-6  # of the grid, and where densities are cut: 1e-6 of F against direct summation
 SPACING_A, COARSE_A = 0.4, 0.6  # of the solvent's mask, and of that of cells with more points than these
 MOST_POINTS = 200_000_000
+HC = 12398.42  # eV Angstrom, the original's
+BYTES_AN_INDEX = 100
 BYTES_A_POINT = 24  # the density, its transform, and what is copied of them
 LEAST_DIFFERENCE = 1e-4  # of the amplitudes, from which on Friedel mates are said to differ
 
@@ -88,8 +91,10 @@ def of_structure(
     else:
         told.append("no bulk solvent")
     amplitudes = np.abs(F)
+    if not np.isfinite(amplitudes).all():
+        raise BadInput(f"{path}: an amplitude is infinite or not a number: check B factors and occupancies")
     if energy_eV is not None or given:
-        at = "as given" if energy_eV is None else f"at {energy_eV:.6g} eV ({12398.42 / energy_eV:.5g} A)"
+        at = "as given" if energy_eV is None else f"at {energy_eV:.6g} eV ({HC / energy_eV:.5g} A)"
         told.append(f"anomalous scatterers {at}: {anomalous.story(found)}{_difference(sphere.hkl, amplitudes)}")
     told.append(f"{len(sphere.hkl)} reflections in P1 to {d_min_A:.4g} A, all that there are; F of 0 0 0 left out")
     name = symmetry_of(structure)
@@ -123,32 +128,44 @@ def checked_elements(structure: Any, path: str) -> collections.Counter[str]:
 
 
 def within(cell: Any, d_min_A: float, path: str) -> Sphere:
-    """All reflections of a cell to a resolution, plane by plane."""
-    real = np.array(cell.orth.mat.tolist())  # columns a, b, c
-    inverse = np.linalg.inv(real)  # rows a*, b*, c*
-    metric = inverse @ inverse.T
-    reach = [int(length / d_min_A) for length in cell.parameters[:3]]
-    volume = 4.2 / d_min_A**3 * cell.volume
-    if volume * 40 > memory.available():
-        raise BadInput(f"{path}: {volume:.3g} reflections to {d_min_A:g} A do not fit in memory")
-    k, x = (grid.ravel() for grid in np.mgrid[-reach[1] : reach[1] + 1, -reach[2] : reach[2] + 1])
-    of_plane = k * k * metric[1, 1] + x * x * metric[2, 2] + 2.0 * k * x * metric[1, 2]
-    slope = 2.0 * (k * metric[0, 1] + x * metric[0, 2])
-    indices, squares = [], []
-    for h in range(-reach[0], reach[0] + 1):
-        inverse_d2 = h * h * metric[0, 0] + h * slope + of_plane
-        kept = (inverse_d2 <= d_min_A**-2) & (inverse_d2 > 1e-12)
-        indices.append(np.column_stack([np.full(int(kept.sum()), h), k[kept], x[kept]]).astype(np.int32))
-        squares.append(inverse_d2[kept])
-    found = Sphere(np.concatenate(indices), np.concatenate(squares))
+    """All reflections of a cell to a resolution."""
+    recip = np.linalg.inv(np.array(cell.orth.mat.tolist()))  # rows a*, b*, c*
+    found = indices_within(recip, 1.0 / d_min_A, path)
     if not len(found.hkl):
         raise BadInput(f"{path}: has no reflection to {d_min_A:g} A")
     return found
 
 
+def indices_within(recip: np.ndarray, longest: float, path: str) -> Sphere:
+    """All indices whose reciprocal vectors are no longer, plane by plane; ``recip`` has a*, b*, c* as rows, 1/Angstrom.
+
+    Raises
+    ------
+    BadInput
+        If they do not fit in memory.
+    """
+    metric, real = recip @ recip.T, np.linalg.inv(recip).T
+    reach = [int(length * longest) for length in np.linalg.norm(real, axis=1)]
+    number = 4.2 * longest**3 * abs(float(np.linalg.det(real)))
+    if (number * BYTES_AN_INDEX) > memory.available():
+        raise BadInput(f"{path}: {number:.3g} reflections to {1.0 / longest:g} A do not fit in memory")
+    k, x = (grid.ravel() for grid in np.mgrid[-reach[1] : reach[1] + 1, -reach[2] : reach[2] + 1])
+    of_plane = k * k * metric[1, 1] + x * x * metric[2, 2] + 2.0 * k * x * metric[1, 2]
+    slope = 2.0 * (k * metric[0, 1] + x * metric[0, 2])
+    indices, squares = [np.empty((0, 3), np.int32)], [np.empty(0)]
+    for h in range(-reach[0], reach[0] + 1):
+        inverse_d2 = h * h * metric[0, 0] + h * slope + of_plane
+        kept = (inverse_d2 <= longest**2) & (inverse_d2 > 1e-12)
+        indices.append(np.column_stack([np.full(int(kept.sum()), h), k[kept], x[kept]]).astype(np.int32))
+        squares.append(inverse_d2[kept])
+    return Sphere(np.concatenate(indices), np.concatenate(squares))
+
+
 def check_memory(cell: Any, d_min_A: float, path: str) -> None:
     """Refuse a grid that does not fit."""
-    needed = BYTES_A_POINT * cell.volume * (2.0 * RATE / d_min_A) ** 3
+    mask = cell.volume / SPACING_A**3
+    mask = mask if mask < MOST_POINTS else cell.volume / COARSE_A**3
+    needed = BYTES_A_POINT * max(cell.volume * (2.0 * RATE / d_min_A) ** 3, mask)
     if needed > memory.available():
         raise BadInput(f"{path}: to {d_min_A:g} A takes {needed / 1e9:.3g} GB: this machine has not so much")
 
@@ -206,8 +223,7 @@ def of_solvent(structure: Any, sphere: Sphere) -> tuple[float, np.ndarray]:
 
 def _difference(hkl: np.ndarray, F: np.ndarray) -> str:
     """How much Friedel mates differ, in words."""
-    base = 2 * int(np.abs(hkl).max()) + 1
-    keys = (hkl[:, 0].astype(np.int64) * base + hkl[:, 1]) * base + hkl[:, 2]
+    keys = packed_indices(hkl)
     order = np.argsort(keys)
     mates = order[np.searchsorted(keys[order], -keys)]
     share = float(np.abs(F - F[mates]).sum() / F.sum())

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
+from nanobragg.engine.beam import Beam
 from nanobragg.engine.experiment import Geometry
 
-MARGIN = 1.02  # spots have a width, and the last pixel an edge
+MARGIN = 1.02  # the last pixel has an edge
+NODES = 2.0  # reciprocal cells beyond: spots have a width, and interpolation reads further
+MOST_SOURCES = 200  # that are looked at
 GRID = 65  # points along each edge: beyond 90 degrees the finest is not always at a corner
 
 
-def finest_d(placed: Geometry, wavelength: float) -> float:
-    """The finest resolution on the panel, Angstrom, with a margin; ``wavelength`` in metres. Never below half of it."""
+def finest_d(placed: Geometry, beam: Beam) -> float:
+    """The finest resolution that amplitudes are needed to, Angstrom: that of the panel, and some reciprocal cells more.
+
+    A bent panel sees up to half of the wavelength, and that is taken.
+    """
+    shortest = float(beam.wavelengths.min()) * 1e10
+    sources = np.unique(beam.directions, axis=0)
+    some = sources[:: max(len(sources) // MOST_SOURCES, 1)]
+    finest = 2.0 if placed.detector.curved else max(_span(placed, source) for source in some)
+    beyond = NODES * float(np.linalg.norm(placed.crystal.recip, axis=1).max())
+    return 1.0 / (max(min(finest, 2.0), 1e-3) / shortest * MARGIN + beyond)
+
+
+def _span(placed: Geometry, source: np.ndarray) -> float:
+    """The largest difference of a direction on the panel and that of a source's beam, 2 sin(theta)."""
     d = placed.detector
     f, s = (np.linspace(0.0, n * d.pixel_size, GRID)[:, None] for n in (d.n_fast, d.n_slow))
     points = np.asarray(d.pix0) + (f * d.fdet)[:, None, :] + (s * d.sdet)[None, :, :]
     points /= np.abs(points).max(axis=2, keepdims=True) + 1e-300  # else the squares of large distances overflow
     directions = points / np.linalg.norm(points, axis=2, keepdims=True)
-    finest = float(np.nanmax(np.linalg.norm(directions - placed.frame.beam, axis=2)))
-    return wavelength * 1e10 / max(min(finest, 2.0), 1e-3) / MARGIN
+    return float(np.nanmax(np.linalg.norm(directions + source, axis=2)))

@@ -127,6 +127,8 @@ def check_output(path: str, *, counts: bool, what: str) -> None:
     """Refuse what cannot be written, before anything is rendered."""
     writer = writer_of(path, counts=counts, what=what)
     check_writable(path, what)
+    if writer in (_nxmx, _cbf) and os.path.exists(path) and not os.path.isfile(path):
+        raise BadInput(f"{what} {path}: is no file, and this format is not written in one go")
     if writer is _nxmx:
         hdf5_alone()
     elif writer is _cbf:
@@ -144,8 +146,8 @@ def write_output(path: str, pixels: np.ndarray, experiment: Experiment, what: st
         If there is no such format, or it cannot be written.
     """
     counts = pixels.dtype.kind in "iu"
+    check_output(path, counts=counts, what=what)
     writer = writer_of(path, counts=counts, what=what)
-    check_writable(path, what)
     if counts and writer is not _smv:
         pixels = np.where(nexus.unrendered(experiment) != 0, NO_COUNT, pixels.astype(np.int32)).astype(np.int32)
     try:

@@ -72,7 +72,8 @@ def pyplot() -> Any:
 
 def write_picture(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
     """The picture of one image, as `nanoBragg --output x.png` leaves it."""
-    shown = Shown(pixels, os.path.splitext(os.path.basename(path))[0], of_experiment(experiment))
+    placed = None if experiment.detector.curved else of_experiment(experiment)
+    shown = Shown(pixels, os.path.splitext(os.path.basename(path))[0], placed)
     draw(path, [shown], Look())
 
 
@@ -121,10 +122,12 @@ def _draw_one(axes: Any, image: Shown, look: Look, limits: Range) -> Any:
     first_fast, _, first_slow, _ = look.crop or (0, 0, 0, 0)
     corner = (max(first_slow, 0), max(first_fast, 0))
     extent = (corner[1] - 0.5, corner[1] + part.shape[1] - 0.5, corner[0] + part.shape[0] - 0.5, corner[0] - 0.5)
-    small = brightest_of_blocks(part, look.width)
+    small, step = brightest_of_blocks(part, look.width)
     axes.set_facecolor(GAP)
+    rows, columns = (n * step for n in small.shape)  # the last blocks may be of fewer pixels
+    blocks = (extent[0], extent[0] + columns, extent[3] + rows, extent[3])
     drawn = axes.imshow(
-        shades(small, look.scale, limits), cmap="gray_r", vmin=0.0, vmax=1.0, interpolation="nearest", extent=extent
+        shades(small, look.scale, limits), cmap="gray_r", vmin=0.0, vmax=1.0, interpolation="nearest", extent=blocks
     )
     axes.set_title(image.title, fontsize=10)
     axes.set_xlabel("fast / pixels", fontsize=9)
@@ -139,16 +142,16 @@ def _draw_one(axes: Any, image: Shown, look: Look, limits: Range) -> Any:
     return drawn
 
 
-def brightest_of_blocks(pixels: np.ndarray, most: int) -> np.ndarray:
-    """An image of at most so many pixels across, each the brightest of its block, so that spots stay."""
+def brightest_of_blocks(pixels: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+    """An image of some pixels across, each the brightest of its block, so that spots stay; and the edge of a block."""
     step = max(math.ceil(max(pixels.shape) / (1.5 * most)), 1)
     if step == 1:
-        return pixels
+        return pixels, 1
     slow, fast = (-(-n // step) * step for n in pixels.shape)
     lowest = -1 if pixels.dtype.kind == "i" else 0
     padded = np.full((slow, fast), lowest, pixels.dtype)
     padded[: pixels.shape[0], : pixels.shape[1]] = pixels
-    return padded.reshape(slow // step, step, fast // step, step).max(axis=(1, 3))
+    return padded.reshape(slow // step, step, fast // step, step).max(axis=(1, 3)), step
 
 
 def ring_resolutions(placed: Placed) -> list[float]:
@@ -192,7 +195,7 @@ def _rings(axes: Any, placed: Placed, extent: tuple[float, ...]) -> None:
         axes.plot(fast, slow, color=RING, lw=0.7, alpha=0.75)
         inside = (fast > left) & (fast < right) & (slow > top) & (slow < bottom)
         if inside.any():
-            at = np.flatnonzero(inside)[np.argmin(np.abs(fast[inside] - slow[inside] * 0.0 - fast[inside].max()))]
+            at = np.flatnonzero(inside)[np.argmax(fast[inside])]
             axes.text(fast[at], slow[at], f"{d:g} Å", color=LABEL, fontsize=8, ha="right", va="center",
                       bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1})  # fmt: skip
     centre = placed.beam_center()

@@ -30,7 +30,7 @@ def server(text: str, count: int, frame: Callable[[int], Frame]) -> tuple[http.s
             kind, _, number = rest.partition("/")
             if not rest:
                 self._answer("text/html; charset=utf-8", text.encode())
-            elif kind in ("frame", "info") and number.isdigit() and int(number) < count:
+            elif kind in ("frame", "info") and number.isascii() and number.isdigit() and int(number[:9]) < count:
                 self._send(kind, int(number))
             else:
                 self.send_error(404)
@@ -38,8 +38,8 @@ def server(text: str, count: int, frame: Callable[[int], Frame]) -> tuple[http.s
         def _send(self, kind: str, number: int) -> None:
             try:
                 found = frame(number)
-            except (BadInput, OSError, MemoryError) as error:
-                self.send_error(500, str(error)[:200])
+            except (BadInput, OSError, MemoryError, ValueError, KeyError):
+                self.send_error(500, "this frame cannot be read")
                 return
             if kind == "frame":
                 self._answer("application/octet-stream", packed(found.pixels))
@@ -57,6 +57,12 @@ def server(text: str, count: int, frame: Callable[[int], Frame]) -> tuple[http.s
         def log_message(self, format: str, *arguments: Any) -> None:
             """Say nothing."""
 
-    made = http.server.ThreadingHTTPServer((HOST, 0), Handler)
+    class Server(http.server.ThreadingHTTPServer):
+        """Takes no notice of browsers that go away."""
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Say nothing."""
+
+    made = Server((HOST, 0), Handler)
     made.daemon_threads = True
     return made, f"http://{HOST}:{made.server_address[1]}/{token}/"

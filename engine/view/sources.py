@@ -16,7 +16,7 @@ from nanobragg.engine.files.any_image import read_image
 from nanobragg.engine.files.apart import HDF5, PATHS
 from nanobragg.engine.files.hdf5 import open_file
 from nanobragg.engine.files.smv import HEADER_BYTES, value
-from nanobragg.engine.placed import Placed
+from nanobragg.engine.placed import Placed, turned_about
 from nanobragg.engine.truth import GROUP
 
 CANNOT = 2
@@ -49,7 +49,7 @@ class OneImage:
     def __init__(self, name: str, shape: tuple[int, int] | None = None):
         self.name = os.path.basename(name)
         self._pixels = read_image(name, shape)
-        with open(name if os.path.exists(name) else name.rpartition(":")[0], "rb") as file:
+        with open(file_of(name), "rb") as file:
             start = file.read(2**16)
         self._placed = _of_smv(start, self._pixels.shape) or _of_cbf(start, self._pixels.shape)
 
@@ -77,7 +77,10 @@ class DataSet:
                 self._data = next((p for p in PATHS if p in file), None)
                 if self._data is None:
                     raise BadInput(f"{name}: no image at {' or '.join(PATHS)}", CANNOT)
-                shape = file[self._data].shape
+                data = file[self._data]
+                if not hasattr(data, "dtype") or data.dtype.kind not in "iuf" or not data.size:
+                    raise BadInput(f"{name}: {self._data} holds no image", CANNOT)
+                shape = data.shape
         except (OSError, KeyError, RuntimeError) as error:
             raise BadInput(f"{name}: cannot be read: {' '.join(str(error).split())[:150]}", CANNOT) from None
         if len(shape) not in (2, 3):
@@ -110,9 +113,10 @@ class DataSet:
         """See `Source`."""
         with self._opened() as file:
             try:
-                return _of_nxmx(file, self._place(number))
-            except (KeyError, ValueError, TypeError, IndexError):
+                placed = _of_nxmx(file, self._place(number))
+            except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, np.linalg.LinAlgError):
                 return None
+        return placed if placed.is_finite() else None
 
     def turn_deg(self, number: int) -> float:
         """See `Source`."""
@@ -134,6 +138,17 @@ def readable(path: str) -> Iterator[None]:
         raise BadInput(f"{path}: cannot be read: {said[:150]}{hint}", CANNOT) from None
 
 
+def split_frame(name: str) -> tuple[str, str]:
+    """A file, and what of it is meant: ``FILE:N`` is frame N."""
+    path, colon, part = name.rpartition(":")
+    return (name, "") if not colon or os.path.exists(name) else (path, part)
+
+
+def file_of(name: str) -> str:
+    """The file alone."""
+    return split_frame(name)[0]
+
+
 def source_of(name: str, shape: tuple[int, int] | None = None) -> Source:
     """What a file holds; ``FILE:N`` is one frame of it.
 
@@ -142,7 +157,7 @@ def source_of(name: str, shape: tuple[int, int] | None = None) -> Source:
     BadInput
         Status 2, if it holds no image.
     """
-    path, _, part = (name, "", "") if os.path.exists(name) else name.rpartition(":")
+    path, part = split_frame(name)
     if "\0" in name or not os.path.isfile(path or name):
         raise BadInput(f"{name}: {'is no file' if os.path.exists(path or name) else 'No such file'}", CANNOT)
     with open(path or name, "rb") as file:
@@ -215,8 +230,11 @@ def _text(value: Any) -> str:
 def _transformation(file: Any, axis: Any) -> np.ndarray:
     """The transformation (4, 4) of the axes that this one depends on; metres."""
     made = np.eye(4)
-    path = _text(axis.attrs.get("depends_on", "."))
+    path, passed = _text(axis.attrs.get("depends_on", ".")), set()
     while path != ".":
+        if path in passed:
+            raise ValueError(f"{path} depends on itself")
+        passed.add(path)
         node = file[path]
         made = _of_axis(node) @ made
         path = _text(node.attrs.get("depends_on", "."))
@@ -246,6 +264,4 @@ def _crystal(file: Any, number: int) -> np.ndarray | None:
     group = file[GROUP]
     recip = np.asarray(group["orientation_nexus"][number], float).reshape(3, 3)
     phi = math.radians(float(group["phi"][number] + group["phi_end"][number]) / 2.0)
-    axis = np.asarray(group.attrs["spindle_nexus"], float)
-    along = np.outer(recip @ axis, axis)
-    return np.asarray(along + (recip - along) * math.cos(phi) + np.cross(axis, recip) * math.sin(phi))
+    return turned_about(recip, np.asarray(group.attrs["spindle_nexus"], float), phi)

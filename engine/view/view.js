@@ -23,7 +23,11 @@ window.nbview = (function () {
   }
 
   async function infoOf(number) {
-    if (!state.info.frames[number]) state.info.frames[number] = await (await fetch("info/" + number)).json();
+    if (!state.info.frames[number]) {
+      const answer = await fetch("info/" + number);
+      if (!answer.ok) throw new Error("info " + number);
+      state.info.frames[number] = await answer.json();
+    }
     return state.info.frames[number];
   }
 
@@ -101,9 +105,19 @@ window.nbview = (function () {
     requestAnimationFrame(function () { asked = false; draw(); });
   }
 
+  // Frames that arrive after a later one was asked for are not shown.
+  let ticket = 0;
   async function show(number) {
-    const info = await infoOf(number);
-    const buffer = await inflated(await bytesOf(number));
+    const mine = ++ticket;
+    let info, buffer;
+    try {
+      info = await infoOf(number);
+      buffer = await inflated(await bytesOf(number));
+    } catch (error) {
+      if (mine === ticket && state.models) state.models.title.text = "frame " + number + " cannot be read";
+      return;
+    }
+    if (mine !== ticket) return;
     const array = info.type === "float32" ? new Float32Array(buffer) : new Int32Array(buffer);
     state.data = array; state.width = info.width; state.height = info.height; state.frame = number;
     state.signed = info.type === "float32";
