@@ -93,10 +93,13 @@ def test_a_spot_is_where_it_is_in_the_picture(tmp_path):
     words = [str(tmp_path / "a.npy"), "-o", str(tmp_path / "a.png"), "--range", "0", "100", "--width", "800"]
     assert main(words) == 0
     shown = png(tmp_path / "a.png")
-    frame = np.argwhere((shown[:, :640] < 60).all(axis=2).sum(axis=0) > 200).ravel()  # the left and right of the axes
-    columns = np.argwhere(shown.max(axis=2)[60:200, frame[0] + 4 : frame[-1] - 3] < 40)
-    at = (np.median(columns[:, 1]) + 4) / (frame[-1] - frame[0])
-    assert abs(at - 60.5 / 80) < 0.02  # of the width
+    dark = (shown < 60).all(axis=2)[:, :730]  # without the colour bar
+    left, right = np.flatnonzero(dark.sum(axis=0) > 0.4 * len(dark))[[0, -1]]  # the frame of the axes
+    top, bottom = np.flatnonzero(dark[:, left : right + 1].sum(axis=1) > 0.9 * (right - left))[[0, -1]]
+    inside = np.argwhere(dark[top + 5 : bottom - 4, left + 5 : right - 4]) + 5
+    assert len(inside) > 20
+    slow, fast = inside.mean(axis=0) / (bottom - top, right - left) * (50, 80)
+    assert abs(slow - 10.5) < 0.5 and abs(fast - 60.5) < 0.5
     assert main([*words, "--crop", "55", "65", "5", "15", "--scale", "log"]) == 0
     (left, right), (top, bottom) = (
         (a.min(), a.max()) for a in np.nonzero(png(tmp_path / "a.png").sum(axis=2)[30:-80, 80:-150] < 60)[::-1]
