@@ -88,7 +88,10 @@ def read_headers(
             continue
         settings[setting] = names[setting]
         if flag == "-mask" and any_format and is_other_image(names[setting]):
-            mask = read_image(names[setting])
+            try:
+                mask = read_image(names[setting])
+            except BadInput as error:
+                raise BadInput(f"-mask {error}") from None
             continue
         try:
             image = read_smv(names[setting], flag, settings.get("fixes", NONE))
@@ -119,7 +122,8 @@ def check_sufficient(settings: Settings, physics: Physics) -> None:
     no_cell = settings.mat_file is None and settings.cell_a == 0.0
     if no_factors or no_cell:
         say(usage())
-        missing = ["no amplitudes: give -hkl or -default_F"] * no_factors + ["no cell: give -mat or -cell"] * no_cell
+        missing = ["no amplitudes: give --structure, -hkl or -default_F"] * no_factors
+        missing += ["no cell: give --structure, -mat or -cell"] * no_cell
         raise BadInput("; ".join(missing), INSUFFICIENT)
 
 
@@ -146,6 +150,8 @@ def check_outputs(settings: Settings, options: Options) -> None:
         raise BadInput("--only-output: there is no --output")
     for flag, name in ours:
         check_output(name, counts=flag == "--output", what=flag)
+        if settings.curved and endings([name]) & {".h5", ".nxs"}:
+            raise BadInput(f"{flag} {name}: NXmx has no words for a curved detector; take another format")
         if name.lower().endswith((".cbf", ".img")) and not NUMBERED.search(name):
             remark(
                 f"{flag} {name}: DIALS opens files of this format only with a number in the name, image_0001.cbf say"

@@ -26,7 +26,7 @@ from nanobragg.engine.view.sources import Source, file_of, source_of
 
 NAME = "nb-view"
 MOST_ON_A_SHEET, MOST_IN_A_PAGE, ACROSS = 20, 50, 5
-WIDEST = 20_000
+NARROWEST, WIDEST = 300, 20_000
 EPILOG = """examples:
   nb-view image.h5                            a page in the browser: zoom, contrast, frames, hkl under the cursor
   nb-view noiseimage.img -o picture.png       a picture: resolution rings, colour bar, the detector's coordinates
@@ -39,7 +39,7 @@ EPILOG = """examples:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = tool_parser(NAME, __doc__, EPILOG)
-    made.add_argument("file", nargs="+", help="SMV, CBF, npy, HDF5 (NXmx), raw binary32; FILE:N is one frame")
+    made.add_argument("file", nargs="+", help="SMV, CBF, npy, TIFF, HDF5 (NXmx), raw binary32; FILE:N is one frame")
     where = made.add_mutually_exclusive_group()
     where.add_argument("-o", "--output", metavar="PNG", help="write a picture")
     where.add_argument("--html", metavar="FILE", help="write a page that holds all it shows")
@@ -90,8 +90,8 @@ class Album:
 
 def check(options: argparse.Namespace) -> None:
     """Refuse what cannot be meant."""
-    if not 100 <= options.width <= WIDEST:
-        raise BadInput(f"--width {options.width}: must be from 100 to {WIDEST}", CANNOT)
+    if not NARROWEST <= options.width <= WIDEST:
+        raise BadInput(f"--width {options.width}: must be from {NARROWEST} to {WIDEST}", CANNOT)
     if options.across is not None and options.across < 1:
         raise BadInput(f"--across {options.across}: must be 1 or more", CANNOT)
     if options.range and not (np.isfinite(options.range).all() and options.range[1] > options.range[0]):
@@ -154,6 +154,9 @@ def amplitudes_of(name: str) -> StructureFactors:
     """Amplitudes of an hkl file or a dump."""
     try:
         return read_any_table(name, silent, FIXABLE)
+    except BadInput as error:
+        said = str(error).partition(f" {name}: ")[2].partition(": take --structure")[0]
+        raise BadInput(f"--amplitudes {name}: {said} (nb-hkl makes one)", CANNOT) from None
     except OSError as error:
         raise BadInput(f"--amplitudes {name}: {error.strerror or error}", CANNOT) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +15,13 @@ from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.detectors import PHOSPHOR, DetectorModel, detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Geometry
-from nanobragg.engine.factors.files import FINEST_A, HC, Wanted, amplitudes_of, cell_of
+from nanobragg.engine.factors.files import FINEST_A, HC, MODEL, Wanted, amplitudes_of, cell_of, kind_of
 from nanobragg.engine.factors.reach import MARGIN, finest_d
 from nanobragg.engine.fixes import NONE, Fixes, fixes_of
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import StructureFactors
 
+OF_A_CELL = 0.02  # what an edge or angle may differ by
 CELL = ("cell_a", "cell_b", "cell_c", "cell_alpha", "cell_beta", "cell_gamma")
 
 
@@ -87,7 +88,8 @@ def _cell(settings: Settings, structure: str) -> dict[str, Any]:
         return {}
     cell = cell_of(structure)
     if cell is None:
-        raise BadInput(f"--structure {structure}: has no unit cell: give -cell or -mat")
+        hint = ": give -cell or -mat" if kind_of(structure) != MODEL else ""
+        raise BadInput(f"--structure {structure}: has no unit cell{hint}")
     values = [*cell[:3], *(angle / DEGREES for angle in cell[3:])]
     return {"user_cell": True, **dict(zip(CELL, values, strict=True))}
 
@@ -105,6 +107,12 @@ def with_gaps(mask: np.ndarray | None, physics: Physics, settings: Settings) -> 
     if mask.ndim == 2:
         return np.where(model.mask(), mask, 0) if mask.shape == model.shape else mask
     return np.where(gaps, mask[: len(gaps)], 0) if len(mask) >= len(gaps) else mask
+
+
+def differs(cell: Sequence[float], simulated: Sequence[float]) -> bool:
+    """Whether a cell (Angstrom, degrees) is not that of the crystal (Angstrom, radians)."""
+    of_crystal = [*simulated[:3], *(angle * DEGREES for angle in simulated[3:])]
+    return any(abs(a - b) > OF_A_CELL * abs(a) for a, b in zip(cell, of_crystal, strict=True))
 
 
 def wanted_of(physics: Physics, placed: Geometry, beam: Beam) -> Wanted:
@@ -126,4 +134,6 @@ def factors_of(
     made = amplitudes_of(physics.structure, wanted_of(physics, placed, beam))
     for line in made.story:
         remark(line)
+    if made.cell is not None and differs(made.cell, placed.crystal.cell):
+        remark(f"--structure {physics.structure}: the cell that is simulated is another one, of -cell or -mat")
     return made.table(f"--structure {physics.structure}", placed.settings.default_F)

@@ -80,7 +80,7 @@ def usage() -> str:
     for group, members in _grouped():
         names = dict.fromkeys(line.names.split()[0] for line in members)
         parts.append(f"  {group}: {' '.join(names)}")
-    parts += ["", "A cell (-mat or -cell) and amplitudes (-hkl, a dump, or -default_F) are needed.",
+    parts += ["", "A cell (-mat, -cell) and amplitudes (-hkl, a dump, -default_F) are needed, or --structure for both.",
               "nanoBragg --help explains every flag."]  # fmt: skip
     return "\n".join(parts)
 

@@ -148,7 +148,7 @@ def set_up(
     """What is simulated, checked and placed; parameters and errors are those of `simulate`."""
     beam = Beam() if beam is None else beam
     scan = Scan() if scan is None else scan
-    of_kind("detector", detector, Detector, "a Detector (simulate takes a list of them too)")
+    of_kind("detector", detector, Detector, "a Detector, nb.Detector(model=...) say (simulate takes lists too)")
     detector = detector.of_model()
     with in_own_words():
         _check_parts(crystal, detector, factors, beam, scan, quirks)
@@ -322,7 +322,7 @@ def simulate(
         "quirks": quirks, "oversample": oversample, "interpolate": interpolate, "dmin_A": dmin_A, "roi": roi,
         "mask": mask, "remark": remark,
     }  # fmt: skip
-    if isinstance(detector, Sequence):
+    if isinstance(detector, Sequence) and not isinstance(detector, str):
         if not detector:
             raise BadInput("detector: the list of panels is empty")
         return [

@@ -158,7 +158,9 @@ class Crystal(Part):
 
     def randomly_oriented(self, seed: int) -> Crystal:
         """The same crystal in an orientation that is drawn uniformly from all, by a seed."""
-        q = np.random.default_rng(seed).normal(size=4)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise BadInput(f"seed: must be a whole number, 0 or more, not {seed!r}")
+        q = np.random.default_rng(int(seed)).normal(size=4)
         w, x, y, z = q / np.linalg.norm(q)
         m = np.array([
             [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],

@@ -121,8 +121,9 @@ def detector_model(name: str) -> DetectorModel:
     """
     found = _BY_KEY.get(_key(name))
     if found is None:
-        near = [_BY_KEY[key].name for key in difflib.get_close_matches(_key(name), _BY_KEY, 3, 0.4)]
-        raise BadInput(f"{name}: no detector is called that ({', '.join(near or MODELS)})")
+        near = [_BY_KEY[key].name for key in difflib.get_close_matches(_key(name), _BY_KEY, 4, 0.4)]
+        hint = f"is {' or '.join(near)} meant?" if near else "--detector list prints all"
+        raise BadInput(f"detector {name[:40]!r}: no detector is called that ({hint})")
     return found
 
 

@@ -18,6 +18,7 @@ FEW_CELLS = 2.0  # up to so many, spots are so wide that the rim of the direct b
 FAINT = 0.1  # photons
 AS_READ = np.array([[-1.0, 0.0], [0.0, -1.0], [0.0, 0.0]])  # fast and slow of SMV and CBF as readers take them, NeXus'
 UNTURNED = 1e-6
+NO_ANGLE = 1e-162  # of a pixel over its distance, whose square is 0
 GRID = 33  # pixels along each edge that are looked at
 
 
@@ -90,7 +91,7 @@ def _why_zero(made: Experiment, plan: RenderPlan) -> str:
         return "roi and mask leave no pixel"
     if plan.close_distance == 0.0:
         return "the detector is at distance 0, where its pixels have no solid angle"
-    if (plan.pixel_size / plan.close_distance) ** 2 == 0.0:
+    if plan.pixel_size < abs(plan.close_distance) * NO_ANGLE:
         return "the detector is so far away that its pixels have no solid angle"
     if plan.fluence == 0.0:
         return "there are no photons (the fluence is 0)"

@@ -20,5 +20,8 @@ def attenuation(material: str, energy_eV: float) -> float:
         raise BadInput(f"{material}: no sensor is known of it ({', '.join(TABLE)})")
     energies, mu = (np.array(column) for column in TABLE[material])
     if not energies[0] <= energy_eV <= energies[-1]:
-        raise BadInput(f"{energy_eV:g} eV: sensors are known from {energies[0]:g} to {energies[-1]:g} eV")
+        known = f"{energies[0]:g} to {energies[-1]:g} eV"
+        raise BadInput(
+            f"a photon energy of {energy_eV:g} eV: sensors are known from {known}; -detector_abs gives another's"
+        )
     return float(np.exp(-np.interp(np.log(energy_eV), np.log(energies), np.log(mu))))

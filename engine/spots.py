@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
 from nanobragg.engine.factors.model import indices_within
 from nanobragg.engine.placed import Placed, of_experiment, turned_about
@@ -59,6 +60,8 @@ def predict_spots(experiment: Experiment, weakest: float = WEAKEST) -> Spots:
     weakest
         Partiality below which a spot is left out.
     """
+    if not isinstance(experiment, Experiment):
+        raise BadInput(f"predict_spots: takes what set_up returns, not {type(experiment).__name__}")
     e, placed = experiment, of_experiment(experiment)
     hkl = _candidates(np.array(e.crystal.recip), placed)
     begin, width = mean_phi(e) - e.scan.osc / 2.0, e.scan.osc

@@ -267,7 +267,8 @@ def test_a_signal_leaves_neither_folder_nor_engine(number, tmp_path):
         tool.send_signal(number)
         assert tool.wait(20) == 128 + number
     assert not list(tmp_path.glob("nb-compare-*"))
-    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    engine_pid = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not psutil.pid_exists(engine_pid) or psutil.Process(engine_pid).status() == "zombie", 10)
 
 
 def test_outputs_of_a_line_are_the_engines_own(tmp_path, monkeypatch, capsys):

@@ -229,8 +229,8 @@ def test_headers_that_are_read(tmp_path):
 def test_masks_and_cells_that_do_not_fit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="-mask"):
-        fitting_mask(np.ones(50), 48, "m.img", exact=True)
-    assert len(fitting_mask(np.ones(50), 48, "m.img")) == 48
+        fitting_mask(np.ones(50), (6, 8), "m.img", exact=True)
+    assert len(fitting_mask(np.ones(50), (6, 8), "m.img")) == 48
     with pytest.raises(BadInput, match="-cell"):
         fixed("-cell 50 60 70 60 60 120 -default_F 3 -lambda 1 -detpixels 4 -oversample 1", fixes_of("Q94"), tmp_path)
 

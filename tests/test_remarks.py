@@ -289,6 +289,10 @@ def test_why_a_detector_far_away_sees_nothing(tmp_path, capsys):
     assert "so far away that its pixels have no solid angle" in said(PLAIN + "-distance 1e300", tmp_path, capsys)
 
 
+def test_a_detector_nearly_at_the_sample(tmp_path, capsys):
+    assert "unexpected" not in said(PLAIN + "-distance 2.3e-309", tmp_path, capsys)
+
+
 def test_pixels_that_are_no_numbers_have_their_reason(tmp_path, capsys):
     """The original's own ``-nan``, from a negative zero divided by zero; it dies where such an index is a place."""
     with working_in(tmp_path):

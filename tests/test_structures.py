@@ -254,6 +254,8 @@ WRONG = {
     "half a text": ("a.hkl", lambda: b"1 2 3 4\n1 2\n", "line 2 does not begin"),
     "huge index": ("a.hkl", lambda: b"1 2 99999999999 4\n", "does not fit 32 bits"),
     "cif without data": ("a.cif", lambda: b"data_x\n_cell.length_a 5\n", ""),
+    "gz cut short": ("a.pdb.gz", lambda: gzip.compress(PDB.read_bytes())[:9000], "is cut short or damaged"),
+    "stars": ("a.pdb", lambda: pdb(x=("  19.594  32.367", "******** 32.367")), "a coordinate is ***"),
     "gz of nothing": ("a.pdb.gz", lambda: b"\x1f\x8b rubbish", ""),
 }  # fmt: skip
 
@@ -276,7 +278,7 @@ def test_files_gone_wrong_end_in_one_line(what, tmp_path, capsys):
 
 def test_lists_without_amplitudes_and_wrong_labels(structure, tmp_path):
     phases = write_mtz(tmp_path / "p.mtz", structure, [[1, 2, 3, 50.0]], [("PHI", "P")])
-    with pytest.raises(BadInput, match="no column is"):
+    with pytest.raises(BadInput, match="no amplitudes or intensities are in its columns"):
         amplitudes_of(phases, Wanted())
     good = write_mtz(tmp_path / "f.mtz", structure, [[1, 2, 3, 50.0]], [("F", "F")])
     with pytest.raises(BadInput, match=r"has no column FOO \(there are F\)"):
@@ -289,7 +291,7 @@ def test_lists_without_amplitudes_and_wrong_labels(structure, tmp_path):
     with pytest.raises(BadInput, match="is a structure"):
         amplitudes_of(str(PDB), Wanted(d_min_A=3.0, labels=("F",)))
     for d_min in (None, 0.01, np.nan):
-        with pytest.raises(BadInput, match="a resolution of"):
+        with pytest.raises(BadInput, match=r"d_min_A|a resolution of"):
             amplitudes_of(str(PDB), Wanted(d_min_A=d_min))
 
 
@@ -411,3 +413,34 @@ def test_no_output_takes_the_place_of_an_input(structure, tmp_path, capsys):
     for energy in ("1e300", "10"):
         assert nb_hkl([str(PDB), "--resolution", "4", "--energy", energy, "-o", str(tmp_path / "x.hkl")]) == 2
         assert "is known from 3000 to 200000 eV" in capsys.readouterr().err
+
+
+def test_what_does_not_go_together_is_said(structure, tmp_path, capsys):
+    plain = "-detpixels 32 -pixel 4 -distance 150 -lambda 1 -N 3 -oversample 1 -nonoise -nopgm --backend cref"
+    with working_in(tmp_path):
+        assert main(["--structure", str(PDB), "-cell", "40", "50", "60", "90", "90", "90", *plain.split()]) == 0
+        assert "the cell that is simulated is another one" in capsys.readouterr().err
+        wrong = tmp_path / "wrong.pdb"
+        wrong.write_bytes(
+            pdb(
+                x=(
+                    "   41.980   41.980   88.920  90.00  90.00  90.00",
+                    "   42.000   50.000   88.920  90.00  90.00 100.00",
+                )
+            )
+        )
+        assert main(["--structure", str(wrong), *plain.split()]) == 0
+        assert "does not have the symmetry of P 43 21 2" in capsys.readouterr().err
+        assert (
+            main(["--structure", str(PDB), *plain.split(), "-curved_det", "1", "--output", "x.h5", "--output", "x.npy"])
+            == 1
+        )
+        assert "no words for a curved detector" in capsys.readouterr().err and not (tmp_path / "x.npy").exists()
+    huge = write_mtz(tmp_path / "huge.mtz", structure, [[1, 2, 3, 50.0], [20000, 3, 30000, 5.0]], [("F", "F")])
+    with pytest.raises(BadInput, match=r"the index .* makes a table of"):
+        amplitudes_of(huge, Wanted())
+    with pytest.raises(BadInput, match="solvent and anomalous scattering are of structures"):
+        amplitudes_of(huge, Wanted(solvent=None))
+    noname = tmp_path / "noname"
+    structure.make_mmcif_document().write_file(str(noname))
+    assert len(amplitudes_of(str(noname), Wanted(d_min_A=5.0)).hkl) > 100

@@ -10,7 +10,7 @@ from typing import Any
 from nanobragg.engine.batch.on_dask import FOR_WORKERS_S, await_workers, configure, dask, nodes
 from nanobragg.engine.errors import BadInput
 
-OURS = ("security", "protocol", "shared_temp_directory", "scheduler_cls", "job_cls")
+OURS = ("scheduler_options", "security", "protocol", "shared_temp_directory", "scheduler_cls", "job_cls")
 ADDED_TO = "worker_extra_args"
 
 
@@ -72,6 +72,7 @@ def client(workers: int, options: dict[str, Any], output: str) -> Any:
     try:
         given: dict[str, Any] = {
             "cores": 1, "processes": 1, "memory": "2GB", "security": nodes().certificates(), "protocol": "tls://",
+            "scheduler_options": {"dashboard": False},  # its pages start by themselves where bokeh is installed
             "shared_temp_directory": nodes().own_folder(output), "scheduler_cls": nodes().QuietScheduler,
         }  # fmt: skip
         ours = ["--worker-class", nodes().WORKER, "--no-dashboard"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -14,6 +15,7 @@ from nanobragg.engine.files.reading import read, reason
 Dispersion = dict[str, tuple[float, float]]  # f' and f'' (electrons) by element
 FIRST_Z, LAST_Z = 3, 92  # those that Cromer and Liberman's formula is for
 LOWEST_EV, HIGHEST_EV = 3000.0, 200_000.0  # of Cromer and Liberman's calculation
+MOST_BYTES = 10_000_000
 WEAK = 0.3  # electrons of f'' below which an element is not worth a word
 
 
@@ -83,6 +85,8 @@ def _of_table(element: str, path: str, energy_eV: float | None) -> tuple[float, 
     if energy_eV is None:
         raise BadInput(f"anomalous scattering of {element}: a table needs an energy")
     try:
+        if os.path.getsize(path) > MOST_BYTES:
+            raise BadInput(f"anomalous scattering of {element}: {path}: is too large for a table of eV, f' and f''")
         text = read(path, element).decode("latin-1")
     except OSError as error:
         raise BadInput(f"anomalous scattering of {element}: {path}: {reason(error)}") from None

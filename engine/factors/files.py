@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from nanobragg.kernels import machine_code
 from nanobragg.kernels.whole import appearing
 
 MODEL, MTZ, BLOCK, TEXT = "model", "mtz", "reflections in CIF", "hkl text"
+STARS = re.compile(rb"(?m)^(?:ATOM  |HETATM).{24}[^\n*]{0,23}\*\*")
+MOST_TEXT = 2**27  # bytes of a PDB file that are looked at for them
 MOST_KEPT = 20  # files
 LEAST_TO_KEEP = 100_000  # reflections; fewer are calculated in no time
 FINEST_A = 0.3
@@ -81,8 +84,13 @@ def _has_reflections(path: str, start: bytes) -> bool:
 
 def structure_of(path: str) -> Any:
     """The model of a PDB or mmCIF file, a `gemmi.Structure`."""
+    gemmi = package()
     with errors_of(path):
-        return package().read_structure(path)
+        known = path.lower().removesuffix(".gz").endswith(ENDINGS)
+        with open(path, "rb") as file:
+            if STARS.search(file.read(MOST_TEXT)):
+                raise BadInput(f"{path}: a coordinate is ***: it does not fit its columns; take mmCIF")
+        return gemmi.read_structure(path, format=gemmi.CoorFormat.Unknown if known else gemmi.CoorFormat.Detect)
 
 
 def cell_of(path: str) -> Cell | None:
@@ -109,6 +117,8 @@ def amplitudes_of(path: str, wanted: Wanted) -> Amplitudes:
         In one line that names the file, for whatever it does not hold.
     """
     kind = kind_of(path)
+    if kind != MODEL and (wanted.anomalous or wanted.solvent != Solvent()):
+        raise BadInput(f"{path}: is a list of reflections: solvent and anomalous scattering are of structures")
     with errors_of(path):
         if kind == MTZ:
             return lists.of_mtz(package().read_mtz_file(path), path, wanted.labels, wanted.symmetry)
@@ -117,8 +127,10 @@ def amplitudes_of(path: str, wanted: Wanted) -> Amplitudes:
             return lists.of_block(blocks[0], path, wanted.labels, wanted.symmetry)
         if kind == TEXT:
             return lists.of_text(path, wanted.symmetry)
-    if wanted.d_min_A is None or not FINEST_A <= wanted.d_min_A < np.inf:
-        raise BadInput(f"{path}: a resolution of {FINEST_A} A or more is needed, not {wanted.d_min_A}")
+    if wanted.d_min_A is None:
+        raise BadInput(f"{path}: is a structure: give d_min_A, the resolution (--resolution)")
+    if not FINEST_A <= wanted.d_min_A < np.inf:
+        raise BadInput(f"{path}: a resolution of {wanted.d_min_A:g} A: must be {FINEST_A} A or more")
     if wanted.labels or wanted.symmetry:
         raise BadInput(f"{path}: is a structure: columns and symmetry are of lists of reflections")
     return _kept(path, wanted)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +40,16 @@ def errors_of(path: str) -> Iterator[None]:
         raise BadInput(f"{path}: cannot be read: {said or type(error).__name__}") from None
 
 
+def _check_whole(path: str) -> None:
+    """Raise `BadInput` for a compressed file that ends early: gemmi takes what there is."""
+    try:
+        with gzip.open(path) as file:
+            while file.read(1 << 22):
+                pass
+    except (OSError, EOFError, zlib.error):
+        raise BadInput(f"{path}: is cut short or damaged") from None
+
+
 def check_file(path: str) -> None:
     """Raise `BadInput` for what is no file, or one that is too large to be meant."""
     if "\0" in path or not path:
@@ -48,5 +60,7 @@ def check_file(path: str) -> None:
         size = os.stat(path).st_size
     if not size:
         raise BadInput(f"{path}: is empty")
+    if path.lower().endswith(".gz"):
+        _check_whole(path)
     if size > MOST_BYTES:
         raise BadInput(f"{path}: {size / 1e9:.3g} GB is too large for a structure or a list of reflections")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nanobragg.engine import memory
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Amplitudes
 from nanobragg.engine.factors.gemmi_package import package
@@ -21,6 +22,7 @@ CALCULATED = ("FC", "F-MODEL", "FMODEL", "F_MODEL", "FWT", "2FOFC", "DELFWT", "F
 OF_MINUS = ("(-)", "-", "minus", "MINUS")  # what names of Friedel mates end with
 NEXT = 2  # columns behind an amplitude, where its difference stands
 SHELLS, COMPLETE = 20, 0.9
+BYTES_A_NODE, MOST_COUNTED = 24, 30_000_000
 
 
 class Chosen(NamedTuple):
@@ -113,8 +115,9 @@ def _chosen(mtz: Any, hkl: np.ndarray, path: str, labels: Sequence[str]) -> Chos
         F = _values(measured[0], root)
         kept = np.isfinite(F)
         return Chosen(hkl[kept], F[kept], measured[0].label + " (intensities)" * root, mates=False)
-    what = f"the columns {', '.join(labels)} are" if labels else "no column is"
-    raise BadInput(f"{path}: {what} no amplitudes or intensities")
+    there = ", ".join(name for name in columns if name not in ("H", "K", "L")) or "none"
+    of = f"the columns {', '.join(labels)}" if labels else f"its columns ({there})"
+    raise BadInput(f"{path}: no amplitudes or intensities are in {of}")
 
 
 def _difference_of(amplitude: Any, columns: Sequence[Any]) -> Any:
@@ -160,16 +163,31 @@ def expanded(chosen: Chosen, group: Any, cell: tuple[float, ...] | None, path: s
     told = [f"{path}: {len(chosen.hkl)} reflections ({chosen.words}), {group.hm}"]
     if len(kept) > len(chosen.hkl):
         told.append(f"expanded to {len(kept)} in P1" + ("" if chosen.mates else ", Friedel mates alike"))
+    _check_size(hkl[kept], path)
+    if cell is not None and not package().UnitCell(*cell).is_compatible_with_spacegroup(group, 0.01):
+        told.append(f"this cell does not have the symmetry of {group.hm}: one of them is wrong")
     if cell is not None:
         told += [f"cell {' '.join(f'{x:g}' for x in cell)}", *_reach(hkl[kept], cell)]
     made = np.ascontiguousarray(hkl[kept], np.int32)
     return Amplitudes(made, F[kept], cell, str(group.hm), tuple(told))  # type: ignore[arg-type]
 
 
+def _check_size(hkl: np.ndarray, path: str) -> None:
+    """Refuse a list with an index that makes its box larger than memory."""
+    largest = np.abs(hkl).max(axis=0)
+    needed = float(np.prod(2.0 * largest + 2.0)) * BYTES_A_NODE
+    if needed > memory.available():
+        worst = hkl[int(np.argmax(np.abs(hkl).max(axis=1)))]
+        index = " ".join(map(str, worst.tolist()))
+        raise BadInput(f"{path}: the index {index} makes a table of {needed / 1e9:.3g} GB: is it meant?")
+
+
 def _reach(hkl: np.ndarray, cell: tuple[float, ...]) -> list[str]:
     """How far a list goes, and how far it is complete, in words."""
     gemmi = package()
     d = np.asarray(gemmi.UnitCell(*cell).calculate_d_array(hkl))
+    if 4.2 * float(d.min()) ** -3.0 * gemmi.UnitCell(*cell).volume > MOST_COUNTED:
+        return [f"reaches {float(d.min()):.4g} A"]
     finest = float(d.min()) * (1.0 - 1e-5)  # what is exactly there counts
     wanted = np.asarray(gemmi.make_miller_array(gemmi.UnitCell(*cell), gemmi.SpaceGroup("P 1"), finest))
     possible = 2 * np.histogram(_cubes(gemmi.UnitCell(*cell).calculate_d_array(wanted)), _edges(finest))[0]

@@ -82,6 +82,9 @@ def of_structure(
         f"{path}: {sum(elements.values())} atoms ({', '.join(f'{n} {name}' for name, n in elements.most_common())})",
         f"cell {' '.join(f'{x:g}' for x in structure.cell.parameters)}, {symmetry_of(structure)}",
     ]
+    group = structure.find_spacegroup()
+    if group is not None and not structure.cell.is_compatible_with_spacegroup(group, 0.01):
+        told.append(f"this cell does not have the symmetry of {group.hm}: one of them is wrong")
     if len(structure) > 1:
         told.append(f"has {len(structure)} models: the first one is taken")
     if solvent is not None:

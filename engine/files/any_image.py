@@ -1,4 +1,4 @@
-"""Images of any kind that tools meet: SMV, raw binary32, npy, CBF, HDF5."""
+"""Images of any kind that tools meet: SMV, raw binary32, npy, CBF, TIFF, HDF5."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
             raise BadInput(f"{name}: only HDF5 files have frames; leave out :{part}", CANNOT)
         if start.startswith(HDF5):
             return _two_dimensional(read_apart(path, part), path)
+        if start.startswith((b"II*\0", b"MM\0*")):
+            return _two_dimensional(_of_tiff(path), name)
+        if start.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8")):
+            raise BadInput(f"{name}: is a picture, not an image of counts", CANNOT)
         if start.startswith(b"\x93NUMPY"):
             return _two_dimensional(_of_npy(path, name), name)
         if start.lstrip().startswith(b"{"):
@@ -57,6 +61,19 @@ def is_other_image(name: str) -> bool:
     return start.startswith((HDF5, b"\x93NUMPY", b"###CBF")) or b"_array_data" in start
 
 
+def _of_tiff(path: str) -> np.ndarray:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise BadInput(f"{path}: TIFF needs pillow: pip install 'nanobragg[pictures]'", CANNOT) from None
+    try:
+        return np.asarray(Image.open(path))
+    except Exception as error:  # whatever is made of damaged bytes
+        raise BadInput(
+            f"{path}: not a TIFF file that can be read ({' '.join(str(error).split())[:100]})", CANNOT
+        ) from None
+
+
 def _of_npy(path: str, name: str) -> np.ndarray:
     try:
         with warnings.catch_warnings():
@@ -74,7 +91,9 @@ def _two_dimensional(array: np.ndarray, name: str) -> np.ndarray:
     squeezed = array
     while squeezed.ndim > 2 and len(squeezed) == 1:
         squeezed = squeezed[0]
-    if squeezed.ndim != 2 or squeezed.dtype.kind not in "iuf":
+    if squeezed.dtype.kind == "b":
+        squeezed = squeezed.astype(np.uint8)
+    if squeezed.ndim != 2 or squeezed.dtype.kind not in "iuf" or not squeezed.size:
         raise BadInput(f"{name}: not an image: shape {array.shape}, {array.dtype}", CANNOT)
     return squeezed
 

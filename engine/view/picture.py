@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from nanobragg.engine.view.scale import Range, automatic, shades
 DPI, MARGIN_IN, PLOT = 100, 0.8, 0.865  # of the width, what the pixels take
 NICE_A = (50, 20, 10, 7, 5, 4, 3.5, 3, 2.5, 2.2, 2, 1.8, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.9, 0.8, 0.7)
 RING, LABEL, GAP, SPOT = "#d62728", "#b01f20", "#dfe6ee", "#1f77b4"
+FEW, FLATTEST, TALLEST = 2, 0.15, 4.0  # images with coordinates; height over width of the axes
 MOST_RINGS = 5
 SAMPLES = 500
 
@@ -85,15 +87,22 @@ def draw(path: str, images: Sequence[Shown], look: Look, across: int | None = No
     limits = look.limits or _common([cropped(image.pixels, look.crop) for image in images])
     height, width = cropped(images[0].pixels, look.crop).shape
     each = look.width / DPI / across
-    size = (look.width / DPI, rows * (PLOT * each * height / width + MARGIN_IN))
+    ratio = min(max(height / width, FLATTEST), TALLEST)
+    size = (look.width / DPI, rows * (PLOT * each * ratio + MARGIN_IN))
     figure, all_axes = plt.subplots(rows, across, squeeze=False, dpi=DPI, figsize=size, layout="constrained")
     try:
         for axes in all_axes.flat[len(images) :]:
             axes.set_axis_off()
         for axes, image in zip(all_axes.flat, images, strict=False):
             drawn = _draw_one(axes, image, look, limits)
+            if len(images) > FEW:
+                axes.set_xlabel("")
+                axes.set_ylabel("")
+                axes.set_xticks([])
+                axes.set_yticks([])
         _colour_bar(figure, drawn, all_axes, look.scale, limits)
-        with whole_file(path, "output") as file:
+        with whole_file(path, "output") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of labels that are hard to place in small pictures
             figure.savefig(file, format="png", dpi=DPI)
     finally:
         plt.close(figure)

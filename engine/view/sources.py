@@ -71,7 +71,7 @@ class DataSet:
 
     def __init__(self, name: str, only: int | None = None):
         self._path, self._only = name, only
-        self.name = os.path.basename(name)
+        self.name = os.path.basename(name) + ("" if only is None else f", frame {only}")
         try:
             with open_file(name) as file:
                 self._data = next((p for p in PATHS if p in file), None)
