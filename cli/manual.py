@@ -10,10 +10,8 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from nanobragg import __version__
-from nanobragg.cli.plans import or_cannot
 from nanobragg.cli.rules import RULES
-from nanobragg.cli.streams import forgiving
-from nanobragg.cli.tool import Parser, tool_parser
+from nanobragg.cli.tool import Parser, carried_out, tool_parser
 from nanobragg.cli.usage import OPTIONS, help_text
 from nanobragg.engine.files.whole import whole_file
 
@@ -103,9 +101,7 @@ def run(options: argparse.Namespace) -> int:
 
 def main(line: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    with forgiving():
-        options = parser().parse_args(line)
-        return or_cannot(NAME, lambda: run(options))
+    return carried_out(parser(), run, line)
 
 
 if __name__ == "__main__":

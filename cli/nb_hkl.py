@@ -9,9 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nanobragg.cli.options import how_wanted
-from nanobragg.cli.plans import or_cannot
-from nanobragg.cli.streams import forgiving
-from nanobragg.cli.tool import tool_parser
+from nanobragg.cli.tool import Parser, carried_out, tool_parser
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Amplitudes, as_text
 from nanobragg.engine.factors.files import HC, MODEL, Wanted, amplitudes_of, kind_of, structure_of
@@ -29,7 +27,7 @@ EPILOG = """examples:
   nb-hkl model.cif --against data.mtz          says how well the model explains measured amplitudes"""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options."""
     made = tool_parser(NAME, __doc__, EPILOG)
     made.add_argument("file", help="PDB or mmCIF with atoms; MTZ, mmCIF or hkl text with reflections")
@@ -143,9 +141,7 @@ def run(options: argparse.Namespace) -> int:
 
 def main(line: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    with forgiving():
-        options = parser().parse_args(line)
-        return or_cannot(NAME, lambda: run(options))
+    return carried_out(parser(), run, line)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nanobragg.cli.plans import CANNOT, or_cannot, silent
-from nanobragg.cli.streams import forgiving
-from nanobragg.cli.tool import tool_parser
+from nanobragg.cli.plans import CANNOT, silent
+from nanobragg.cli.tool import Parser, carried_out, tool_parser
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.whole import check_writable, same_file, whole_file
 from nanobragg.engine.fixes import FIXABLE
 from nanobragg.engine.spots import near_sphere
 from nanobragg.engine.structure_factors import StructureFactors, read_any_table
-from nanobragg.engine.view.page import Frame, page
+from nanobragg.engine.view.page import page
 from nanobragg.engine.view.picture import Look, Shown, draw
 from nanobragg.engine.view.scale import SCALES, Range
 from nanobragg.engine.view.server import server
@@ -36,7 +35,7 @@ EPILOG = """examples:
   nb-view floatimage.bin --shape 1024 1024 --scale log --crop 400 600 400 600 -o corner.png"""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options."""
     made = tool_parser(NAME, __doc__, EPILOG)
     made.add_argument("file", nargs="+", help="SMV, CBF, npy, TIFF, HDF5 (NXmx), raw binary32; FILE:N is one frame")
@@ -71,21 +70,16 @@ class Album:
     def __len__(self) -> int:
         return len(self._places)
 
-    def frame(self, number: int) -> Frame:
+    def frame(self, number: int) -> Shown:
         """An image, where it was taken, and its predicted spots."""
         source, n = self._places[number]
         placed = source.placed(n)
         title = f"{source.name}, frame {n}" if source.count > 1 else source.name
         pixels = source.pixels(n)
         if placed is None or placed.reciprocal is None or not self._spots:
-            return Frame(pixels, title, placed)
+            return Shown(pixels, title, placed)
         hkl, spots = near_sphere(placed, math.radians(source.turn_deg(n)) / 2.0)
-        return Frame(pixels, title, placed, spots, tuple(" ".join(map(str, index)) for index in hkl.tolist()))
-
-    def shown(self, number: int) -> Shown:
-        """The same for a picture."""
-        frame = self.frame(number)
-        return Shown(frame.pixels, frame.title, frame.placed, frame.spots)
+        return Shown(pixels, title, placed, spots, tuple(" ".join(map(str, index)) for index in hkl.tolist()))
 
 
 def check(options: argparse.Namespace) -> None:
@@ -113,7 +107,7 @@ def picture(options: argparse.Namespace, album: Album) -> int:
     """Write a picture of one image, of some side by side, or a contact sheet."""
     if len(album) > MOST_ON_A_SHEET:
         say(f"{len(album)} images: the first {MOST_ON_A_SHEET} are shown")
-    images = [album.shown(n) for n in range(min(len(album), MOST_ON_A_SHEET))]
+    images = [album.frame(n) for n in range(min(len(album), MOST_ON_A_SHEET))]
     limits = Range(*options.range) if options.range else None
     crop = tuple(options.crop) if options.crop else None
     rings = not options.no_rings and len(images) <= 2
@@ -171,9 +165,7 @@ def run(options: argparse.Namespace) -> int:
 
 def main(line: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    with forgiving():
-        options = parser().parse_args(line)
-        return or_cannot(NAME, lambda: run(options))
+    return carried_out(parser(), run, line)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from nanobragg import __version__
+from nanobragg.cli.plans import or_cannot
+from nanobragg.cli.streams import forgiving
 
 MISUSED = 2
 
@@ -29,3 +32,10 @@ def tool_parser(name: str, description: str | None, epilog: str, usage: str | No
     )  # fmt: skip
     made.add_argument("--version", action="version", version=f"{name} {__version__}")
     return made
+
+
+def carried_out(parser: Parser, run: Callable[[argparse.Namespace], int], line: Sequence[str] | None) -> int:
+    """The exit status of a command's line: what its work makes of it, or 2 and one line on stderr."""
+    with forgiving():
+        options = parser.parse_args(line)
+        return or_cannot(parser.prog, lambda: run(options))

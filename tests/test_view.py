@@ -20,8 +20,8 @@ from nanobragg.cli.nanobragg import main as nanobragg
 from nanobragg.cli.nb_view import Album, main
 from nanobragg.engine.placed import of_experiment
 from nanobragg.engine.view import scale
-from nanobragg.engine.view.page import Frame, packed, page
-from nanobragg.engine.view.picture import brightest_of_blocks, ring, ring_resolutions
+from nanobragg.engine.view.page import packed, page
+from nanobragg.engine.view.picture import Shown, brightest_of_blocks, ring, ring_resolutions
 from nanobragg.engine.view.server import server
 from nanobragg.engine.view.sources import source_of
 from tests.batch_support import wait_until, write_job
@@ -318,7 +318,7 @@ def test_large_frames_move_smoothly(browser, tmp_path):
     """16 Mpixel: what is drawn is as much as the screen shows."""
     rng = np.random.default_rng(1)
     image = rng.poisson(1.0, (4362, 4148)).astype(np.int32)
-    (tmp_path / "x.html").write_text(page([Frame(image, "large")], 1, "large", None, embed=True))
+    (tmp_path / "x.html").write_text(page([Shown(image, "large")], 1, "large", None, embed=True))
     opened(browser, f"file://{tmp_path / 'x.html'}")
     took = browser.execute_async_script("""const done = arguments[0], m = nbview.state.models, begun = performance.now();
         let k = 0;

@@ -6,7 +6,6 @@ Frames travel compressed and whole; the browser draws only what the screen shows
 from __future__ import annotations
 
 import base64
-import dataclasses
 import gzip
 import json
 import pathlib
@@ -17,7 +16,7 @@ import numpy as np
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.placed import Placed
 from nanobragg.engine.structure_factors import StructureFactors
-from nanobragg.engine.view.picture import ring, ring_resolutions
+from nanobragg.engine.view.picture import Shown, ring, ring_resolutions
 from nanobragg.engine.view.scale import automatic
 
 SCRIPT = pathlib.Path(__file__).with_name("view.js")
@@ -26,24 +25,13 @@ MOST_EMBEDDED = 200_000_000  # bytes of compressed frames in one file
 CONTRAST_STEP = 0.02
 
 
-@dataclasses.dataclass(frozen=True)
-class Frame:
-    """An image of a page: pixels (slow, fast), title, place, and predicted spots: labels and (n, 2) slow, fast."""
-
-    pixels: np.ndarray
-    title: str
-    placed: Placed | None = None
-    spots: np.ndarray | None = None
-    labels: tuple[str, ...] = ()
-
-
 def packed(pixels: np.ndarray) -> bytes:
     """Pixels as the page takes them: int32 or float32, compressed."""
     kind = np.float32 if pixels.dtype.kind == "f" else np.int32
     return gzip.compress(np.ascontiguousarray(pixels, kind).tobytes(), 5, mtime=0)
 
 
-def page(frames: list[Frame], count: int, name: str, amplitudes: StructureFactors | None, *, embed: bool) -> str:
+def page(frames: list[Shown], count: int, name: str, amplitudes: StructureFactors | None, *, embed: bool) -> str:
     """The text of a page.
 
     Parameters
@@ -95,7 +83,7 @@ def _table(amplitudes: StructureFactors) -> np.ndarray:
     return np.ascontiguousarray(amplitudes.table[h, k, x], np.float32)
 
 
-def _info(frames: list[Frame], amplitudes: StructureFactors | None) -> str:
+def _info(frames: list[Shown], amplitudes: StructureFactors | None) -> str:
     about: dict[str, Any] = {"frames": {n: frame_info(frame) for n, frame in enumerate(frames)}}
     if amplitudes is not None:
         bounds = amplitudes.bounds
@@ -103,7 +91,7 @@ def _info(frames: list[Frame], amplitudes: StructureFactors | None) -> str:
     return json.dumps(about).replace("</", "<\\/")
 
 
-def frame_info(frame: Frame) -> dict[str, Any]:
+def frame_info(frame: Shown) -> dict[str, Any]:
     """What a page knows of a frame beside its pixels."""
     slow, fast = frame.pixels.shape
     made: dict[str, Any] = {
@@ -143,7 +131,7 @@ def _geometry(placed: Placed) -> dict[str, Any]:
     return {"geometry": geometry, "rings": {"xs": xs, "ys": ys}, "labels": labels}
 
 
-def _layout(frame: Frame, count: int) -> Any:
+def _layout(frame: Shown, count: int) -> Any:
     """The plot and what it is steered by; names are for tests."""
     from bokeh import models as bokeh_models
     from bokeh.document import Document

@@ -52,12 +52,16 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """An image with its title, where it was taken, if that is known, and predicted spots (n, 2; slow, fast pixels)."""
+    """An image with its title, where it was taken, if that is known, and predicted spots.
+
+    ``spots`` (n, 2; slow, fast pixels), ``labels`` their names.
+    """
 
     pixels: np.ndarray
     title: str
     placed: Placed | None = None
     spots: np.ndarray | None = None
+    labels: tuple[str, ...] = ()
 
 
 def pyplot() -> Any:

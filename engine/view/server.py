@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.view.page import Frame, frame_info, packed
+from nanobragg.engine.view.page import frame_info, packed
+from nanobragg.engine.view.picture import Shown
 
 HOST = "127.0.0.1"
 
 
-def server(text: str, count: int, frame: Callable[[int], Frame]) -> tuple[http.server.ThreadingHTTPServer, str]:
+def server(text: str, count: int, frame: Callable[[int], Shown]) -> tuple[http.server.ThreadingHTTPServer, str]:
     """A server of a page and ``count`` frames, and the address of the page, which has a secret in it."""
     token = secrets.token_urlsafe(16)
 
