@@ -20,7 +20,7 @@ from nanobragg.cli import printout, report
 from nanobragg.cli.explain import explanation, remarks
 from nanobragg.cli.options import Options, nearest, own_options
 from nanobragg.cli.parse import Parsed, named_headers, parse
-from nanobragg.cli.physics import Physics, completed, factors_of, physics_of, preset, with_gaps
+from nanobragg.cli.physics import Physics, completed, physics_of, preset, set_up_of, with_gaps
 from nanobragg.cli.signals import ended_by_signals, raise_on_signals
 from nanobragg.cli.time_left import TimeLeft
 from nanobragg.cli.usage import help_text, usage
@@ -29,7 +29,7 @@ from nanobragg.engine import trace as tracing
 from nanobragg.engine.c_numbers import fixed
 from nanobragg.engine.detectors import detector_list
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, Geometry, beam_of, experiment, freeze, geometry
+from nanobragg.engine.experiment import Experiment, freeze, geometry
 from nanobragg.engine.files.any_image import is_other_image, read_image
 from nanobragg.engine.files.images import write_float, write_pgm
 from nanobragg.engine.files.output import check_output, write_output
@@ -211,7 +211,7 @@ def run(arguments: Sequence[str]) -> int:
     placed = geometry(settings, with_gaps(mask, physics, settings), remark)
     for text in report.geometry(placed):
         say(text)
-    set_up = set_up_of(placed, physics)
+    set_up = set_up_of(physics, placed, remark)
     plan = freeze(set_up)
     for text in report.before(set_up):
         say(text)
@@ -246,14 +246,6 @@ def tell_all(heard: Sequence[Callable[[int], None]], done: int) -> None:
     """Tell all of a number of pixels."""
     for hears in heard:
         hears(done)
-
-
-def set_up_of(placed: Geometry, physics: Physics) -> Experiment:
-    """What is simulated, with the amplitudes of files or of a structure."""
-    if physics.structure is None:
-        return experiment(placed, remark)
-    beam = beam_of(placed)
-    return experiment(placed, remark, factors=factors_of(physics, placed, beam, remark), beam=beam)
 
 
 def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:

@@ -14,7 +14,7 @@ from nanobragg.engine.beam import Beam
 from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.detectors import PHOSPHOR, DetectorModel, detector_model
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Geometry
+from nanobragg.engine.experiment import Experiment, Geometry, beam_of, experiment
 from nanobragg.engine.factors.files import FINEST_A, HC, MODEL, Wanted, amplitudes_of, cell_of, kind_of
 from nanobragg.engine.factors.reach import MARGIN, finest_d
 from nanobragg.engine.fixes import NONE, Fixes, fixes_of
@@ -137,3 +137,11 @@ def factors_of(
     if made.cell is not None and differs(made.cell, placed.crystal.cell):
         remark(f"--structure {physics.structure}: the cell that is simulated is another one, of -cell or -mat")
     return made.table(f"--structure {physics.structure}", placed.settings.default_F)
+
+
+def set_up_of(physics: Physics, placed: Geometry, remark: Callable[[str], None]) -> Experiment:
+    """What is simulated, with the amplitudes of files or of a structure."""
+    if physics.structure is None:
+        return experiment(placed, remark)
+    beam = beam_of(placed)
+    return experiment(placed, remark, factors=factors_of(physics, placed, beam, remark), beam=beam)

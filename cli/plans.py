@@ -13,11 +13,11 @@ from nanobragg.cli.explain import remarks
 from nanobragg.cli.nanobragg import read_headers
 from nanobragg.cli.options import Options, own_options
 from nanobragg.cli.parse import parse
-from nanobragg.cli.physics import Physics, completed, factors_of, physics_of, preset, with_gaps
+from nanobragg.cli.physics import Physics, completed, physics_of, preset, set_up_of, with_gaps
 from nanobragg.cli.rules import Rule, rules_for
 from nanobragg.cli.signals import raise_on_signals
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, beam_of, experiment, geometry
+from nanobragg.engine.experiment import Experiment, geometry
 from nanobragg.engine.fixes import NONE, Fixes
 from nanobragg.kernels.processor import WrongProcessor
 
@@ -47,8 +47,7 @@ def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes
     if settings.hkl_file is not None:
         settings = dataclasses.replace(settings, dump_file=os.devnull)
     placed = geometry(settings, with_gaps(mask, physics, settings), remark)
-    beam = beam_of(placed)
-    return experiment(placed, remark, factors=factors_of(physics, placed, beam, remark), beam=beam)
+    return set_up_of(physics, placed, remark)
 
 
 def split_physics(arguments: Sequence[str], refused: BadInput) -> tuple[list[str], Physics]:
