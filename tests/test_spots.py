@@ -216,3 +216,28 @@ def test_bent_detectors_have_no_maps():
         with pytest.raises(nb.BadInput, match="flat detectors"):
             call()
     assert "curved" in repr(nb.set_up(CRYSTAL, bent, nb.constant(1.0), oversample=1))
+
+
+def test_time_left_on_a_terminal(capsys, monkeypatch):
+    from nanobragg.cli import time_left
+
+    clock = iter([0.0, 10.0, 10.5, 40.0])
+    monkeypatch.setattr(time_left.time, "monotonic", lambda: next(clock))
+    tell = time_left.TimeLeft(100, 40.0)
+    for done in (25, 26, 100):
+        tell(done)
+    err = capsys.readouterr().err
+    assert err.startswith("\rnanoBragg: 25% rendered, 30 s left") and "26%" not in err and err.endswith("\r")
+
+
+def test_a_long_run_is_announced(tmp_path, monkeypatch, capsys):
+    from nanobragg.cli.nanobragg import main
+    from tests.support import working_in
+
+    monkeypatch.setattr(cost, "seconds", lambda plan, backend, threads: 3600.0)
+    line = "-cell 50 60 70 90 90 90 -default_F 5 -detpixels 8 -oversample 2 -nonoise --backend cref --explain"
+    with working_in(tmp_path):
+        assert main(line.split()) == 0
+    err = capsys.readouterr().err
+    assert "nanoBragg: 2.6e+02 steps: about 60 min on this machine (-oversample 1: 15 min)" in err
+    assert "256 steps: 64 pixels x 4 sub-pixels" in err

@@ -92,7 +92,8 @@ def draw(path: str, images: Sequence[Shown], look: Look, across: int | None = No
     height, width = cropped(images[0].pixels, look.crop).shape
     each = look.width / DPI / across
     ratio = min(max(height / width, FLATTEST), TALLEST)
-    size = (look.width / DPI, rows * (PLOT * each * ratio + MARGIN_IN))
+    margin = MARGIN_IN if len(images) <= FEW else MARGIN_IN / 2.0  # room for the names of axes
+    size = (look.width / DPI, rows * (PLOT * each * ratio + margin))
     figure, all_axes = plt.subplots(rows, across, squeeze=False, dpi=DPI, figsize=size, layout="constrained")
     try:
         for axes in all_axes.flat[len(images) :]:
