@@ -46,6 +46,7 @@ def parser() -> Parser:
         made.add_argument(option, metavar=value, help=text)
     made.add_argument("--anomalous", metavar="EL=F1,F2", action="append", default=[],
                       help="f' and f'' of an element, or a file with eV, f' and f''")  # fmt: skip
+    made.add_argument("--F000", action="store_true", help="with the amplitude of 0 0 0")
     made.add_argument("--against", metavar="FILE", help="a list of measured amplitudes: says the R factor")
     return made
 
@@ -70,7 +71,7 @@ def wanted_of(options: argparse.Namespace, kind: str) -> Wanted:
         own = structure_of(options.file).resolution
         d_min = own if own > 0.0 else RESOLUTION_A
         say(f"resolution {d_min:g} A: {'that of the structure' if own > 0.0 else 'it says none: --resolution sets it'}")
-    return Wanted(d_min, wavelength, wanted.solvent, wanted.labels, wanted.symmetry, wanted.anomalous)
+    return Wanted(d_min, wavelength, wanted.solvent, wanted.labels, wanted.symmetry, wanted.anomalous, options.F000)
 
 
 def say(line: str) -> None:

@@ -65,6 +65,9 @@ def own_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         elif not option.value:
             if equals:
                 raise BadInput(f"{option.name}: takes no value")
+            if option.name == "--F000":
+                options.wanted = dataclasses.replace(options.wanted, F000=True)
+                continue
             setattr(options, option.name.removeprefix("--").replace("-", "_"), True)
         else:
             given = value if equals else next(words, None)

@@ -38,7 +38,7 @@ class Physics(NamedTuple):
 def physics_of(options: Options) -> Physics:
     """What the options say; a detector by name has its sensor computed right."""
     if options.structure is None and options.wanted != Wanted():
-        raise BadInput("--labels, --symmetry, --solvent, --anomalous: belong to --structure")
+        raise BadInput("--labels, --symmetry, --solvent, --anomalous, --F000: belong to --structure")
     model = detector_model(options.detector) if options.detector is not None else None
     fixes = options.fixes | (fixes_of("thickness") if model else NONE)
     return Physics(fixes, options.shape, options.structure, options.wanted, model)

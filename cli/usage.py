@@ -35,10 +35,11 @@ OPTIONS = (
     Option("--symmetry", "P43212", "of --structure: the space group of a list, instead of its own"),
     Option("--solvent", "k,B", "of --structure: bulk solvent, e/A^3 and A^2, or none (default 0.35,46)"),
     Option("--anomalous", "El=f1,f2", "of --structure: f' and f'' of an element, or a file with eV, f', f''"),
+    Option("--F000", "", "of --structure: with the amplitude of 0 0 0, which lights up in the direct beam"),
     Option(
         "--detector",
         "name",
-        "pixels, gaps, sensor and limit of a detector: 'Eiger2 16M'; nb-hkl --detectors lists them",
+        "pixels, gaps, sensor, highest count of a detector: 'Eiger2 16M'; list prints all",
     ),
     Option("--output", "file", "the image as .h5 .cbf .npy .tif .img (counts with noise), or .png; as often as wanted"),
     Option("--output-noiseless", "file", "expected photons as .h5 .npy .tif .bin or .png"),

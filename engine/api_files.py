@@ -75,6 +75,7 @@ def structure_factors_from(
     labels: Sequence[str] = (),
     symmetry: str | None = None,
     anomalous: Mapping[str, tuple[float, float] | str] | None = None,
+    F000: bool = False,
     default_F: float = 0.0,
     remark: Callable[[str], None] | None = None,
 ) -> StructureFactors:
@@ -96,6 +97,8 @@ def structure_factors_from(
         Space group of lists, instead of the file's.
     anomalous
         f' and f'' by element, or names of tables (eV, f', f'').
+    F000
+        Whether the amplitude of 0 0 0 is among them.
     default_F
         Of indices that are not there.
     remark
@@ -118,7 +121,7 @@ def structure_factors_from(
         of_kind(f"anomalous {element}", factors, (str, list, tuple), "f' and f'', or the name of a table")
     given = tuple((e, v if isinstance(v, str) else ",".join(map(str, v))) for e, v in (anomalous or {}).items())
     bulk = None if solvent is None else Solvent(*solvent)
-    wanted = Wanted(d_min_A, wavelength_A, bulk, tuple(labels), symmetry, given)
+    wanted = Wanted(d_min_A, wavelength_A, bulk, tuple(labels), symmetry, given, bool(F000))
     with of_file("--structure"):
         found = amplitudes_of(name, wanted)
     for line in found.story:

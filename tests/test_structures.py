@@ -444,3 +444,29 @@ def test_what_does_not_go_together_is_said(structure, tmp_path, capsys):
     noname = tmp_path / "noname"
     structure.make_mmcif_document().write_file(str(noname))
     assert len(amplitudes_of(str(noname), Wanted(d_min_A=5.0)).hkl) > 100
+
+
+def test_the_direct_beams_amplitude_only_where_it_is_asked_for(structure, tmp_path, capsys):
+    """All electrons of the cell: cctbx has 35712.382 for the atoms."""
+    plain = nb.structure_factors_from(PDB, d_min_A=4.0, solvent=None)
+    with_beam = nb.structure_factors_from(PDB, d_min_A=4.0, solvent=None, F000=True)
+    middle = tuple(-plain.bounds[:, 0])
+    assert plain.table[middle] == 0.0 and with_beam.table[middle] == pytest.approx(35712.382, rel=1e-4)
+    assert np.array_equal(np.delete(plain.table.ravel(), np.ravel_multi_index(middle, plain.table.shape)),
+                          np.delete(with_beam.table.ravel(), np.ravel_multi_index(middle, plain.table.shape)))  # fmt: skip
+    text = tmp_path / "a.hkl"
+    text.write_text("0 0 0 99\n1 0 0 5\n")
+    assert (
+        len(amplitudes_of(str(text), Wanted()).hkl) == 1 and len(amplitudes_of(str(text), Wanted(F000=True)).hkl) == 2
+    )
+    text.write_text("0 0 0 99\n")
+    with pytest.raises(BadInput, match="0 0 0 is alone"):
+        amplitudes_of(str(text), Wanted())
+    line = f"--structure {PDB} -lambda 1 -distance 100 -detpixels 21 -pixel 1 -N 5 -oversample 1 -nonoise -nopgm --backend cref"
+    for more, dark in (([], True), (["--F000"], False)):
+        with working_in(tmp_path):
+            assert main([*line.split(), *more]) == 0
+        image = nb.read_image(tmp_path / "floatimage.bin")
+        if dark:
+            without = image.max()
+    assert image.max() > 10 * without

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.hkl import Reflections
 from nanobragg.engine.structure_factors import StructureFactors, from_reflections
 
@@ -25,6 +26,13 @@ class Amplitudes:
     cell: Cell | None
     spacegroup: str
     story: tuple[str, ...]
+
+    def without_F000(self) -> Amplitudes:
+        """The same without 0 0 0; raises `BadInput` if nothing is left."""
+        kept = (self.hkl != 0).any(axis=1)
+        if not kept.any():
+            raise BadInput(f"{self.story[0]}: 0 0 0 is alone in it")
+        return self if kept.all() else dataclasses.replace(self, hkl=self.hkl[kept], F=self.F[kept])
 
     def table(self, name: str, default_F: float = 0.0) -> StructureFactors:
         """The same as a table that kernels look up; ``name`` says where they come from, in messages."""

@@ -51,6 +51,8 @@ class Wanted:
         Space group of lists, instead of the file's.
     anomalous
         By element ``f',f''`` or the name of a table.
+    F000
+        Whether the amplitude of 0 0 0 is among them, which lights up in the direct beam.
     """
 
     d_min_A: float | None = None
@@ -59,6 +61,7 @@ class Wanted:
     labels: tuple[str, ...] = ()
     symmetry: str | None = None
     anomalous: tuple[tuple[str, str], ...] = ()
+    F000: bool = False
 
 
 def kind_of(path: str) -> str:
@@ -121,12 +124,14 @@ def amplitudes_of(path: str, wanted: Wanted) -> Amplitudes:
         raise BadInput(f"{path}: is a list of reflections: solvent and anomalous scattering are of structures")
     with errors_of(path):
         if kind == MTZ:
-            return lists.of_mtz(package().read_mtz_file(path), path, wanted.labels, wanted.symmetry)
-        if kind == BLOCK:
+            made = lists.of_mtz(package().read_mtz_file(path), path, wanted.labels, wanted.symmetry)
+        elif kind == BLOCK:
             blocks = package().as_refln_blocks(package().cif.read(path))
-            return lists.of_block(blocks[0], path, wanted.labels, wanted.symmetry)
-        if kind == TEXT:
-            return lists.of_text(path, wanted.symmetry)
+            made = lists.of_block(blocks[0], path, wanted.labels, wanted.symmetry)
+        elif kind == TEXT:
+            made = lists.of_text(path, wanted.symmetry)
+    if kind != MODEL:
+        return made if wanted.F000 else made.without_F000()
     if wanted.d_min_A is None:
         raise BadInput(f"{path}: is a structure: give d_min_A, the resolution (--resolution)")
     if not FINEST_A <= wanted.d_min_A < np.inf:
@@ -142,7 +147,7 @@ def _of_model(path: str, wanted: Wanted) -> Amplitudes:
     energy = None if wanted.wavelength_A is None else HC / wanted.wavelength_A
     with errors_of(path):
         return model.of_structure(structure, path, wanted.d_min_A, energy_eV=energy, solvent=wanted.solvent,
-                                  given=dict(wanted.anomalous))  # fmt: skip
+                                  given=dict(wanted.anomalous), F000=wanted.F000)  # fmt: skip
 
 
 def _kept(path: str, wanted: Wanted) -> Amplitudes:

@@ -157,9 +157,6 @@ def expanded(chosen: Chosen, group: Any, cell: tuple[float, ...] | None, path: s
     keys = packed_indices(hkl)
     _, last = np.unique(keys[::-1], return_index=True)
     kept = np.sort(len(keys) - 1 - last)
-    kept = kept[(hkl[kept] != 0).any(axis=1)]
-    if not len(kept):
-        raise BadInput(f"{path}: holds 0 0 0 alone")
     told = [f"{path}: {len(chosen.hkl)} reflections ({chosen.words}), {group.hm}"]
     if len(kept) > len(chosen.hkl):
         told.append(f"expanded to {len(kept)} in P1" + ("" if chosen.mates else ", Friedel mates alike"))
@@ -185,6 +182,9 @@ def _check_size(hkl: np.ndarray, path: str) -> None:
 def _reach(hkl: np.ndarray, cell: tuple[float, ...]) -> list[str]:
     """How far a list goes, and how far it is complete, in words."""
     gemmi = package()
+    hkl = hkl[(hkl != 0).any(axis=1)]
+    if not len(hkl):
+        return []
     d = np.asarray(gemmi.UnitCell(*cell).calculate_d_array(hkl))
     if 4.2 * float(d.min()) ** -3.0 * gemmi.UnitCell(*cell).volume > MOST_COUNTED:
         return [f"reaches {float(d.min()):.4g} A"]

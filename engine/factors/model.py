@@ -50,6 +50,7 @@ def of_structure(
     energy_eV: float | None,
     solvent: Solvent | None,
     given: dict[str, str],
+    F000: bool = False,
 ) -> Amplitudes:
     """Amplitudes of all reflections of a model to a resolution.
 
@@ -67,6 +68,8 @@ def of_structure(
         Bulk solvent, or `None`.
     given
         f' and f'' by element: see `dispersion.of_elements`.
+    F000
+        Whether 0 0 0 is among them.
 
     Raises
     ------
@@ -76,6 +79,8 @@ def of_structure(
     elements = checked_elements(structure, path)
     found = anomalous.of_elements(elements, energy_eV, given)
     sphere = within(structure.cell, d_min_A, path)
+    if F000:
+        sphere = Sphere(np.vstack([sphere.hkl, np.zeros((1, 3), np.int32)]), np.append(sphere.inverse_d2, 0.0))
     check_memory(structure.cell, d_min_A, path)
     F = of_atoms(structure, sphere, d_min_A, found)
     told = [
@@ -99,7 +104,8 @@ def of_structure(
     if energy_eV is not None or given:
         at = "as given" if energy_eV is None else f"at {energy_eV:.6g} eV ({HC / energy_eV:.5g} A)"
         told.append(f"anomalous scatterers {at}: {anomalous.story(found)}{_difference(sphere.hkl, amplitudes)}")
-    told.append(f"{len(sphere.hkl)} reflections in P1 to {d_min_A:.4g} A, all that there are; F of 0 0 0 left out")
+    of_beam = f"F of 0 0 0 is {amplitudes[-1]:.6g}" if F000 else "F of 0 0 0 left out"
+    told.append(f"{len(sphere.hkl)} reflections in P1 to {d_min_A:.4g} A, all that there are; {of_beam}")
     name = symmetry_of(structure)
     return Amplitudes(sphere.hkl, amplitudes, tuple(structure.cell.parameters), name, tuple(told))
 
