@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 
 from cffi import FFI
@@ -20,6 +22,7 @@ from nanobragg.engine.own_python import running
 
 PROGRAM, LIBRARY = "NB_C_BIN", "NB_C_LIB"
 ENTRIES = ("nanoBragg_main", "main")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def command(environment: Mapping[str, str] = os.environ) -> list[str] | None:
@@ -42,12 +45,37 @@ def run(
     BadInput
         If it cannot be started at all; its exit status is for the caller to look at.
     """
+    line = [*original, *arguments]
     try:
-        return subprocess.run(
-            [*original, *arguments], cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout
-        )
+        child, heard = _started(line, folder)
     except OSError as error:
         raise BadInput(f"{original[0]}: {reason(error)}") from None
+    with child:
+        try:
+            for number in heard[:1]:
+                signal.raise_signal(number)
+            out, err = child.communicate(timeout=timeout)
+        except BaseException:
+            child.kill()
+            raise
+    return subprocess.CompletedProcess(line, child.returncode, out, err)
+
+
+def _started(line: Sequence[str], folder: str | os.PathLike) -> tuple[subprocess.Popen, list[int]]:
+    """A program, and the signals that came while it was started: had they raised then, nobody would have ended it."""
+    heard: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        taken = [number for number in ENDING if callable(signal.getsignal(number))]
+        before = {number: signal.signal(number, lambda number, frame: heard.append(number)) for number in taken}
+    try:
+        child = subprocess.Popen(
+            line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+        )
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return child, heard
 
 
 def call_library(path: str, arguments: Sequence[str]) -> int:

@@ -427,7 +427,8 @@ def test_chunks_are_whole_tiles(tmp_path):
     seen: list[int] = []
     render(plan._replace(oversample=3, mosaic_rotations=np.tile(np.eye(3).reshape(1, 9), (4000, 1))), "fast",
            threads=2, progress=seen.append)  # fmt: skip
-    assert all(count % TILE == 0 for count in seen[:-1]) and seen[-1] == 2500
+    sizes = np.diff([0, *seen])  # the last chunk, which is no whole tile, may be done before others
+    assert (sizes % TILE != 0).sum() == 1 and seen[-1] == 2500
 
 
 def test_squares_too_large_are_infinite(tmp_path):
