@@ -62,7 +62,7 @@ def plain_words(words: Sequence[str]) -> tuple[list[str], Physics]:
 class Preparer:
     """Experiments of a job's command lines; ``remark`` is told what the command would say on stderr.
 
-    Amplitudes, sources and the pixels of header images stay in memory from one image to the next.
+    Amplitudes, sources, the pixels of header images and the mask stay in memory from one image to the next.
     """
 
     def __init__(self, job: Job, remark: Callable[[str], None] = silent):
@@ -70,6 +70,7 @@ class Preparer:
         # The last of each, as pairs that are replaced whole: several threads may ask.
         self._factors: tuple[Any, StructureFactors | None] = (None, None)
         self._beam: tuple[Settings | None, Beam | None] = (None, None)
+        self._mask: tuple[np.ndarray | None, Any, np.ndarray | None] | None = None
         self._headers: tuple[Any, tuple[dict[str, Any], np.ndarray | None]] = (None, ({}, None))
 
     def __call__(self, words: Sequence[str]) -> Experiment:
@@ -111,7 +112,14 @@ class Preparer:
             raise BadInput(
                 '-misset random: the orientation would follow the clock: take an axis orientation = "random"'
             )
-        return settings, with_gaps(mask, physics, settings), physics
+        return settings, self._with_gaps(mask, physics, settings), physics
+
+    def _with_gaps(self, mask: np.ndarray | None, physics: Physics, settings: Settings) -> np.ndarray | None:
+        known = self._mask
+        if known is None or known[0] is not mask or known[1] != (physics.detector, settings.n_s, settings.n_f):
+            made = with_gaps(mask, physics, settings)
+            known = self._mask = (mask, (physics.detector, settings.n_s, settings.n_f), made)
+        return known[2]
 
     def _start(self, words: list[str], physics: Physics) -> tuple[dict[str, Any], np.ndarray | None]:
         named = tuple(words[i + 1] for i, word in enumerate(words[:-1]) for flag in HEADER_FLAGS if flag in word)

@@ -25,7 +25,6 @@ from nanobragg.engine.batch.dials import are_written, unwritten, write_expts
 from nanobragg.engine.batch.driver import left, run
 from nanobragg.engine.batch.executors import InChild, InProcess
 from nanobragg.engine.batch.folder import OutputLost
-from nanobragg.engine.batch.image_files import FOR_READERS
 from nanobragg.engine.batch.job import FALLING, FORMATS, Job, check_inputs
 from nanobragg.engine.batch.master import is_current, shown, write_masters
 from nanobragg.engine.batch.on_dask import OnDask
@@ -37,6 +36,7 @@ from nanobragg.engine.batch.verify import faults
 from nanobragg.engine.batch.work import How, Outcome, Workshop, attempt, gpus
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, freeze
+from nanobragg.engine.files.smv_header import FOR_READERS
 from nanobragg.engine.render import BACKENDS, default_threads
 
 DONE, FAILED, STOPPED = 0, 1, 75

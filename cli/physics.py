@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.detectors import PHOSPHOR, DetectorModel, detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, Geometry, beam_of, experiment
+from nanobragg.engine.factors.amplitudes import Cell
 from nanobragg.engine.factors.files import FINEST_A, HC, MODEL, Wanted, amplitudes_of, cell_of, kind_of
 from nanobragg.engine.factors.reach import MARGIN, finest_d
 from nanobragg.engine.fixes import NONE, Fixes, fixes_of
@@ -86,12 +89,26 @@ def _cell(settings: Settings, structure: str) -> dict[str, Any]:
         raise BadInput(f"--structure {structure} and -hkl {settings.hkl_file}: both give amplitudes: take one")
     if "user_cell" in settings.given or settings.mat_file is not None:
         return {}
-    cell = cell_of(structure)
+    cell = _cell_in(structure, _stamp(structure))
     if cell is None:
         hint = ": give -cell or -mat" if kind_of(structure) != MODEL else ""
         raise BadInput(f"--structure {structure}: has no unit cell{hint}")
     values = [*cell[:3], *(angle / DEGREES for angle in cell[3:])]
     return {"user_cell": True, **dict(zip(CELL, values, strict=True))}
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
+    """What changes when a file is written again."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=4)  # a batch asks for the same file again and again
+def _cell_in(structure: str, stamp: tuple[int, ...] | None) -> Cell | None:
+    return cell_of(structure)
 
 
 def with_gaps(mask: np.ndarray | None, physics: Physics, settings: Settings) -> np.ndarray | None:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
+from nanobragg.engine.experiment import Experiment, mean_phi
 from nanobragg.engine.factors.model import indices_within
 from nanobragg.engine.placed import Placed, of_experiment, turned_about
 from nanobragg.engine.structure_factors import StructureFactors
@@ -136,9 +136,8 @@ def _width(q: np.ndarray, e: Experiment) -> np.ndarray:
     edges = [n * float(np.linalg.norm(v)) for n, v in zip(e.crystal.n_cells, e.crystal.real_A, strict=True)]
     shape = OF_FULL_WIDTH / float(np.exp(np.mean(np.log(edges))))
     length = np.linalg.norm(q, axis=1)
-    wavelength = mean_wavelength(e) * 1e10
     mosaic = length * e.crystal.mosaic_spread * 0.5
-    band = 0.5 * length**2 * wavelength * float(np.ptp(e.beam.wavelengths)) * 1e10 / wavelength * OF_RANGE
+    band = 0.5 * length**2 * float(np.ptp(e.beam.wavelengths)) * 1e10 * OF_RANGE
     spread = length * float(np.ptp(e.beam.directions, axis=0).max(initial=0.0)) * OF_RANGE
     return np.asarray(np.sqrt(shape**2 + mosaic**2 + band**2 + spread**2))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def lines(e: Experiment) -> Iterator[str]:
     """What is simulated."""
+    from nanobragg.engine.cost import steps_of
     from nanobragg.engine.experiment import freeze, mean_wavelength
     from nanobragg.engine.factors.files import HC
     from nanobragg.engine.placed import of_experiment
@@ -40,8 +41,7 @@ def lines(e: Experiment) -> Iterator[str]:
     begin, width = in_degrees(e.scan.phi0), in_degrees(e.scan.osc)
     yield f"rotation    {f'{begin:g} to {begin + width:g} degrees in {e.scan.steps} steps' if width > 0.0 else 'none'}"
     yield f"amplitudes  {e.factors!r}"
-    plan = freeze(e)
-    yield f"steps       {plan.n_rendered * plan.evaluations:.3g}: {steps_in_words(e)}"
+    yield f"steps       {steps_of(freeze(e)):.3g}: {steps_in_words(e)}"
     kept = "as the original's" + (", some of it right" if s.fixes else "")
     yield f"physics     {'right' if s.fixes >= FIXABLE else kept}"
 

@@ -17,16 +17,14 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.files import cbf, smv, smv_header
 from nanobragg.engine.files.images import write_float
-from nanobragg.engine.fixes import fixes_of
 from nanobragg.engine.truth import Truth
 
-FOR_READERS = fixes_of("smv")
 SUFFIX = {"smv": ".img", "cbf": ".cbf", "float": ".bin"}
 
 
 def write_smv(path: str, pixels: np.ndarray, experiment: Experiment, job: Job) -> None:
     """An SMV image whose header readers understand, whatever the job computes right."""
-    text = smv_header.of_experiment(experiment, noise=True, fixes=experiment.settings.fixes | FOR_READERS,
+    text = smv_header.of_experiment(experiment, noise=True, fixes=experiment.settings.fixes | smv_header.FOR_READERS,
                                     turns=job.scan != STILLS)  # fmt: skip
     smv.write_smv(path, "image", text, pixels)
 

@@ -13,9 +13,15 @@ from nanobragg.engine.files.reading import read, reason
 from nanobragg.engine.files.smv import read_smv
 
 
+def split_frame(name: str) -> tuple[str, str]:
+    """A file, and what of it is meant: ``FILE:N`` is frame N."""
+    path, colon, part = name.rpartition(":")
+    return (name, "") if not colon or os.path.exists(name) else (path, part)
+
+
 def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
     """An image (slow, fast), as `nanobragg.read_image` has it; `BadInput` has the status 2."""
-    path, _, part = (name, "", "") if os.path.exists(name) else name.rpartition(":")
+    path, part = split_frame(name)
     if "\0" in name:
         raise BadInput(f"{name!r}: is no file name", CANNOT)
     try:

@@ -16,14 +16,12 @@ from nanobragg.engine.files.hdf5 import compressed, hdf5_alone, said_of
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import write_smv
 from nanobragg.engine.files.whole import check_writable, whole_file
-from nanobragg.engine.fixes import fixes_of
 from nanobragg.engine.truth import GROUP, UNITS, columns, spectrum, truth_of
 from nanobragg.engine.view.picture import write_picture
 from nanobragg.kernels.whole import appearing_path
 
 EVERYWHERE = compressed("gzip")  # every reader has this filter
 NO_COUNT = -1  # of pixels that are none, in formats of signed numbers
-FOR_READERS = fixes_of("smv")
 Writer = Callable[[str, np.ndarray, Experiment], None]
 
 
@@ -48,7 +46,7 @@ def _tiff(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
 
 def _smv(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
     """16 bits, with a header that readers take for what is meant."""
-    text = smv_header.of_experiment(experiment, noise=True, fixes=experiment.settings.fixes | FOR_READERS)
+    text = smv_header.of_experiment(experiment, noise=True, fixes=experiment.settings.fixes | smv_header.FOR_READERS)
     write_smv(path, "output", text, np.clip(pixels, 0, 65535).astype(np.uint16))
 
 
@@ -123,8 +121,8 @@ def writer_of(path: str, *, counts: bool, what: str = "output") -> Writer:
     raise BadInput(f"{what} {path}: {said}: take one of {' '.join(writers)}")
 
 
-def check_output(path: str, *, counts: bool, what: str) -> None:
-    """Refuse what cannot be written, before anything is rendered."""
+def check_output(path: str, *, counts: bool, what: str) -> Writer:
+    """Who writes an output; refuses what cannot be written, before anything is rendered."""
     writer = writer_of(path, counts=counts, what=what)
     check_writable(path, what)
     if writer in (_nxmx, _cbf) and os.path.exists(path) and not os.path.isfile(path):
@@ -133,6 +131,7 @@ def check_output(path: str, *, counts: bool, what: str) -> None:
         hdf5_alone()
     elif writer is _cbf:
         cbf.cbf_package()
+    return writer
 
 
 def write_output(path: str, pixels: np.ndarray, experiment: Experiment, what: str = "output") -> None:
@@ -146,8 +145,7 @@ def write_output(path: str, pixels: np.ndarray, experiment: Experiment, what: st
         If there is no such format, or it cannot be written.
     """
     counts = pixels.dtype.kind in "iu"
-    check_output(path, counts=counts, what=what)
-    writer = writer_of(path, counts=counts, what=what)
+    writer = check_output(path, counts=counts, what=what)
     if counts and writer is not _smv:
         pixels = np.where(nexus.unrendered(experiment) != 0, NO_COUNT, pixels.astype(np.int32)).astype(np.int32)
     try:

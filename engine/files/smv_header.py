@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
 from nanobragg.engine.files.smv import header
-from nanobragg.engine.fixes import Fixes
+from nanobragg.engine.fixes import Fixes, fixes_of
+
+FOR_READERS = fixes_of("smv")  # what makes other programs understand a header
 
 
 def of_experiment(made: Experiment, *, noise: bool, fixes: Fixes, turns: bool = True) -> bytes:

@@ -16,8 +16,8 @@ import numpy as np
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.placed import Placed
 from nanobragg.engine.structure_factors import StructureFactors
-from nanobragg.engine.view.picture import Shown, ring, ring_resolutions
-from nanobragg.engine.view.scale import automatic
+from nanobragg.engine.view.picture import LABEL, RING, SPOT, Shown, ring, ring_resolutions
+from nanobragg.engine.view.scale import SCALES, automatic
 
 SCRIPT = pathlib.Path(__file__).with_name("view.js")
 WIDTH, LARGEST_RASTER = 980, 1000
@@ -159,13 +159,13 @@ def _layout(frame: Shown, count: int) -> Any:
     rings = ColumnDataSource({"xs": [], "ys": []})
     labels, spots = (ColumnDataSource({"x": [], "y": [], "text": []}) for _ in range(2))
     of_rings = [
-        plot.multi_line("xs", "ys", source=rings, line_color="#d62728", line_width=1, line_alpha=0.8),
-        plot.text("x", "y", "text", source=labels, text_color="#b01f20", text_font_size="12px", text_align="right",
+        plot.multi_line("xs", "ys", source=rings, line_color=RING, line_width=1, line_alpha=0.8),
+        plot.text("x", "y", "text", source=labels, text_color=LABEL, text_font_size="12px", text_align="right",
                   text_baseline="middle", background_fill_color="white", background_fill_alpha=0.7),
     ]  # fmt: skip
     of_spots: list[Any] = [
-        plot.scatter("x", "y", source=spots, size=9, fill_alpha=0, line_color="#1f77b4"),
-        plot.text("x", "y", "text", source=spots, text_color="#1f77b4", text_font_size="10px", x_offset=6, y_offset=-4),
+        plot.scatter("x", "y", source=spots, size=9, fill_alpha=0, line_color=SPOT),
+        plot.text("x", "y", "text", source=spots, text_color=SPOT, text_font_size="10px", x_offset=6, y_offset=-4),
     ]
     for glyph in of_spots:
         glyph.visible = False
@@ -173,7 +173,7 @@ def _layout(frame: Shown, count: int) -> Any:
     middle = float(np.log10(max(highest, 1e-6)))
     contrast = widgets.Slider(name="contrast", start=middle - 3, end=middle + 3, value=middle, step=CONTRAST_STEP,
                       title="black from 10^", width=260)  # fmt: skip
-    scale = widgets.Select(name="scale", options=["sqrt", "log", "linear"], value="sqrt", width=90)
+    scale = widgets.Select(name="scale", options=list(SCALES), value="sqrt", width=90)
     shown = widgets.CheckboxGroup(name="shown", labels=["resolution rings", "predicted spots"], active=[0], inline=True)
     under = widgets.Div(name="under", text="&nbsp;", width=WIDTH, styles={"font-family": "monospace"})
     models = {"x": x_range, "y": y_range, "source": source, "contrast": contrast, "scale": scale, "title": title,

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.files.any_image import read_image
+from nanobragg.engine.files.any_image import read_image, split_frame
 from nanobragg.engine.files.apart import HDF5, PATHS
 from nanobragg.engine.files.hdf5 import open_file
 from nanobragg.engine.files.smv import HEADER_BYTES, value
@@ -136,12 +136,6 @@ def readable(path: str) -> Iterator[None]:
         said = " ".join(str(error).split())
         hint = " (pip install hdf5plugin)" if "filter" in said or "plugin" in said else ""
         raise BadInput(f"{path}: cannot be read: {said[:150]}{hint}", CANNOT) from None
-
-
-def split_frame(name: str) -> tuple[str, str]:
-    """A file, and what of it is meant: ``FILE:N`` is frame N."""
-    path, colon, part = name.rpartition(":")
-    return (name, "") if not colon or os.path.exists(name) else (path, part)
 
 
 def file_of(name: str) -> str:
