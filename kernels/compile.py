@@ -1,12 +1,21 @@
-"""How kernels are compiled: the one place that decorates functions. Importing it loads Numba."""
+"""How kernels are compiled: the one place that decorates functions. Importing it loads Numba.
+
+Numba makes LLVM code of each function by itself, and LLVM puts the functions of a step and the loops over a tile into
+the kernel before it optimises anything. So each is typed once, however often it is called, and LLVM sees that the
+tile's arrays are the kernel's own stack.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numba
+from numba.core import codegen
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import CPUDispatcher, cpu_target
+from numba.core.targetconfig import ConfigStack
 
 from nanobragg.kernels import machine_code
 from nanobragg.kernels.processor import processor
@@ -15,9 +24,8 @@ _made_for = processor()
 _config: Any = numba.config
 _config.CPU_NAME, _config.CPU_FEATURES = _made_for.name, _made_for.features
 
-# No fastmath, said outright: nothing is contracted or reordered, and a function that a fast kernel calls would take on
-# that kernel's arithmetic and keep it for all others. Division by zero gives infinity. No reference counts: kernels
-# allocate nothing, and counting references to the plan's arrays in every step doubles the time.
+# No fastmath, said outright: nothing is contracted or reordered. Division by zero gives infinity. No reference counts:
+# kernels allocate nothing, and counting references to the plan's arrays in every step doubles the time.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False, "fastmath": False}
 CALLED_NATIVELY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # What lets loops over pixels become vector code: fused multiply-adds, no signed zeros, reciprocals. Never
@@ -25,31 +33,50 @@ CALLED_NATIVELY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper
 CONTRACT = {"contract", "nsz", "arcp"}
 
 
-def scalar(function: Callable[..., Any]) -> Any:
-    """Compile a function of one step, or a loop over a tile, as part of every kernel that calls it.
+class Part(CPUDispatcher):
+    """A function that becomes part of kernels; called from Python, as traces do, it is exact and compiled by itself."""
 
-    It is put into its caller as it stands, before anything is compiled. So it gets the arithmetic of that kernel, exact
-    or fast, and LLVM sees which arrays are on the caller's stack.
-    """
-    return _callable(function, inline="always")
+    def __init__(self, function: Callable[..., Any], *, inlined: bool):
+        super().__init__(function, targetoptions={"nopython": True, **OPTIONS})
+        options = {**OPTIONS, **CALLED_NATIVELY, "forceinline": inlined}
+        self._exact = numba.njit(function, **options)
+        self._contracted = numba.njit(function, **{**options, "fastmath": CONTRACT}) if inlined else self._exact
+
+    def _for_caller(self) -> Any:
+        """What a kernel that is being made is given, in the arithmetic of the function that calls; else nothing."""
+        if not isinstance(self.targetctx.codegen(), TextCodegen):
+            return None
+        return self._contracted if ConfigStack.top_or_none().fastmath else self._exact
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """What Numba asks for when it meets a call."""
+        return (self._for_caller() or super()).get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        """What Numba asks for when it writes the call down."""
+        return (self._for_caller() or super()).get_overload(sig)
+
+
+def scalar(function: Callable[..., Any]) -> Any:
+    """A function of one step, or a loop over a tile, put into every kernel that calls it, in its arithmetic."""
+    return _kept(Part(function, inlined=True))
 
 
 def separate(function: Callable[..., Any]) -> Any:
-    """Compile a function of one step on its own, exact: for what is called in many places, which would take long."""
-    return _callable(function)
+    """A function of one step that stays one, exact: for what is called in many places."""
+    return _kept(Part(function, inlined=False))
 
 
-def _callable(function: Callable[..., Any], **options: Any) -> Any:
-    """Traces call these functions by themselves; what Numba makes of them for that is kept beside the kernels."""
-    kept = bool(machine_code.folder()) and "<locals>" not in function.__qualname__
-    elsewhere, _config.CACHE_DIR = _config.CACHE_DIR, machine_code.folder()
-    try:
-        prepared: Any = numba.njit(function, cache=kept, **OPTIONS, **options)
-    finally:
-        _config.CACHE_DIR = elsewhere
-    if kept:
-        prepared._cache = _Forgiving(prepared._cache)
-    return prepared
+def _kept(part: Part) -> Part:
+    """What Numba makes of functions that traces call by themselves is kept beside the kernels."""
+    if machine_code.folder() and "<locals>" not in part.py_func.__qualname__:
+        elsewhere, _config.CACHE_DIR = _config.CACHE_DIR, machine_code.folder()
+        try:
+            part.enable_caching()
+        finally:
+            _config.CACHE_DIR = elsewhere
+        part._cache = _Forgiving(part._cache)
+    return part
 
 
 class _Forgiving:
@@ -77,8 +104,47 @@ def fast_kernel(function: Callable[..., Any]) -> Any:
     return numba.njit(function, **{**OPTIONS, "fastmath": CONTRACT}, **CALLED_NATIVELY)
 
 
+class _TextLibrary(codegen.JITCodeLibrary):
+    """LLVM code as Numba writes it: not optimised, and no machine code made of it."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """There is none."""
+        self._ensure_finalized()
+        return 0
+
+
+class TextCodegen(codegen.JITCPUCodegen):
+    """Makes LLVM code and nothing of it."""
+
+    _library_class = _TextLibrary
+
+    def set_env(self, env_name: str, env: Any) -> None:
+        """Kernels have no global variables."""
+
+
+@contextlib.contextmanager
+def _only_text() -> Iterator[None]:
+    context = cpu_target.target_context
+    with global_compiler_lock:
+        usual, context._internal_codegen = context._internal_codegen, TextCodegen("numba.exec")
+        try:
+            yield
+        finally:
+            context._internal_codegen = usual
+
+
 def native_code(prepared: Any, arguments: tuple) -> tuple[str, str]:
-    """Name and optimised LLVM assembly of a prepared kernel for arguments of these types."""
+    """Name and LLVM code, not yet optimised, of a prepared kernel for arguments of these types."""
     types = tuple(numba.typeof(argument) for argument in arguments)
-    prepared.compile(types)
+    with _only_text():
+        prepared.compile(types)
     return prepared.overloads[types].fndesc.llvm_func_name, prepared.inspect_llvm(types)

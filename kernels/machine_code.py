@@ -127,6 +127,16 @@ def target_machine() -> Any:
     )
 
 
+def optimised(text: str) -> Any:
+    """An LLVM module of this text, functions put into one another and loops made vector code for `target_machine`."""
+    module = llvm().parse_assembly(text)
+    options = llvm().create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization, options.slp_vectorization = True, False
+    builder = llvm().create_pass_builder(target_machine(), options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
 def _keep(path: str, data: bytes) -> None:
     """Write a file whole, or not at all: a full disk only means that the next process compiles again."""
     with contextlib.suppress(OSError), appearing(path) as file:
@@ -201,8 +211,7 @@ class Kernel:
 
         function = getattr(importlib.import_module(f"nanobragg.kernels.{self.module}"), self.name)
         symbol, text = native_code(function, arguments)
-        module = llvm().parse_assembly(text)
-        code = target_machine().emit_object(module)
+        code = target_machine().emit_object(optimised(text))
         path = self._path(signature)
         if path:
             rest = symbol.encode() + b"\n" + code

@@ -375,7 +375,7 @@ def test_the_loops_are_vector_code(name, tmp_path):
     _, text = native_code(
         prepared, (plan, AMPLITUDES, CELLS.astype(np.float32 if kind == "ps" else float), np.ones(4 * TILE))
     )
-    assembly = machine_code.target_machine().emit_assembly(machine_code.llvm().parse_assembly(text))
+    assembly = machine_code.target_machine().emit_assembly(machine_code.optimised(text))
     instructions = [line.split() for line in assembly.splitlines() if line.startswith("\tv")]
     wide = "%zmm" if processor().has_avx512 else "%ymm"
     in_wide = [words for words in instructions if wide in " ".join(words)]
