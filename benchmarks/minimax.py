@@ -79,10 +79,10 @@ def sphere(degree: int, largest: object) -> tuple[list, object]:
 
 def main() -> None:
     for name, (coefficients, worst) in {
-        "SINE": sine(7),
+        "SINE": sine(6),
         "SINE_SINGLE": sine(4),
-        "COSINE": cosine(8),
-        "SPHERE": sphere(8, mp.mpf(3) / 4),
+        "COSINE": cosine(7),
+        "SPHERE": sphere(7, mp.mpf(3) / 4),
     }.items():
         print(f"{name} = (  # error {mp.nstr(worst, 3)}")
         for c in coefficients:

@@ -39,7 +39,7 @@ from nanobragg.engine.files.smv_header import of_experiment
 from nanobragg.engine.files.whole import check_writable, same_file
 from nanobragg.engine.fixes import NONE, shown
 from nanobragg.engine.headers import header_settings
-from nanobragg.engine.render import Rendered, choose, default_threads, is_ready, noisy, render
+from nanobragg.engine.render import KNOWN_OPTIONS, Rendered, choose, default_threads, is_ready, noisy, render
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.engine.summary import steps_in_words
@@ -252,7 +252,7 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     """Render, report and write all images."""
     settings = set_up.settings
     backend = choose(options.backend or "auto", plan, device=options.device, remark=remark)
-    if options.precision != "double" and backend != "cuda":
+    if options.precision != "double" and "precision" not in KNOWN_OPTIONS.get(backend, ()):
         remark(f"--precision {options.precision} means nothing to --backend {backend}")
     threads = options.threads or default_threads()
     if not is_ready(backend):
@@ -323,14 +323,14 @@ def without_offset(set_up: Experiment) -> Experiment:
 
 def rendered(plan: RenderPlan, backend: str, options: Options, threads: int, progress: Any) -> Rendered:
     """The image; a GPU that ``auto`` has chosen and that fails is replaced by the CPU."""
-    of_gpu: dict[str, Any] = {"device": options.device, "precision": options.precision}
+    own: dict[str, Any] = {"device": options.device, "precision": options.precision}
     try:
-        return render(plan, backend, threads=threads, progress=progress, **of_gpu)
+        return render(plan, backend, threads=threads, progress=progress, **own)
     except BadInput as error:
         if backend != "cuda" or options.backend == "cuda":
             raise
         remark(f"the GPU of this machine is not used ({error}): rendering on the CPU")
-        return render(plan, "fast", threads=threads, progress=progress)
+        return render(plan, "fast", threads=threads, progress=progress, **own)
 
 
 def write_images(

@@ -22,7 +22,7 @@ OPTIONS = (
     Option("--backend", "auto|fast|strict|cref|cuda", "which kernel renders (default: NANOBRAGG_BACKEND, else auto)"),
     Option("--threads", "n", "threads of the kernels on the CPU (default: all processors); never changes the image"),
     Option("--device", "n", "number of the GPU for --backend cuda (default 0)"),
-    Option("--precision", "double|mixed", "of --backend cuda: mixed has polynomials in binary32 (default double)"),
+    Option("--precision", "double|mixed", "of fast and cuda: mixed has polynomials in binary32 (default double)"),
     Option(
         "--noise", "original|philox", "generator of the noise image: serial, or by seed and pixel (default original)"
     ),

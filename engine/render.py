@@ -20,6 +20,7 @@ from nanobragg.kernels.processor import VARIABLE, WrongProcessor, processor
 
 BACKENDS = ("auto", "fast", "strict", "cref", "cuda")
 PRECISIONS = ("double", "mixed")
+KNOWN_OPTIONS = {"fast": ("precision",), "cuda": ("device", "precision")}
 NOISES = ("original", "philox")
 # Loading LLVM and kept kernels takes about 0.1 s, the C reference about 0.1 us a step.
 STEPS_WORTH_KERNELS = 2_000_000
@@ -139,7 +140,7 @@ def render(
     remark: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Rendered:
-    """Render one image; ``options`` are the backend's own (``device`` and ``precision`` of ``cuda``).
+    """Render one image; ``options`` are backends' own (`KNOWN_OPTIONS`); others go without.
 
     Parameters
     ----------
@@ -164,8 +165,7 @@ def render(
     if options.get("precision", "double") not in PRECISIONS:
         raise BadInput(f"precision {options['precision']}: not one of {', '.join(PRECISIONS)}")
     chosen = choose(backend, plan, device=options.get("device", 0), remark=remark)
-    if chosen != "cuda":
-        options = {name: value for name, value in options.items() if name not in ("device", "precision")}
+    options = {name: value for name, value in options.items() if name in KNOWN_OPTIONS.get(chosen, ())}
     run = importlib.import_module(f"nanobragg.kernels.{chosen}").render
     try:
         return Rendered(image, run(plan, image, threads=threads, progress=progress, **options))
@@ -174,7 +174,7 @@ def render(
             raise DeviceLost(f"--backend cuda: {error}") from None
         if remark is not None:
             remark(f"the GPU of this machine is not used ({error}): rendering on the CPU")
-    return render(plan, "fast", threads=threads, progress=progress)
+    return render(plan, "fast", threads=threads, progress=progress, precision=options.get("precision", "double"))
 
 
 def noisy(

@@ -28,11 +28,10 @@ def evaluation(shape: int, interpolate: bool, products: bool, single: bool) -> A
     def lattice(plan, hkl, node):
         if shape == SQUARE:
             if single:
-                return np.float64(fast_step.square_lattice_single(plan.n_cells, node, hkl))
-            n = plan.n_cells
-            return fast_step.square_lattice(n, node[0], node[1], node[2], hkl[0], hkl[1], hkl[2])
+                return np.float64(fast_step.square_lattice_single(plan, node, hkl))
+            return fast_step.square_lattice(plan, node, hkl)
         if shape == ROUND:
-            return fast_step.round_lattice(plan.n_cells, plan.fudge, node, hkl)
+            return fast_step.round_lattice(plan, node, hkl)
         return physics.lattice_factor(shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
 
     @scalar

@@ -16,9 +16,11 @@ from nanobragg.kernels.plan import ROUND, RenderPlan
 from nanobragg.kernels.serial import NEVER
 from nanobragg.kernels.sharp import reach
 from nanobragg.kernels.threads import CPU_GRAIN, TILE, Grain, in_chunks
-from nanobragg.kernels.vectors import unit
+from nanobragg.kernels.vectors import magnitude, unit
 
-render_tiles = Kernel("fast_tiles", "render_tiles")
+render_blocks, render_ellipsoids = Kernel("fast_tiles", "render_blocks"), Kernel("fast_tiles", "render_ellipsoids")
+render_blocks_mixed = Kernel("fast_tiles", "render_blocks_mixed")
+render_weighted, render_sharp = Kernel("fast_tiles", "render_weighted"), Kernel("fast_tiles", "render_sharp")
 GRAIN = Grain(tile=TILE)
 MOST_SHARES = 16  # tiles, or shares of them: enough for the threads of most machines
 NO_CELLS = np.empty((0, 9))
@@ -83,6 +85,23 @@ def source_shifts(plan: RenderPlan) -> np.ndarray:
     return np.hstack([per_length, (plan.sources[:, :3] - plan.sources[:1, :3]) * per_length])
 
 
+def longest_squared(plan: RenderPlan, amplitudes: Amplitudes, shifts: np.ndarray) -> float:
+    """Square of the longest difference of directions whose nodes are all in the table, whatever the orientation.
+
+    An index is a cell vector times a scattering vector, so it is no larger than the product of their lengths; another
+    source of the group adds the length of its shift.
+    """
+    if not plan.n_hkl:
+        return -1.0
+    lengths = [magnitude(plan.cell[k : k + 3]) for k in (0, 3, 6)]
+    room = min(
+        (min(-low, high) - 0.5) / (length * (1.0 + 1e-9))
+        for low, high, length in zip(amplitudes.low, amplitudes.high, lengths, strict=True)
+    )
+    left = room - float(np.sqrt((shifts[:, 1:] ** 2).sum(axis=1)).max())
+    return (left / float(np.abs(shifts[:, 0]).max())) ** 2 if left > 0.0 else -1.0
+
+
 class Part(NamedTuple):
     """Sub-pixels of each layer, and sources, from the first to before the last."""
 
@@ -137,24 +156,38 @@ def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
     ]  # fmt: skip
 
 
+def kernel_for(plan: RenderPlan, precision: str) -> Kernel:
+    """The kernel that renders a plan: the one that can do no more than it needs."""
+    if plan.shape > ROUND:
+        return render_sharp
+    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+    if products or plan.interpolate or plan.dmin > 0.0:
+        return render_weighted
+    if plan.shape == ROUND:
+        return render_ellipsoids
+    return render_blocks_mixed if precision == "mixed" else render_blocks
+
+
 class Run:
     """One image under way: its tables and its pixels."""
 
-    def __init__(self, plan: RenderPlan, image: np.ndarray):
+    def __init__(self, plan: RenderPlan, image: np.ndarray, precision: str = "double"):
         self.plan, self.image = plan._replace(polar_axis=unit(plan.polar_axis)), image.reshape(-1)
         first, later = cells_per_phi(plan)
         self.carries_over = first != later
         self.cells = with_domains(plan, later).reshape(-1, 9)
         self.first_cells = with_domains(plan, first).reshape(-1, 9) if self.carries_over else NO_CELLS
         self.shares = shares_of(plan, len(self.cells))
-        self._tables = bordered_squares(plan), reach(plan), source_shifts(plan)
+        amplitudes, shifts = bordered_squares(plan), source_shifts(plan)
+        self._tables = amplitudes, reach(plan), shifts, longest_squared(plan, amplitudes, shifts)
+        self._kernel = kernel_for(plan, precision)
         self._draws = [self._of_share(share) for share in self.shares]
 
     def _of_share(self, share: Share) -> Callable[..., int]:
         plan = self.plan if share.background else self.plan._replace(background=0.0)
         cells, first = self.cells[share.cells], self.first_cells[share.cells]
         single = (first.astype(np.float32), cells.astype(np.float32))
-        return render_tiles.beginning_with(plan, *self._tables, cells, single, share.part)
+        return self._kernel.beginning_with(plan, self._tables, cells, single, share.part)
 
     def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
@@ -207,12 +240,18 @@ class Run:
             self.image[pixels] = sums.sum(axis=0)
 
 
-def render(plan: RenderPlan, image: np.ndarray, **how: Any) -> bool:
+def render(plan: RenderPlan, image: np.ndarray, *, precision: str = "double", **how: Any) -> bool:
     """Fill ``image``, float32 (slow, fast), with fast numerics.
 
-    Parameters, and what is returned, are those of `nanobragg.kernels.strict.render`.
+    Other parameters, and what is returned, are those of `nanobragg.kernels.strict.render`.
+
+    Parameters
+    ----------
+    precision
+        ``double``, or ``mixed``: phases in binary64, polynomials and divisions in binary32, where that is faster: for
+        block-shaped crystals with nearest amplitudes.
     """
-    run = Run(plan, image)
+    run = Run(plan, image, precision)
     if len(run.shares) > 1 and how.get("shuffle") is None:
         return run.draw_few(how.get("threads", 1), how.get("progress"))
     nothing = np.empty(0, np.int64)

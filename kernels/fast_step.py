@@ -15,6 +15,7 @@ from nanobragg.kernels.polynomials import (
     grating,
     grating_single,
     nearest_whole,
+    phases_single,
     sinpi_over,
     sphere_near,
     whole_below,
@@ -41,10 +42,16 @@ def within(x, low, high):
 
 
 @scalar
-def table_place(low, high, stride, origin, h0, k0, l0):
+def table_place(low, high, stride, origin, node):
     """Where a node stands in the flat table; on its border for nodes outside."""
-    place = within(h0, low[0], high[0]) * stride[0] + within(k0, low[1], high[1]) * stride[1]
-    return np.uint32(np.int32(place + (within(l0, low[2], high[2]) + origin)))
+    place = within(node[0], low[0], high[0]) * stride[0] + within(node[1], low[1], high[1]) * stride[1]
+    return np.uint32(np.int32(place + (within(node[2], low[2], high[2]) + origin)))
+
+
+@scalar
+def table_place_inside(low, high, stride, origin, node):
+    """`table_place` of a node that is known to be in the table."""
+    return np.uint32(np.int32(node[0] * stride[0] + node[1] * stride[1] + (node[2] + origin)))
 
 
 @scalar
@@ -63,34 +70,71 @@ def table_place_by_integers(low, high, stride, origin, hkl):
 
 
 @scalar
-def square_lattice(n, h0, k0, l0, h, k, x):
-    """F_latt of a block-shaped crystal, up to its sign: one division for all three axes."""
-    nh, dh = grating(n[0], h0, h)
-    nk, dk = grating(n[1], k0, k)
-    nl, dl = grating(n[2], l0, x)
-    return (nh * nk * nl) / (dh * dk * dl)
+def square_quotient(plan, node, hkl):
+    """Numerator and denominator of F_latt of a block-shaped crystal, up to its sign: one division for three axes."""
+    n = plan.n_cells
+    nh, dh = grating(n[0], node[0], hkl[0])
+    nk, dk = grating(n[1], node[1], hkl[1])
+    nl, dl = grating(n[2], node[2], hkl[2])
+    return nh * nk * nl, dh * dk * dl
 
 
 @scalar
-def square_lattice_single(n, node, hkl):
-    """`square_lattice` with polynomials and divisions in binary32; phases stay in binary64."""
-    f = grating_single(n[0], node[0], hkl[0])
-    f *= grating_single(n[1], node[1], hkl[1])
-    return f * grating_single(n[2], node[2], hkl[2])
+def square_lattice(plan, node, hkl):
+    """F_latt of a block-shaped crystal, up to its sign."""
+    above, below = square_quotient(plan, node, hkl)
+    return above / below
 
 
 @scalar
-def round_lattice(n, fudge, node, hkl):
-    """F_latt of an ellipsoidal crystal, up to its sign."""
+def square_phases_single(plan, node, hkl):
+    """What `square_quotient_single` is made of: phases of numerator and denominator for each axis, binary32."""
+    n = plan.n_cells
+    return (
+        phases_single(n[0], node[0], hkl[0]),
+        phases_single(n[1], node[1], hkl[1]),
+        phases_single(n[2], node[2], hkl[2]),
+    )
+
+
+@scalar
+def square_quotient_single(plan, at):
+    """`square_quotient` in binary32, from its phases."""
+    n = plan.n_cells
+    nh, dh = grating_single(n[0], at[0][0], at[0][1])
+    nk, dk = grating_single(n[1], at[1][0], at[1][1])
+    nl, dl = grating_single(n[2], at[2][0], at[2][1])
+    return nh * nk * nl, dh * dk * dl
+
+
+@scalar
+def square_lattice_single(plan, node, hkl):
+    """`square_lattice` with polynomials and the division in binary32; phases stay in binary64."""
+    above, below = square_quotient_single(plan, square_phases_single(plan, node, hkl))
+    return above / below
+
+
+@scalar
+def round_quotient(plan, node, hkl):
+    """Numerator and denominator of F_latt of an ellipsoidal crystal, up to its sign."""
+    n = plan.n_cells
     u, v, w = (hkl[0] - node[0]) * n[0], (hkl[1] - node[1]) * n[1], (hkl[2] - node[2]) * n[2]
-    rho2 = (u * u + v * v + w * w) * fudge
+    rho2 = (u * u + v * v + w * w) * plan.fudge
     rho = math.sqrt(rho2)
     t = rho - nearest_whole(rho)
-    far = max(rho2, 0.5)
     argument = math.pi * rho
-    wave = 3.0 * (t * sinpi_over(t * t) - argument * cospi(t * t)) / (argument * (math.pi * math.pi * far))
-    near = sphere_near(min(rho2, 0.5625))
-    return n[0] * n[1] * n[2] * 0.723601254558268 * (near if rho2 < 0.5625 else wave)
+    wave = 3.0 * (t * sinpi_over(t * t) - argument * cospi(t * t))
+    near = rho2 < 0.5625
+    above = sphere_near(min(rho2, 0.5625)) if near else wave
+    below = 1.0 if near else argument * (math.pi * math.pi * rho2)
+    return n[0] * n[1] * n[2] * 0.723601254558268 * above, below
+
+
+@scalar
+def round_lattice(plan, node, hkl):
+    """F_latt of an ellipsoidal crystal, up to its sign."""
+    above, below = round_quotient(plan, node, hkl)
+    return above / below
 
 
 @scalar

@@ -20,7 +20,7 @@ class Reach(NamedTuple):
     """How far from a node Gaussian and top-hat spots are not exactly 0, in indices along each axis.
 
     ``narrow`` is 1/reach^2, or all 0 where nothing is out of reach. ``offsets`` and ``limits`` are those of
-    `nanobragg.kernels.tiles.any_near_planes` for h and k and for k and l; they are binary32 and uint32.
+    `nanobragg.kernels.sharp_terms.any_near_planes` for h and k and for k and l; they are binary32 and uint32.
     """
 
     narrow: tuple[float, float, float]
@@ -55,6 +55,6 @@ def reach(plan: RenderPlan) -> Reach:
 
 
 def single_reach(indices: float) -> tuple[float, int]:
-    """Offset and limit of `nanobragg.kernels.tiles.any_near_planes`; roundings to `FRACTION_BITS` are let through."""
+    """Offset and limit of `sharp_terms.any_near_planes`; roundings to `FRACTION_BITS` are let through."""
     wide = indices + 6.0 * 2.0 ** -(FRACTION_BITS + 1)
     return 1.5 * 2.0 ** (23 - FRACTION_BITS) + wide, int(min(2.0 * wide * 2.0**32, 2.0**32 - 1))

@@ -1,0 +1,189 @@
+"""Terms of a tile where nothing but the lattice factor and the nearest amplitude makes them: the hot loops.
+
+A lattice factor comes as a quotient, and is divided where the amplitude is gathered. That is a loop of its own: within
+another one, LLVM takes the places apart into single numbers wherever registers have fewer than 512 bits.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nanobragg.kernels import fast_step
+from nanobragg.kernels.compile import scalar
+from nanobragg.kernels.vector import TILE, stack_places, stack_tile, stack_tile_single
+
+
+@scalar
+def scaled_cell(cells, c, scale):
+    """The three vectors of a cell times ``scale``."""
+    return (
+        (cells[c, 0] * scale, cells[c, 1] * scale, cells[c, 2] * scale),
+        (cells[c, 3] * scale, cells[c, 4] * scale, cells[c, 5] * scale),
+        (cells[c, 6] * scale, cells[c, 7] * scale, cells[c, 8] * scale),
+    )
+
+
+@scalar
+def times_cell(cells, c, qx, qy, qz, mh, mk, ml):
+    """Cell vectors times the differences of directions: indices times the wavelength."""
+    a, b, d = scaled_cell(cells, c, 1.0)
+    for i in range(TILE):
+        mh[i] = a[0] * qx[i] + a[1] * qy[i] + a[2] * qz[i]
+        mk[i] = b[0] * qx[i] + b[1] * qy[i] + b[2] * qz[i]
+        ml[i] = d[0] * qx[i] + d[1] * qy[i] + d[2] * qz[i]
+
+
+@scalar
+def shifted(cells, c, ex, ey, ez):
+    """Indices by which a source differs from the first of its group."""
+    return (
+        cells[c, 0] * ex + cells[c, 1] * ey + cells[c, 2] * ez,
+        cells[c, 3] * ex + cells[c, 4] * ey + cells[c, 5] * ez,
+        cells[c, 6] * ex + cells[c, 7] * ey + cells[c, 8] * ez,
+    )
+
+
+@scalar
+def add_squares(squares, share, place, above, below, total):
+    """Add squared amplitudes times squared lattice factors."""
+    for i in range(TILE):
+        f_latt = above[i] / below[i]
+        total[i] += share * squares[place[i]] * (f_latt * f_latt)
+
+
+def in_double(lattice: Callable[..., Any], place_of: Callable[..., Any]) -> tuple[Any, Any]:
+    """What adds the terms of one cell, for the only source of a group and for one of several.
+
+    ``lattice`` gives a lattice factor as a quotient, ``place_of`` where the amplitude of a node is.
+    """
+
+    @scalar
+    def add_alone(plan, amplitudes, source, cells, c, qx, qy, qz, total):
+        per_length, share = source
+        squares, low, high, stride, origin = amplitudes
+        place, above, below = stack_places(), stack_tile(), stack_tile()
+        va, vb, vc = scaled_cell(cells, c, per_length)
+        for i in range(TILE):
+            h = va[0] * qx[i] + va[1] * qy[i] + va[2] * qz[i]
+            k = vb[0] * qx[i] + vb[1] * qy[i] + vb[2] * qz[i]
+            x = vc[0] * qx[i] + vc[1] * qy[i] + vc[2] * qz[i]
+            node = fast_step.nearest_node((h, k, x))
+            above[i], below[i] = lattice(plan, node, (h, k, x))
+            place[i] = place_of(low, high, stride, origin, node)
+        add_squares(squares, share, place, above, below, total)
+
+    @scalar
+    def add_shifted(plan, amplitudes, source, shift, mh, mk, ml, total):
+        per_length, share = source
+        squares, low, high, stride, origin = amplitudes
+        place, above, below = stack_places(), stack_tile(), stack_tile()
+        for i in range(TILE):
+            hkl = (mh[i] * per_length + shift[0], mk[i] * per_length + shift[1], ml[i] * per_length + shift[2])
+            node = fast_step.nearest_node(hkl)
+            above[i], below[i] = lattice(plan, node, hkl)
+            place[i] = place_of(low, high, stride, origin, node)
+        add_squares(squares, share, place, above, below, total)
+
+    return add_alone, add_shifted
+
+
+def in_mixed_precision(place_of: Callable[..., Any]) -> tuple[Any, Any]:
+    """`in_double` for a block-shaped crystal with polynomials and division in binary32, twice as many at a time."""
+
+    @scalar
+    def add(plan, amplitudes, share, place, th, tk, tl, dh, dk, dl, total):
+        f_latt = stack_tile_single()
+        for i in range(TILE):
+            above, below = fast_step.square_quotient_single(plan, ((th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i])))
+            f_latt[i] = above / below
+        for i in range(TILE):
+            wide = np.float64(f_latt[i])
+            total[i] += share * amplitudes[0][place[i]] * (wide * wide)
+
+    @scalar
+    def add_alone(plan, amplitudes, source, cells, c, qx, qy, qz, total):
+        per_length, share = source
+        _, low, high, stride, origin = amplitudes
+        place = stack_places()
+        th, tk, tl = stack_tile_single(), stack_tile_single(), stack_tile_single()
+        dh, dk, dl = stack_tile_single(), stack_tile_single(), stack_tile_single()
+        va, vb, vc = scaled_cell(cells, c, per_length)
+        for i in range(TILE):
+            h = va[0] * qx[i] + va[1] * qy[i] + va[2] * qz[i]
+            k = vb[0] * qx[i] + vb[1] * qy[i] + vb[2] * qz[i]
+            x = vc[0] * qx[i] + vc[1] * qy[i] + vc[2] * qz[i]
+            node = fast_step.nearest_node((h, k, x))
+            (th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i]) = fast_step.square_phases_single(plan, node, (h, k, x))
+            place[i] = place_of(low, high, stride, origin, node)
+        add(plan, amplitudes, share, place, th, tk, tl, dh, dk, dl, total)
+
+    @scalar
+    def add_shifted(plan, amplitudes, source, shift, mh, mk, ml, total):
+        per_length, share = source
+        _, low, high, stride, origin = amplitudes
+        place = stack_places()
+        th, tk, tl = stack_tile_single(), stack_tile_single(), stack_tile_single()
+        dh, dk, dl = stack_tile_single(), stack_tile_single(), stack_tile_single()
+        for i in range(TILE):
+            hkl = (mh[i] * per_length + shift[0], mk[i] * per_length + shift[1], ml[i] * per_length + shift[2])
+            node = fast_step.nearest_node(hkl)
+            (th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i]) = fast_step.square_phases_single(plan, node, hkl)
+            place[i] = place_of(low, high, stride, origin, node)
+        add(plan, amplitudes, share, place, th, tk, tl, dh, dk, dl, total)
+
+    return add_alone, add_shifted
+
+
+@scalar
+def all_within(longest_squared, qx, qy, qz):
+    """Whether no difference of directions is longer than one whose square is given."""
+    longer = np.int64(0)
+    for i in range(TILE):
+        longer |= np.int64(not qx[i] * qx[i] + qy[i] * qy[i] + qz[i] * qz[i] <= longest_squared)
+    return longer == 0
+
+
+def terms_by(add_alone: Any, add_shifted: Any) -> Any:
+    """What adds all terms of a group of sources to a tile, from what adds those of one cell."""
+
+    @scalar
+    def add_terms(plan, amplitudes, shifts, sources, cells, q, total):
+        first, last, alone = sources
+        mh, mk, ml = stack_tile(), stack_tile(), stack_tile()
+        for c in range(len(cells)):
+            if alone:
+                source = (shifts[first, 0], plan.sources[first, 4])
+                add_alone(plan, amplitudes, source, cells, c, q[0], q[1], q[2], total)
+                continue
+            times_cell(cells, c, q[0], q[1], q[2], mh, mk, ml)
+            for j in range(first, last):
+                source = (shifts[j, 0], plan.sources[j, 4])
+                shift = shifted(cells, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
+                add_shifted(plan, amplitudes, source, shift, mh, mk, ml, total)
+
+    return add_terms
+
+
+def plain_terms(loops: Callable[..., Any]) -> Any:
+    """What adds all terms of a group of sources to a tile; indices are only limited where some may be outside."""
+    add_inside = terms_by(*loops(fast_step.table_place_inside))
+    add_anywhere = terms_by(*loops(fast_step.table_place))
+
+    @scalar
+    def add_terms(plan, tables, sources, cells, single, interpolate, count, q, alive, on, weight, total):
+        amplitudes, _, shifts, longest_squared = tables
+        if all_within(longest_squared, q[0], q[1], q[2]):
+            add_inside(plan, amplitudes, shifts, sources, cells, q, total)
+        else:
+            add_anywhere(plan, amplitudes, shifts, sources, cells, q, total)
+
+    return add_terms
+
+
+of_blocks = plain_terms(functools.partial(in_double, fast_step.square_quotient))
+of_ellipsoids = plain_terms(functools.partial(in_double, fast_step.round_quotient))
+of_blocks_in_mixed_precision = plain_terms(in_mixed_precision)
