@@ -8,7 +8,7 @@ SOURCES := pyproject.toml setup.py setup.cfg $(wildcard c_src/*)
 HAS_AVX512 := $(shell grep -qs -m1 avx512vl /proc/cpuinfo && echo yes)
 # The oldest packages that the cuda extra allows; what pip takes by itself are the newest. Older ones of numba-cuda have
 # a simulator that cannot be imported.
-OLDEST_CUDA := numba==0.60.0 numba-cuda==0.30.4 pytest pytest-xdist hypothesis mpmath \
+OLDEST_CUDA := numba==0.61.0 numba-cuda==0.30.4 pytest pytest-xdist hypothesis mpmath \
     "nvidia-cuda-nvcc==13.0.*" "nvidia-cuda-nvdisasm>=13.2"
 
 .PHONY: demo docs wheels test test-gpu test-oldest-cuda lint clean

@@ -17,8 +17,8 @@ from nanobragg.engine.files.whole import whole_file
 
 NAME, MAIN = "nb-completion", "nanoBragg"
 TOOLS = {
-    "nb-batch": "nb_batch", "nb-bench": "nb_bench", "nb-compare": "nb_compare", "nb-completion": "manual",
-    "nb-hkl": "nb_hkl", "nb-trace": "nb_trace", "nb-view": "nb_view",
+    "nb-batch": "nb_batch", "nb-bench": "nb_bench", "nb-compare": "nb_compare", "nb-compile": "nb_compile",
+    "nb-completion": "manual", "nb-hkl": "nb_hkl", "nb-trace": "nb_trace", "nb-view": "nb_view",
 }  # fmt: skip
 EPILOG = """examples:
   eval "$(nb-completion bash)"          in ~/.bashrc

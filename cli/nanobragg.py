@@ -17,6 +17,7 @@ import numpy as np
 
 from nanobragg import __version__
 from nanobragg.cli import printout, report
+from nanobragg.cli.compiled_ahead import COMPILING, compiled_ahead
 from nanobragg.cli.explain import explanation, remarks
 from nanobragg.cli.options import Options, nearest, own_options
 from nanobragg.cli.parse import Parsed, named_headers, parse
@@ -39,10 +40,11 @@ from nanobragg.engine.files.smv_header import of_experiment
 from nanobragg.engine.files.whole import check_writable, same_file
 from nanobragg.engine.fixes import NONE, shown
 from nanobragg.engine.headers import header_settings
-from nanobragg.engine.render import KNOWN_OPTIONS, Rendered, choose, default_threads, is_ready, noisy, render
+from nanobragg.engine.render import KNOWN_OPTIONS, Rendered, choose, default_threads, noisy, render
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.engine.summary import steps_in_words
+from nanobragg.kernels.kept import before_compiling
 from nanobragg.kernels.plan import RenderPlan
 
 INSUFFICIENT = 9
@@ -196,6 +198,9 @@ def run(arguments: Sequence[str]) -> int:
     if options.detector == "list":
         say(detector_list())
         return 0
+    if options.compile:
+        return compiled_ahead(say)
+    before_compiling(lambda: remark(COMPILING))
     physics = physics_of(options)
     clock = -int(time.time())
     start: dict[str, Any] = {"seed": clock, "misset_seed": clock} | preset(physics)
@@ -255,8 +260,6 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     if options.precision != "double" and "precision" not in KNOWN_OPTIONS.get(backend, ()):
         remark(f"--precision {options.precision} means nothing to --backend {backend}")
     threads = options.threads or default_threads()
-    if not is_ready(backend):
-        remark(f"the {backend} kernel is compiled first: 5 to 20 s, this once")
     if options.explain:
         remark(f"{cost.steps_of(plan):.3g} steps: {steps_in_words(set_up)}")
     with ended_by_signals():

@@ -42,6 +42,7 @@ class Options:
     only_output: bool = False
     trace: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     explain: bool = False
+    compile: bool = False
     version: bool = False
     help: bool = False
 

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from nanobragg import __version__
+from nanobragg.cli.compiled_ahead import COMPILING
 from nanobragg.cli.plans import or_cannot
 from nanobragg.cli.streams import forgiving
+from nanobragg.kernels.kept import before_compiling
 
 MISUSED = 2
 
@@ -30,6 +32,7 @@ def tool_parser(name: str, description: str | None, epilog: str, usage: str | No
         prog=name, description=said[:1].upper() + said[1:], epilog=epilog, usage=usage,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
+    before_compiling(lambda: print(f"{name}: {COMPILING}", file=sys.stderr))
     made.add_argument("--version", action="version", version=f"{name} {__version__}")
     return made
 

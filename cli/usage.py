@@ -47,6 +47,7 @@ OPTIONS = (
     Option("--phi-mode", "spec|c-parity", "another spelling of --fix phi-carryover, and of leaving it out"),
     Option("--trace", "slow,fast", "print every figure of this pixel, lines TRACE name = values; as often as wanted"),
     Option("--explain", "", "say on stderr what each argument did"),
+    Option("--compile", "", "compile all kernels for this processor and end; see nb-compile"),
     Option("--version", "", "print the version"),
     Option("--help", "", "print this help"),
 )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nanobragg.engine.c_numbers import divide
 from nanobragg.engine.fixes import Fixes
-from nanobragg.kernels import figures
+from nanobragg.kernels import cref, figures
 from nanobragg.kernels.plan import RenderPlan
 
 
@@ -31,17 +31,23 @@ class Statistics(NamedTuple):
     solid_angle: float
 
 
-def loops(backend: str) -> ModuleType:
-    """Who makes figures and integers of what this backend rendered.
+# So many pixels, layers and sub-pixels take the C reference 0.06 s, and no kernel needs to be loaded or made.
+FIGURES_WORTH_KERNELS = 4_000_000
 
-    An image of the C reference needs no compiled kernels, and one on a GPU is still there.
+
+def loops(backend: str, plan: RenderPlan) -> ModuleType:
+    """Who makes figures and integers of what this backend rendered; they are the same to the bit, whoever does.
+
+    An image on a GPU is still there. Those of a small image are made by the C reference, where it was built.
     """
-    return importlib.import_module("nanobragg.kernels." + (backend if backend in ("cref", "cuda") else "figures"))
+    small = plan.n_rendered * plan.layers * plan.oversample**2 < FIGURES_WORTH_KERNELS and cref.available()
+    name = "cuda" if backend == "cuda" else "cref" if backend == "cref" or small else "figures"
+    return importlib.import_module(f"nanobragg.kernels.{name}")
 
 
 def statistics(plan: RenderPlan, image: np.ndarray, backend: str, threads: int) -> Statistics:
     """Figures of ``image``, float32 (slow, fast), which ``backend`` rendered; sums in raster order."""
-    by = loops(backend)
+    by = loops(backend, plan)
     count, total, squares, max_I, where = by.sums(plan, image)
     mean = divide(total, max(count, 1))
     rms = _root(squares, max(count, 2) - 1)
@@ -83,7 +89,7 @@ def _in_roi(plan: RenderPlan, made: np.ndarray) -> np.ndarray:
 def integers(plan: RenderPlan, image: np.ndarray, scale: float, adc: float, backend: str, fixes: Fixes) -> np.ndarray:
     """Scaled 16-bit counts; rounded in binary32 as the original does, or right (Q77)."""
     if "Q77" not in fixes:
-        return loops(backend).to_int(plan, image, scale, adc)
+        return loops(backend, plan).to_int(plan, image, scale, adc)
     counts = np.clip(np.nan_to_num(image.astype(np.float64)) * scale + adc, 0.0, 65535.0)
     return _in_roi(plan, np.floor(counts + 0.5).clip(0.0, 65535.0).astype(np.uint16))
 
@@ -91,7 +97,7 @@ def integers(plan: RenderPlan, image: np.ndarray, scale: float, adc: float, back
 def greys(plan: RenderPlan, image: np.ndarray, scale: float, backend: str, fixes: Fixes) -> np.ndarray:
     """Scaled 8-bit grey levels; truncated, negative values by their low byte, or rounded and clipped (Q78)."""
     if "Q78" not in fixes:
-        return loops(backend).to_grey(plan, image, scale)
+        return loops(backend, plan).to_grey(plan, image, scale)
     levels = np.clip(np.nan_to_num(image.astype(np.float64)) * scale, 0.0, 255.0)
     return _in_roi(plan, np.floor(levels + 0.5).astype(np.uint8))
 
@@ -140,7 +146,7 @@ def philox_noise(
 
     Counts are clipped at what ``dtype``, uint16 or int32, can hold, or at ``saturation`` if that is less and not 0.
     """
-    by = loops("cuda" if backend == "cuda" else "figures")
+    by = importlib.import_module("nanobragg.kernels." + ("cuda" if backend == "cuda" else "figures"))
     highest = min(np.iinfo(dtype).max, int(saturation) or np.iinfo(dtype).max)
     counts, photons, overloads = by.philox_noise(plan, image, adc, seed, threads, highest, panel)
     return counts.astype(dtype, copy=False), photons, overloads

@@ -14,7 +14,6 @@ from nanobragg.engine import images
 from nanobragg.engine.errors import BadInput, DeviceLost
 from nanobragg.engine.experiment import Experiment
 from nanobragg.kernels import cref, cuda, noise
-from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.processor import VARIABLE, WrongProcessor, processor
 
@@ -122,15 +121,6 @@ def _largest_index(plan: RenderPlan) -> float:
         return float(np.abs(plan.cell).max() * 6.0 / np.abs(plan.sources[:, 3]).min())
 
 
-def is_ready(name: str) -> bool:
-    """Whether a backend can start at once, or must be compiled first (about 10 s, once)."""
-    if name in ("cref", "cuda"):
-        return True
-    module = importlib.import_module(f"nanobragg.kernels.{name}")
-    kernels = (member for member in vars(module).values() if isinstance(member, Kernel))
-    return all(kernel.is_kept() for kernel in kernels)
-
-
 def render(
     plan: RenderPlan,
     backend: str = "auto",
@@ -208,6 +198,6 @@ def noisy(
         return images.philox_noise(
             plan, image, adc, settings.seed, backend, threads, dtype, saturation=settings.saturation
         )
-    by = cref if backend == "cref" else noise
+    by = cref if images.loops(backend, plan) is cref else noise
     counts, photons, overloads = by.noise(image, plan.roi, settings.adc, settings.seed, made.random_table)
     return counts.astype(dtype, copy=False), photons, overloads

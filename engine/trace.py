@@ -308,8 +308,8 @@ class _Walk:
         if self.exact or plan.shape >= GAUSS:
             return physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
         if plan.shape == SQUARE:
-            return fast_step.square_lattice(plan, node, hkl)
-        return fast_step.round_lattice(plan, node, hkl)
+            return fast_step.square_lattice((plan.n_cells, plan.fudge), node, hkl)
+        return fast_step.round_lattice((plan.n_cells, plan.fudge), node, hkl)
 
     def _grating(self, h: float, h0: float, n: float) -> float:
         from nanobragg.kernels import polynomials

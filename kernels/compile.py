@@ -8,6 +8,7 @@ tile's arrays are the kernel's own stack.
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.targetconfig import ConfigStack
 
-from nanobragg.kernels import machine_code
+from nanobragg.kernels import kept
 from nanobragg.kernels.processor import processor
 
 _made_for = processor()
@@ -43,18 +44,19 @@ class Part(CPUDispatcher):
         self._contracted = numba.njit(function, **{**options, "fastmath": CONTRACT}) if inlined else self._exact
 
     def _for_caller(self) -> Any:
-        """What a kernel that is being made is given, in the arithmetic of the function that calls; else nothing."""
-        if not isinstance(self.targetctx.codegen(), TextCodegen):
-            return None
+        """What stands for this in a kernel that is being made, in its caller's arithmetic; elsewhere itself."""
+        context: Any = self.targetctx
+        if not isinstance(context.codegen(), TextCodegen):
+            return super()
         return self._contracted if ConfigStack.top_or_none().fastmath else self._exact
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """What Numba asks for when it meets a call."""
-        return (self._for_caller() or super()).get_call_template(args, kws)
+        return self._for_caller().get_call_template(args, kws)
 
     def get_overload(self, sig: Any) -> Any:
         """What Numba asks for when it writes the call down."""
-        return (self._for_caller() or super()).get_overload(sig)
+        return self._for_caller().get_overload(sig)
 
 
 def scalar(function: Callable[..., Any]) -> Any:
@@ -69,13 +71,14 @@ def separate(function: Callable[..., Any]) -> Any:
 
 def _kept(part: Part) -> Part:
     """What Numba makes of functions that traces call by themselves is kept beside the kernels."""
-    if machine_code.folder() and "<locals>" not in part.py_func.__qualname__:
-        elsewhere, _config.CACHE_DIR = _config.CACHE_DIR, machine_code.folder()
+    if kept.folder() and "<locals>" not in part.py_func.__qualname__:
+        elsewhere, _config.CACHE_DIR = _config.CACHE_DIR, kept.folder()
         try:
             part.enable_caching()
         finally:
             _config.CACHE_DIR = elsewhere
-        part._cache = _Forgiving(part._cache)
+        cached: Any = part
+        cached._cache = _Forgiving(cached._cache)
     return part
 
 
@@ -87,6 +90,13 @@ class _Forgiving:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cache, name)
+
+    def load_overload(self, *arguments: Any) -> Any:
+        """What is kept, if anything is."""
+        found = self._cache.load_overload(*arguments)
+        if found is None:
+            kept.compiling()
+        return found
 
     def save_overload(self, *arguments: Any) -> None:
         """Keep what was compiled, if that is possible."""
@@ -133,13 +143,18 @@ class TextCodegen(codegen.JITCPUCodegen):
 
 @contextlib.contextmanager
 def _only_text() -> Iterator[None]:
-    context = cpu_target.target_context
+    """While kernels are made into text; collecting garbage among so many objects takes a fifth of the time."""
+    context: Any = cpu_target.target_context
     with global_compiler_lock:
         usual, context._internal_codegen = context._internal_codegen, TextCodegen("numba.exec")
+        collects = gc.isenabled()
+        gc.disable()
         try:
             yield
         finally:
             context._internal_codegen = usual
+            if collects:
+                gc.enable()
 
 
 def native_code(prepared: Any, arguments: tuple) -> tuple[str, str]:

@@ -28,10 +28,10 @@ def evaluation(shape: int, interpolate: bool, products: bool, single: bool) -> A
     def lattice(plan, hkl, node):
         if shape == SQUARE:
             if single:
-                return np.float64(fast_step.square_lattice_single(plan, node, hkl))
-            return fast_step.square_lattice(plan, node, hkl)
+                return np.float64(fast_step.square_lattice_single(fast_step.crystal_of(plan), node, hkl))
+            return fast_step.square_lattice(fast_step.crystal_of(plan), node, hkl)
         if shape == ROUND:
-            return fast_step.round_lattice(plan, node, hkl)
+            return fast_step.round_lattice(fast_step.crystal_of(plan), node, hkl)
         return physics.lattice_factor(shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
 
     @scalar

@@ -161,7 +161,7 @@ def kernel_for(plan: RenderPlan, precision: str) -> Kernel:
     if plan.shape > ROUND:
         return render_sharp
     products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
-    if products or plan.interpolate or plan.dmin > 0.0:
+    if (products and plan.running_products) or plan.interpolate:
         return render_weighted
     if plan.shape == ROUND:
         return render_ellipsoids

@@ -70,9 +70,15 @@ def table_place_by_integers(low, high, stride, origin, hkl):
 
 
 @scalar
-def square_quotient(plan, node, hkl):
+def crystal_of(plan):
+    """What a lattice factor depends on beside the indices: cells along each axis, and the fudge of round crystals."""
+    return plan.n_cells, plan.fudge
+
+
+@scalar
+def square_quotient(crystal, node, hkl):
     """Numerator and denominator of F_latt of a block-shaped crystal, up to its sign: one division for three axes."""
-    n = plan.n_cells
+    n = crystal[0]
     nh, dh = grating(n[0], node[0], hkl[0])
     nk, dk = grating(n[1], node[1], hkl[1])
     nl, dl = grating(n[2], node[2], hkl[2])
@@ -80,16 +86,16 @@ def square_quotient(plan, node, hkl):
 
 
 @scalar
-def square_lattice(plan, node, hkl):
+def square_lattice(crystal, node, hkl):
     """F_latt of a block-shaped crystal, up to its sign."""
-    above, below = square_quotient(plan, node, hkl)
+    above, below = square_quotient(crystal, node, hkl)
     return above / below
 
 
 @scalar
-def square_phases_single(plan, node, hkl):
+def square_phases_single(crystal, node, hkl):
     """What `square_quotient_single` is made of: phases of numerator and denominator for each axis, binary32."""
-    n = plan.n_cells
+    n = crystal[0]
     return (
         phases_single(n[0], node[0], hkl[0]),
         phases_single(n[1], node[1], hkl[1]),
@@ -98,9 +104,9 @@ def square_phases_single(plan, node, hkl):
 
 
 @scalar
-def square_quotient_single(plan, at):
+def square_quotient_single(crystal, at):
     """`square_quotient` in binary32, from its phases."""
-    n = plan.n_cells
+    n = crystal[0]
     nh, dh = grating_single(n[0], at[0][0], at[0][1])
     nk, dk = grating_single(n[1], at[1][0], at[1][1])
     nl, dl = grating_single(n[2], at[2][0], at[2][1])
@@ -108,18 +114,18 @@ def square_quotient_single(plan, at):
 
 
 @scalar
-def square_lattice_single(plan, node, hkl):
+def square_lattice_single(crystal, node, hkl):
     """`square_lattice` with polynomials and the division in binary32; phases stay in binary64."""
-    above, below = square_quotient_single(plan, square_phases_single(plan, node, hkl))
+    above, below = square_quotient_single(crystal, square_phases_single(crystal, node, hkl))
     return above / below
 
 
 @scalar
-def round_quotient(plan, node, hkl):
+def round_quotient(crystal, node, hkl):
     """Numerator and denominator of F_latt of an ellipsoidal crystal, up to its sign."""
-    n = plan.n_cells
+    n = crystal[0]
     u, v, w = (hkl[0] - node[0]) * n[0], (hkl[1] - node[1]) * n[1], (hkl[2] - node[2]) * n[2]
-    rho2 = (u * u + v * v + w * w) * plan.fudge
+    rho2 = (u * u + v * v + w * w) * crystal[1]
     rho = math.sqrt(rho2)
     t = rho - nearest_whole(rho)
     argument = math.pi * rho
@@ -131,9 +137,9 @@ def round_quotient(plan, node, hkl):
 
 
 @scalar
-def round_lattice(plan, node, hkl):
+def round_lattice(crystal, node, hkl):
     """F_latt of an ellipsoidal crystal, up to its sign."""
-    above, below = round_quotient(plan, node, hkl)
+    above, below = round_quotient(crystal, node, hkl)
     return above / below
 
 

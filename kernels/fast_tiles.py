@@ -20,12 +20,12 @@ def tiles_kernel(add_terms: Any) -> Any:
     """A kernel whose tiles get the terms of a group of sources from ``add_terms``."""
 
     @fast_kernel
-    def render_tiles(plan, tables, cells, single, part, image, targets, first_cells, pixels, interpolate):
+    def render_tiles(plan, tables, cells, single, share, image, targets, first_cells, pixels, interpolate):
         """Render the listed pixels; returns the lowest raster index at which interpolation went off, or `NEVER`.
 
         ``cells`` are those of all visits but the first of the run. ``first_cells`` are that one's, and empty where it
         is not among these pixels; where it is, only one of them may be visited at all. ``single`` are both in binary32.
-        ``part`` says which sub-pixels and which sources count (`nanobragg.kernels.fast.Part`), and ``targets`` where in
+        ``share`` says which sub-pixels and sources count (`nanobragg.kernels.fast.Part`), and ``targets`` where in
         ``image`` each pixel goes.
         """
         prefer_wide_registers()
@@ -34,7 +34,7 @@ def tiles_kernel(add_terms: Any) -> Any:
         qx, qy, qz = stack_tile(), stack_tile(), stack_tile()
         air, alive, on = stack_tile(), stack_tile(), stack_tile()
         capture, polar, omega = stack_tile(), stack_tile(), stack_tile()
-        weight, total = stack_tile(), stack_tile()
+        weight, part, total = stack_tile(), stack_tile(), stack_tile()
 
         products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
         # Where the order of evaluations matters, each source is a group of its own; else all share M.d, unless next to
@@ -42,9 +42,10 @@ def tiles_kernel(add_terms: Any) -> Any:
         ordered = plan.shape > ROUND or products or interpolate or plan.dmin > 0.0 or len(first_cells) > 0
         n_sources = len(plan.sources)
         groups = n_sources if ordered else 1
-        spread = products and not plan.running_products
+        running = products and plan.running_products
+        spread = products and not running
         everywhere = plan.keep_background or spread
-        first_sub, last_sub, first_source, last_source = part
+        first_sub, last_sub, first_source, last_source = share
         lead = 1 if first_sub > 0 else 0  # solid angle, capture and polarization may be those of the first sub-pixel
         switched_at = NEVER
         for start in range(0, len(pixels), TILE):
@@ -78,8 +79,7 @@ def tiles_kernel(add_terms: Any) -> Any:
                             for i in range(TILE):
                                 weight[i] = 1.0 if everywhere else alive[i]
                             tiles.polarizations(plan, base, dx, dy, dz, weight, polar)
-                        if products:
-                            tiles.weights(plan, capture, polar, omega, weight)
+                        tiles.weights(plan, capture, polar, omega, weight)
                         if spread and counts:
                             tiles.add_background(plan, weight, total)
                         if reached == 0 or not counts:
@@ -91,10 +91,13 @@ def tiles_kernel(add_terms: Any) -> Any:
                         own = group if ordered else first_source
                         last = group + 1 if ordered else last_source
                         sources = (own, last, ordered or n_sources == 1)
+                        for i in range(TILE):
+                            part[i] = total[i] if running else 0.0
                         add_terms(
                             plan, tables, sources, turned, turned_single, interpolate, count, (qx, qy, qz), alive, on,
-                            weight, total,
+                            weight, part,
                         )  # fmt: skip
+                        tiles.add_part(running, alive, weight, part, total)
             tiles.store(plan, targets, start, count, total, capture, polar, omega, image)
             if interpolate and plan.sticky:
                 for i in range(count):

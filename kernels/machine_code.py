@@ -7,75 +7,19 @@ member by member, arrays as (owner, parent, size, item size, data, shape, stride
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import hashlib
 import importlib
-import importlib.util
-import os
 import platform
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from nanobragg.kernels import kept
 from nanobragg.kernels.processor import processor
-from nanobragg.kernels.whole import appearing
-
-HERE = os.path.dirname(os.path.realpath(__file__))
-
-
-def _own_folder(path: str) -> bool:
-    """Make a folder that nobody else can write to; False where that cannot be had."""
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return False
-    return status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(path, os.W_OK)
-
-
-def sources_digest(folder: str = HERE) -> str:
-    """Identifies the code of all kernels, and what compiles it."""
-    paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".py")]
-    for package in ("numba", "llvmlite"):  # their versions, without importing them
-        spec = importlib.util.find_spec(package)
-        paths += [os.path.join(place, "_version.py") for place in spec.submodule_search_locations or ()] if spec else []
-    digest = hashlib.sha256()
-    for path in paths:
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            digest.update(file.read())
-    return digest.hexdigest()[:16]
-
-
-def _roots() -> Iterator[str]:
-    """Folders that something may be kept in: NUMBA_CACHE_DIR, the user's cache, the temporary folder."""
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    roots = [os.path.join(named, "nanobragg")] if named else []
-    roots.append(os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "nanobragg"))
-    with contextlib.suppress(OSError):  # a full disk
-        roots.append(os.path.join(tempfile.gettempdir(), f"nanobragg-{os.getuid()}"))
-    return (root for root in roots if os.path.isabs(root) and _own_folder(root))
-
-
-def cache_root() -> str:
-    """The first of the folders that this user's things can be kept in; empty where there is none."""
-    return next(_roots(), "")
-
-
-def cache_folder() -> str:
-    """Where machine code is kept, or empty for nowhere."""
-    digest = sources_digest()
-    return next((os.path.join(root, digest) for root in _roots() if _own_folder(os.path.join(root, digest))), "")
-
-
-@functools.lru_cache(maxsize=1)
-def folder() -> str:
-    """`cache_folder`, looked for once."""
-    return cache_folder()
 
 
 def flattened(value: Any) -> Iterator[tuple[str, Any]]:
@@ -137,12 +81,6 @@ def optimised(text: str) -> Any:
     return module
 
 
-def _keep(path: str, data: bytes) -> None:
-    """Write a file whole, or not at all: a full disk only means that the next process compiles again."""
-    with contextlib.suppress(OSError), appearing(path) as file:
-        file.write(data)
-
-
 class Kernel:
     """A compiled loop over pixels, in a module that is imported only to compile it.
 
@@ -176,46 +114,39 @@ class Kernel:
 
         return call
 
-    def is_kept(self) -> bool:
-        """Whether machine code is on disk, whatever the types of the arguments."""
-        return bool(folder()) and any(name.startswith(f"{self.module}.{self.name}-") for name in os.listdir(folder()))
-
     def _load(self, signature: str, arguments: tuple) -> Any:
         with self._lock:
             if signature not in self._loaded:
-                symbol, code = self._read(signature) or self._compile(signature, arguments)
+                symbol, code = self._read(signature) or self._made(signature, arguments)
                 self._loaded[signature] = self._linked(symbol, code)
             return self._loaded[signature]
 
-    def _path(self, signature: str) -> str:
-        if not folder():
-            return ""
+    def _file(self, signature: str) -> str:
         made_for = f"{platform.machine()} {processor().name} {processor().features}"
         identity = hashlib.sha256(f"{signature} {made_for}".encode()).hexdigest()[:16]
-        return os.path.join(folder(), f"{self.module}.{self.name}-{identity}")
+        return f"{self.module}.{self.name}-{identity}"
 
     def _read(self, signature: str) -> tuple[str, bytes] | None:
         """Symbol and object code as kept, if they are there and whole."""
-        try:
-            with open(self._path(signature), "rb") as file:
-                check, _, rest = file.read().partition(b"\n")
-        except OSError:
+        found = kept.read(self._file(signature))
+        if found is None:
             return None
-        if not rest or hashlib.sha256(rest).hexdigest().encode() != check:
-            return None
-        symbol, _, code = rest.partition(b"\n")
+        symbol, _, code = found.partition(b"\n")
         return symbol.decode("latin-1"), code
 
+    def _made(self, signature: str, arguments: tuple) -> tuple[str, bytes]:
+        """The same, made by this process, or by another one that was at it already."""
+        with kept.alone(self._file(signature)):
+            return self._read(signature) or self._compile(signature, arguments)
+
     def _compile(self, signature: str, arguments: tuple) -> tuple[str, bytes]:
+        kept.compiling()
         from nanobragg.kernels.compile import native_code
 
         function = getattr(importlib.import_module(f"nanobragg.kernels.{self.module}"), self.name)
         symbol, text = native_code(function, arguments)
         code = target_machine().emit_object(optimised(text))
-        path = self._path(signature)
-        if path:
-            rest = symbol.encode() + b"\n" + code
-            _keep(path, hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
+        kept.keep(self._file(signature), symbol.encode() + b"\n" + code)
         return symbol, code
 
     def _linked(self, symbol: str, code: bytes) -> Any:

@@ -62,7 +62,7 @@ def in_double(lattice: Callable[..., Any], place_of: Callable[..., Any]) -> tupl
     """
 
     @scalar
-    def add_alone(plan, amplitudes, source, cells, c, qx, qy, qz, total):
+    def add_alone(crystal, amplitudes, source, cells, c, qx, qy, qz, total):
         per_length, share = source
         squares, low, high, stride, origin = amplitudes
         place, above, below = stack_places(), stack_tile(), stack_tile()
@@ -72,19 +72,19 @@ def in_double(lattice: Callable[..., Any], place_of: Callable[..., Any]) -> tupl
             k = vb[0] * qx[i] + vb[1] * qy[i] + vb[2] * qz[i]
             x = vc[0] * qx[i] + vc[1] * qy[i] + vc[2] * qz[i]
             node = fast_step.nearest_node((h, k, x))
-            above[i], below[i] = lattice(plan, node, (h, k, x))
+            above[i], below[i] = lattice(crystal, node, (h, k, x))
             place[i] = place_of(low, high, stride, origin, node)
         add_squares(squares, share, place, above, below, total)
 
     @scalar
-    def add_shifted(plan, amplitudes, source, shift, mh, mk, ml, total):
+    def add_shifted(crystal, amplitudes, source, shift, mh, mk, ml, total):
         per_length, share = source
         squares, low, high, stride, origin = amplitudes
         place, above, below = stack_places(), stack_tile(), stack_tile()
         for i in range(TILE):
             hkl = (mh[i] * per_length + shift[0], mk[i] * per_length + shift[1], ml[i] * per_length + shift[2])
             node = fast_step.nearest_node(hkl)
-            above[i], below[i] = lattice(plan, node, hkl)
+            above[i], below[i] = lattice(crystal, node, hkl)
             place[i] = place_of(low, high, stride, origin, node)
         add_squares(squares, share, place, above, below, total)
 
@@ -95,17 +95,17 @@ def in_mixed_precision(place_of: Callable[..., Any]) -> tuple[Any, Any]:
     """`in_double` for a block-shaped crystal with polynomials and division in binary32, twice as many at a time."""
 
     @scalar
-    def add(plan, amplitudes, share, place, th, tk, tl, dh, dk, dl, total):
+    def add(crystal, amplitudes, share, place, th, tk, tl, dh, dk, dl, total):
         f_latt = stack_tile_single()
         for i in range(TILE):
-            above, below = fast_step.square_quotient_single(plan, ((th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i])))
+            above, below = fast_step.square_quotient_single(crystal, ((th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i])))
             f_latt[i] = above / below
         for i in range(TILE):
             wide = np.float64(f_latt[i])
             total[i] += share * amplitudes[0][place[i]] * (wide * wide)
 
     @scalar
-    def add_alone(plan, amplitudes, source, cells, c, qx, qy, qz, total):
+    def add_alone(crystal, amplitudes, source, cells, c, qx, qy, qz, total):
         per_length, share = source
         _, low, high, stride, origin = amplitudes
         place = stack_places()
@@ -117,12 +117,12 @@ def in_mixed_precision(place_of: Callable[..., Any]) -> tuple[Any, Any]:
             k = vb[0] * qx[i] + vb[1] * qy[i] + vb[2] * qz[i]
             x = vc[0] * qx[i] + vc[1] * qy[i] + vc[2] * qz[i]
             node = fast_step.nearest_node((h, k, x))
-            (th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i]) = fast_step.square_phases_single(plan, node, (h, k, x))
+            (th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i]) = fast_step.square_phases_single(crystal, node, (h, k, x))
             place[i] = place_of(low, high, stride, origin, node)
-        add(plan, amplitudes, share, place, th, tk, tl, dh, dk, dl, total)
+        add(crystal, amplitudes, share, place, th, tk, tl, dh, dk, dl, total)
 
     @scalar
-    def add_shifted(plan, amplitudes, source, shift, mh, mk, ml, total):
+    def add_shifted(crystal, amplitudes, source, shift, mh, mk, ml, total):
         per_length, share = source
         _, low, high, stride, origin = amplitudes
         place = stack_places()
@@ -131,9 +131,9 @@ def in_mixed_precision(place_of: Callable[..., Any]) -> tuple[Any, Any]:
         for i in range(TILE):
             hkl = (mh[i] * per_length + shift[0], mk[i] * per_length + shift[1], ml[i] * per_length + shift[2])
             node = fast_step.nearest_node(hkl)
-            (th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i]) = fast_step.square_phases_single(plan, node, hkl)
+            (th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i]) = fast_step.square_phases_single(crystal, node, hkl)
             place[i] = place_of(low, high, stride, origin, node)
-        add(plan, amplitudes, share, place, th, tk, tl, dh, dk, dl, total)
+        add(crystal, amplitudes, share, place, th, tk, tl, dh, dk, dl, total)
 
     return add_alone, add_shifted
 
@@ -151,19 +151,19 @@ def terms_by(add_alone: Any, add_shifted: Any) -> Any:
     """What adds all terms of a group of sources to a tile, from what adds those of one cell."""
 
     @scalar
-    def add_terms(plan, amplitudes, shifts, sources, cells, q, total):
+    def add_terms(crystal, amplitudes, shifts, shares, sources, cells, q, total):
         first, last, alone = sources
         mh, mk, ml = stack_tile(), stack_tile(), stack_tile()
         for c in range(len(cells)):
             if alone:
-                source = (shifts[first, 0], plan.sources[first, 4])
-                add_alone(plan, amplitudes, source, cells, c, q[0], q[1], q[2], total)
+                source = (shifts[first, 0], shares[first, 4])
+                add_alone(crystal, amplitudes, source, cells, c, q[0], q[1], q[2], total)
                 continue
             times_cell(cells, c, q[0], q[1], q[2], mh, mk, ml)
             for j in range(first, last):
-                source = (shifts[j, 0], plan.sources[j, 4])
+                source = (shifts[j, 0], shares[j, 4])
                 shift = shifted(cells, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
-                add_shifted(plan, amplitudes, source, shift, mh, mk, ml, total)
+                add_shifted(crystal, amplitudes, source, shift, mh, mk, ml, total)
 
     return add_terms
 
@@ -176,10 +176,11 @@ def plain_terms(loops: Callable[..., Any]) -> Any:
     @scalar
     def add_terms(plan, tables, sources, cells, single, interpolate, count, q, alive, on, weight, total):
         amplitudes, _, shifts, longest_squared = tables
+        crystal = fast_step.crystal_of(plan)
         if all_within(longest_squared, q[0], q[1], q[2]):
-            add_inside(plan, amplitudes, shifts, sources, cells, q, total)
+            add_inside(crystal, amplitudes, shifts, plan.sources, sources, cells, q, total)
         else:
-            add_anywhere(plan, amplitudes, shifts, sources, cells, q, total)
+            add_anywhere(crystal, amplitudes, shifts, plan.sources, sources, cells, q, total)
 
     return add_terms
 

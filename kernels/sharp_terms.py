@@ -70,7 +70,7 @@ def sharp_amplitude(plan, hkl, node, on):
 
 @scalar
 def add_sharp(
-    plan, count, alive, products, interpolating, zeros_count, narrow, weight, per_length, share, mh, mk, ml, on, total
+    plan, count, alive, running, interpolating, zeros_count, narrow, weight, per_length, share, mh, mk, ml, on, total
 ):
     """One source and one cell of a crystal with Gaussian or sharp-edged spots, pixel by pixel.
 
@@ -92,12 +92,7 @@ def add_sharp(
             on[i] = 0.0 if not inside else on[i] if plan.sticky else 1.0
         f_cell = sharp_amplitude(plan, hkl, node, interpolating and on[i] != 0.0)
         term = share * f_cell * f_cell * (f_latt * f_latt)
-        if not products:
-            total[i] += term
-        elif plan.running_products:
-            total[i] = (total[i] + term) * weight[i]
-        else:
-            total[i] += term * weight[i]
+        total[i] = (total[i] + term) * weight[i] if running else total[i] + term
 
 
 @scalar
@@ -105,7 +100,8 @@ def of_sharp_spots(plan, tables, sources, cells, single, interpolate, count, q, 
     """Add all terms of one source to a tile."""
     _, (narrow, offsets, limits), shifts, _ = tables
     products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
-    zeros_count = plan.water and ((products and plan.running_products) or (interpolate and plan.sticky))
+    running = products and plan.running_products
+    zeros_count = plan.water and (running or (interpolate and plan.sticky))
     per_length, share = shifts[sources[0], 0], plan.sources[sources[0], 4]
     mh, mk, ml = stack_tile(), stack_tile(), stack_tile()
     sx, sy, sz = stack_tile_single(), stack_tile_single(), stack_tile_single()
@@ -117,6 +113,6 @@ def of_sharp_spots(plan, tables, sources, cells, single, interpolate, count, q, 
             break
         times_cell(cells, c, q[0], q[1], q[2], mh, mk, ml)
         add_sharp(
-            plan, count, alive, products, interpolate, zeros_count, narrow, weight, per_length, share, mh, mk, ml, on,
+            plan, count, alive, running, interpolate, zeros_count, narrow, weight, per_length, share, mh, mk, ml, on,
             total,
         )  # fmt: skip

@@ -143,7 +143,7 @@ def differences(incident, dx, dy, dz, qx, qy, qz):
 
 @scalar
 def weights(plan, capture, polar, omega, weight):
-    """What the running products multiply with."""
+    """What each term is multiplied with, or running products the sum (Q04): factors that the pixel does not share."""
     for i in range(TILE):
         w = 1.0
         if plan.oversample_thick:
@@ -161,6 +161,14 @@ def add_background(plan, weight, total):
     part = geometry.background_of_term(plan)
     for i in range(TILE):
         total[i] += part * weight[i]
+
+
+@scalar
+def add_part(running, alive, weight, part, total):
+    """Add what a group of sources has brought; running products have multiplied the sum itself already (Q04)."""
+    for i in range(TILE):
+        more = total[i] + weight[i] * part[i]
+        total[i] = part[i] if running else more if alive[i] != 0.0 else total[i]
 
 
 @scalar

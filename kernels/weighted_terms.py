@@ -1,4 +1,4 @@
-"""Terms of a tile of block-shaped and ellipsoidal crystals in every case: interpolated, weighted, cut by resolution."""
+"""Terms of a tile of block-shaped and ellipsoidal crystals that are interpolated, or multiply the sum (Q04)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from nanobragg.kernels import physics
 from nanobragg.kernels.compile import scalar
-from nanobragg.kernels.fast_step import nearest_node, round_lattice, square_lattice, table_place
+from nanobragg.kernels.fast_step import crystal_of, nearest_node, round_lattice, square_lattice, table_place
 from nanobragg.kernels.interpolation import cubic_weights
 from nanobragg.kernels.plain_terms import shifted, times_cell
 from nanobragg.kernels.plan import SQUARE
@@ -24,19 +24,19 @@ def indices(per_length, shift, mh, mk, ml, h, k, x):
 
 
 @scalar
-def square_lattices(plan, h, k, x, f_latt):
+def square_lattices(crystal, h, k, x, f_latt):
     """Lattice factors of a block-shaped crystal, up to their sign."""
     for i in range(TILE):
         hkl = (h[i], k[i], x[i])
-        f_latt[i] = square_lattice(plan, nearest_node(hkl), hkl)
+        f_latt[i] = square_lattice(crystal, nearest_node(hkl), hkl)
 
 
 @scalar
-def round_lattices(plan, h, k, x, f_latt):
+def round_lattices(crystal, h, k, x, f_latt):
     """Lattice factors of an ellipsoidal crystal, up to their sign."""
     for i in range(TILE):
         hkl = (h[i], k[i], x[i])
-        f_latt[i] = round_lattice(plan, nearest_node(hkl), hkl)
+        f_latt[i] = round_lattice(crystal, nearest_node(hkl), hkl)
 
 
 @scalar
@@ -93,18 +93,15 @@ def interpolated_amplitudes(plan, count, alive, h, k, x, on, squares_at):
 
 
 @scalar
-def accumulate(products, running, share, alive, weight, f_latt, squares_at, total):
-    """Add one evaluation to each sum; factors multiply the term, or the running sum (Q04)."""
-    if products and running:
+def accumulate(running, share, alive, weight, f_latt, squares_at, total):
+    """Add one evaluation to each sum; running products multiply that (Q04)."""
+    if running:
         for i in range(TILE):
             term = total[i] + share * squares_at[i] * (f_latt[i] * f_latt[i])
             total[i] = term * weight[i] if alive[i] != 0.0 else total[i]
-    elif products:
-        for i in range(TILE):
-            total[i] += alive[i] * weight[i] * (share * squares_at[i] * (f_latt[i] * f_latt[i]))
     else:
         for i in range(TILE):
-            total[i] += alive[i] * (share * squares_at[i] * (f_latt[i] * f_latt[i]))
+            total[i] += share * squares_at[i] * (f_latt[i] * f_latt[i])
 
 
 @scalar
@@ -113,6 +110,7 @@ def in_all_cases(plan, tables, sources, cells, single, interpolate, count, q, al
     amplitudes, _, shifts, _ = tables
     first, last, alone = sources
     products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+    running = products and plan.running_products
     mh, mk, ml = stack_tile(), stack_tile(), stack_tile()
     h, k, x = stack_tile(), stack_tile(), stack_tile()
     f_latt, squares_at = stack_tile(), stack_tile()
@@ -126,13 +124,13 @@ def in_all_cases(plan, tables, sources, cells, single, interpolate, count, q, al
                 shift = shifted(cells, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
             indices(shifts[j, 0], shift, mh, mk, ml, h, k, x)
             if plan.shape == SQUARE:
-                square_lattices(plan, h, k, x, f_latt)
+                square_lattices(crystal_of(plan), h, k, x, f_latt)
             else:
-                round_lattices(plan, h, k, x, f_latt)
+                round_lattices(crystal_of(plan), h, k, x, f_latt)
             if interpolate:
                 in_tricubic_range(plan, alive, h, k, x, on)
             if not interpolate or any_zero(on):
                 nearest_amplitudes(amplitudes, h, k, x, squares_at)
             if interpolate:
                 interpolated_amplitudes(plan, count, alive, h, k, x, on, squares_at)
-            accumulate(products, plan.running_products, plan.sources[j, 4], alive, weight, f_latt, squares_at, total)
+            accumulate(running, plan.sources[j, 4], alive, weight, f_latt, squares_at, total)

@@ -45,7 +45,7 @@ def integers(experiment, plan, image):
     """The integer image that the command would write."""
     with np.errstate(all="ignore"):
         scale = images.int_scale(experiment.settings.int_scale, images.statistics(plan, image, "fast", 1).max_I)
-    return images.loops("fast").to_int(plan, image, scale, experiment.settings.adc)
+    return images.loops("fast", plan).to_int(plan, image, scale, experiment.settings.adc)
 
 
 def test_all_golden_images(tmp_path):
@@ -148,7 +148,7 @@ def test_more_accurate_than_strict(n, tmp_path):
                 exact *= mp.sin(mp.pi * mp.mpf(h) * n) / mp.sin(mp.pi * mp.mpf(h))
             nodes = tuple(nearest_whole(h) for h in hkl)
             found = {
-                "fast": fast_step.square_lattice(plan, nodes, hkl),
+                "fast": fast_step.square_lattice((plan.n_cells, plan.fudge), nodes, hkl),
                 "strict": physics.square_lattice(hkl, plan.n_cells),
             }
             for name, value in found.items():
@@ -321,7 +321,7 @@ def one_loop(call, singles=False):
 def alone(add_alone):
     @scalar
     def call(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-        add_alone(plan, amplitudes, (1.0, 1.0), cells, 0, a, b, c, d)
+        add_alone(fast_step.crystal_of(plan), amplitudes, (1.0, 1.0), cells, 0, a, b, c, d)
         return 0
 
     return call
@@ -330,7 +330,7 @@ def alone(add_alone):
 def of_several(add_shifted):
     @scalar
     def call(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-        add_shifted(plan, amplitudes, (1.0, 1.0), (0.1, 0.2, 0.3), a, b, c, d)
+        add_shifted(fast_step.crystal_of(plan), amplitudes, (1.0, 1.0), (0.1, 0.2, 0.3), a, b, c, d)
         return 0
 
     return call
@@ -338,13 +338,13 @@ def of_several(add_shifted):
 
 @scalar
 def of_round(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.round_lattices(plan, a, b, c, d)
+    weighted_terms.round_lattices(fast_step.crystal_of(plan), a, b, c, d)
     return 0
 
 
 @scalar
 def of_squares(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.square_lattices(plan, a, b, c, d)
+    weighted_terms.square_lattices(fast_step.crystal_of(plan), a, b, c, d)
     return 0
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import nanobragg
-from nanobragg.kernels import machine_code
+from nanobragg.kernels import kept
 from tests.support import BY_NAME, ROOT, assert_same_image, command
 
 ROOMS = ("kernels", "engine", "cli")
@@ -133,16 +133,16 @@ def test_without_the_extension_everything_goes_to_strict(tmp_path):
 
 
 def test_kernels_are_kept_by_the_digest_of_all_sources(tmp_path, monkeypatch):
-    before = machine_code.sources_digest()
+    before = kept.sources_digest()
     copy = tmp_path / "kernels"
     copy.mkdir()
     for path in modules("kernels"):
         (copy / path.name).write_bytes(path.read_bytes())
-    assert machine_code.sources_digest(str(copy)) == before
+    assert kept.sources_digest(str(copy)) == before
     (copy / "physics.py").write_text((copy / "physics.py").read_text() + "\n")
-    assert machine_code.sources_digest(str(copy)) != before
+    assert kept.sources_digest(str(copy)) != before
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
-    assert pathlib.Path(machine_code.cache_folder()).is_relative_to(tmp_path / "cache")
+    assert pathlib.Path(kept.cache_folder()).is_relative_to(tmp_path / "cache")
 
 
 LINE = "-cell 50 -default_F 5 -detpixels 8 -nonoise -nopgm --backend strict"

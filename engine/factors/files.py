@@ -20,7 +20,7 @@ from nanobragg.engine.factors.gemmi_package import check_file, errors_of, packag
 from nanobragg.engine.factors.model import HC as HC
 from nanobragg.engine.factors.model import Solvent
 from nanobragg.engine.files.hkl import looks_like_a_structure
-from nanobragg.kernels import machine_code
+from nanobragg.kernels import kept
 from nanobragg.kernels.whole import appearing
 
 MODEL, MTZ, BLOCK, TEXT = "model", "mtz", "reflections in CIF", "hkl text"
@@ -187,10 +187,10 @@ def _forget_oldest(folder: str) -> None:
 
 def _name_in_cache(path: str, wanted: Wanted) -> str:
     """Where amplitudes are kept; empty where nothing is."""
-    root = machine_code.cache_root()
+    root = kept.cache_root()
     tables = [value for _, value in wanted.anomalous if os.path.isfile(value)]
     digest = hashlib.sha256(
-        repr((path, wanted, __version__, package().__version__, machine_code.sources_digest(HERE))).encode()
+        repr((path, wanted, __version__, package().__version__, kept.sources_digest(HERE))).encode()
     )
     for name in (path, *tables):
         with errors_of(name), open(name, "rb") as file:

@@ -127,7 +127,7 @@ def test_an_image_larger_than_the_device_comes_in_bands(tmp_path, monkeypatch):
     image = render(plan, "cuda").image
     assert_close_image(image, render(plan, "strict").image)
     assert len(launches) > 3 and sum(launches) == 30 and max(launches) <= 8
-    assert_same_image(images.loops("cuda").to_int(plan, image, 1.0, 40.0), figures.to_int(plan, image, 1.0, 40.0))
+    assert_same_image(cuda.to_int(plan, image, 1.0, 40.0), figures.to_int(plan, image, 1.0, 40.0))
 
 
 def test_an_image_changed_since_is_sent_anew(tmp_path):
@@ -200,7 +200,7 @@ def test_figures_and_integers(where, tmp_path):
     ours, theirs = (images.statistics(plan, image, backend, 1) for backend in ("cuda", "strict"))
     assert (ours.max_I, ours.max_at) == (theirs.max_I, theirs.max_at)
     np.testing.assert_allclose(np.hstack(ours), np.hstack(theirs), rtol=1e-12)
-    on_device = images.loops("cuda")
+    on_device = cuda
     a, b = (loops.to_int(plan, image, 55000.0 / ours.max_I, 40.0) for loops in (on_device, figures))
     assert np.abs(a.astype(int) - b).max() <= 1 and (a != b).mean() <= 0.001
     assert_same_image(on_device.to_grey(plan, image, 0.3), figures.to_grey(plan, image, 0.3))
