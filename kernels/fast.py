@@ -21,7 +21,7 @@ from nanobragg.kernels.vectors import magnitude, unit
 render_blocks, render_ellipsoids = Kernel("fast_tiles", "render_blocks"), Kernel("fast_tiles", "render_ellipsoids")
 render_blocks_mixed = Kernel("fast_tiles", "render_blocks_mixed")
 render_weighted, render_sharp = Kernel("fast_tiles", "render_weighted"), Kernel("fast_tiles", "render_sharp")
-GRAIN = Grain(tile=TILE)
+GRAIN = Grain(steps=8_000_000, pixels=262_144, tile=TILE, worth_a_thread=200_000)
 MOST_SHARES = 16  # tiles, or shares of them: enough for the threads of most machines
 NO_CELLS = np.empty((0, 9))
 

@@ -6,13 +6,14 @@ import numpy as np
 
 from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.plan import RenderPlan
-from nanobragg.kernels.threads import in_chunks
+from nanobragg.kernels.threads import Grain, in_chunks
 
 add_up, add_deviations = Kernel("image_loops", "add_up"), Kernel("image_loops", "add_deviations")
 of_pixels, add_in_order = Kernel("image_loops", "solid_angles"), Kernel("image_loops", "add_in_order")
 draw_counts = Kernel("image_loops", "draw_counts")
 scaled_int, scaled_grey = Kernel("image_loops", "to_int"), Kernel("image_loops", "to_grey")
 PIXELS_AT_A_TIME = 1_000_000
+SOLID_ANGLES = Grain(worth_a_thread=100_000)
 
 
 def sums(plan: RenderPlan, image: np.ndarray) -> tuple[int, float, float, float, int]:
@@ -31,7 +32,7 @@ def deviations(plan: RenderPlan, image: np.ndarray, mean: float) -> tuple[int, f
 
 def solid_angle(plan: RenderPlan, threads: int) -> float:
     """Solid angles of all layers and sub-pixels of the rendered pixels, added in raster order, steradians."""
-    pixels, total = plan.rendered_pixels(), np.zeros(1)
+    pixels, total, per_pixel = plan.rendered_pixels(), np.zeros(1), plan.layers * plan.oversample**2
     of_part = of_pixels.beginning_with(plan)
     for start in range(0, len(pixels), PIXELS_AT_A_TIME):
         some = pixels[start : start + PIXELS_AT_A_TIME]
@@ -40,7 +41,7 @@ def solid_angle(plan: RenderPlan, threads: int) -> float:
         def work(part: slice, some: np.ndarray = some, omegas: np.ndarray = omegas) -> None:
             of_part(some[part], omegas[part])
 
-        in_chunks(len(some), work, threads, lambda count: None, per_pixel=plan.layers * plan.oversample**2)
+        in_chunks(len(some), work, threads, lambda count: None, per_pixel=per_pixel, grain=SOLID_ANGLES)
         add_in_order(omegas, total)
     return float(total[0])
 

@@ -1,8 +1,8 @@
 """Compiled kernels called by name: their machine code is kept on disk and runs without Numba being loaded.
 
 Numba takes 0.3 s to load, as long as six million pixels take to render, and its own cache needs it. Here it compiles a
-kernel once; the object code is kept, loaded by LLVM, and called with arguments laid out as Numba lays them out: tuples
-member by member, arrays as (owner, parent, size, item size, data, shape, strides).
+kernel once; the object code is kept, loaded by LLVM, and called with arguments taken apart as Numba does: tuples member
+by member, arrays as (owner, parent, size, item size, data, shape, strides).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import functools
 import hashlib
 import importlib
 import platform
+import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,33 +23,47 @@ from nanobragg.kernels import kept
 from nanobragg.kernels.processor import processor
 
 
-def flattened(value: Any) -> Iterator[tuple[str, Any]]:
-    """The native arguments that a Python argument becomes, each with a letter for its type."""
-    if isinstance(value, bool | np.bool_):
-        yield "?", ctypes.c_int8(bool(value))
-    elif isinstance(value, int | np.int64):
-        yield "q", ctypes.c_int64(int(value))
-    elif isinstance(value, float):  # np.float64 as well
-        yield "d", ctypes.c_double(value)
-    elif isinstance(value, tuple):
-        yield "(", None
-        for member in value:
-            yield from flattened(member)
-        yield ")", None
-    else:
-        yield from _flattened_array(value)
+class Words:
+    """Arguments as 8-byte words, in the order that Numba takes them apart."""
 
+    def __init__(self, arguments: Iterable[Any]):
+        self.types: list[str] = []  # a letter for each, so that code made for other types is not called
+        self._formats: list[str] = []
+        self._numbers: list[Any] = []
+        for argument in arguments:
+            self._add(argument)
 
-def _flattened_array(array: np.ndarray) -> Iterator[tuple[str, Any]]:
-    if not array.flags.c_contiguous:
-        raise ValueError("kernels take C-contiguous arrays")
-    yield f"{array.dtype.str}{array.ndim}", ctypes.c_void_p(None)
-    yield "", ctypes.c_void_p(None)
-    for number in (array.size, array.itemsize):
-        yield "", ctypes.c_int64(number)
-    yield "", ctypes.c_void_p(array.ctypes.data)
-    for number in (*array.shape, *array.strides):
-        yield "", ctypes.c_int64(number)
+    def _add(self, value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            self._add_array(value)
+        elif isinstance(value, tuple):
+            self.types.append("(")
+            for member in value:
+                self._add(member)
+            self.types.append(")")
+        elif isinstance(value, bool | np.bool_):
+            self._append("?", "?7x", value)
+        elif isinstance(value, float):  # np.float64 as well
+            self._append("d", "d", value)
+        else:
+            self._append("q", "q", int(value))
+
+    def _append(self, letter: str, form: str, number: Any) -> None:
+        self.types.append(letter)
+        self._formats.append(form)
+        self._numbers.append(number)
+
+    def _add_array(self, array: np.ndarray) -> None:
+        if not array.flags.c_contiguous:
+            raise ValueError("kernels take C-contiguous arrays")
+        self.types.append(f"{array.dtype.str}{array.ndim}")
+        data = array.__array_interface__["data"][0]
+        self._numbers += (0, 0, array.size, array.itemsize, data, *array.shape, *array.strides)
+        self._formats.append(f"{5 + 2 * array.ndim}q")
+
+    def packed(self) -> bytes:
+        """The words."""
+        return struct.pack("".join(self._formats), *self._numbers)
 
 
 @functools.lru_cache(maxsize=1)
@@ -71,9 +86,48 @@ def target_machine() -> Any:
     )
 
 
-def optimised(text: str) -> Any:
-    """An LLVM module of this text, functions put into one another and loops made vector code for `target_machine`."""
+UNPACKING = """
+declare i32 @"{symbol}"({types})
+define i32 @"{symbol}.packed"({pointer} %words, {result} %result, {exception} %exception) {{
+{loads}
+  %status = call i32 @"{symbol}"({result} %result, {exception} %exception, {values})
+  ret i32 %status
+}}
+"""
+
+
+def with_unpacking(module: Any, symbol: str) -> None:
+    """Add a function to a module that calls ``symbol`` with what it finds in consecutive words.
+
+    ctypes takes 30 us to hand over two hundred arguments; a small image takes the kernel 400.
+    """
+    function = module.get_function(symbol)
+    function.add_function_attribute("noinline")  # its wish for wide registers would be lost
+    result, exception, *types = (str(argument.type) for argument in function.arguments)
+    typed = result.endswith("*")  # before LLVM 17
+
+    def load(k: int, kind: str) -> str:
+        word = f"  %p{k} = getelementptr i64, {'i64*' if typed else 'ptr'} %words, i64 {k}\n"
+        if not typed:
+            return f"{word}  %v{k} = load {kind}, ptr %p{k}"
+        return f"{word}  %c{k} = bitcast i64* %p{k} to {kind}*\n  %v{k} = load {kind}, {kind}* %c{k}"
+
+    text = UNPACKING.format(
+        symbol=symbol, types=", ".join((result, exception, *types)), pointer="i64*" if typed else "ptr", result=result,
+        exception=exception, loads="\n".join(load(k, kind) for k, kind in enumerate(types)),
+        values=", ".join(f"{kind} %v{k}" for k, kind in enumerate(types)),
+    )  # fmt: skip
+    module.link_in(llvm().parse_assembly(text))
+
+
+def optimised(text: str, symbol: str | None = None) -> Any:
+    """An LLVM module of this text, functions put into one another and loops made vector code for `target_machine`.
+
+    ``symbol``: what is called from outside, by `with_unpacking`.
+    """
     module = llvm().parse_assembly(text)
+    if symbol is not None:
+        with_unpacking(module, symbol)
     options = llvm().create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization, options.slp_vectorization = True, False
     builder = llvm().create_pass_builder(target_machine(), options)
@@ -100,15 +154,15 @@ class Kernel:
 
     def beginning_with(self, *first: Any) -> Callable[..., int]:
         """The same with its first arguments given, which are laid out only once."""
-        first_native = [pair for argument in first for pair in flattened(argument)]
+        first_words = Words(first)
+        first_types, first_packed = "".join(first_words.types), first_words.packed()
 
         def call(*rest: Any) -> int:
-            native = first_native + [pair for argument in rest for pair in flattened(argument)]
-            signature = "".join([letter for letter, _ in native])
+            words = Words(rest)
+            signature = first_types + "".join(words.types)
             function = self._loaded.get(signature) or self._load(signature, (*first, *rest))
             result, exception = ctypes.c_int64(0), ctypes.c_void_p(None)
-            numbers = [number for _, number in native if number is not None]
-            if function(ctypes.byref(result), ctypes.byref(exception), *numbers):
+            if function(first_packed + words.packed(), ctypes.byref(result), ctypes.byref(exception)):
                 raise RuntimeError(f"the kernel {self.name} failed")
             return result.value
 
@@ -145,7 +199,7 @@ class Kernel:
 
         function = getattr(importlib.import_module(f"nanobragg.kernels.{self.module}"), self.name)
         symbol, text = native_code(function, arguments)
-        code = target_machine().emit_object(optimised(text))
+        code = target_machine().emit_object(optimised(text, symbol))
         kept.keep(self._file(signature), symbol.encode() + b"\n" + code)
         return symbol, code
 
@@ -155,4 +209,5 @@ class Kernel:
         engine.add_object_file(llvm().ObjectFileRef.from_data(code))
         engine.finalize_object()
         self._engines.append(engine)  # owns the code
-        return ctypes.CFUNCTYPE(ctypes.c_int32)(engine.get_function_address(symbol))
+        prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
+        return prototype(engine.get_function_address(f"{symbol}.packed"))

@@ -53,9 +53,11 @@ def with_domains(plan: RenderPlan, per_phi: list) -> np.ndarray:
         cells[:] = np.array(per_phi, dtype=float).reshape(-1, 1, 9)
         return cells
     rotations = plan.mosaic_rotations.T
-    for i, vectors in enumerate(per_phi):
-        for first, v in zip((0, 3, 6), vectors, strict=True):
-            cells[i, :, first], cells[i, :, first + 1], cells[i, :, first + 2] = rotate_matrix(v, rotations)
+    components = np.array(per_phi, dtype=float).reshape(-1, 3, 3, 1)  # (phi, vector, component, any domain)
+    for k in range(3):
+        cells[:, :, 3 * k], cells[:, :, 3 * k + 1], cells[:, :, 3 * k + 2] = rotate_matrix(
+            (components[:, k, 0], components[:, k, 1], components[:, k, 2]), rotations
+        )
     return cells
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
+import os
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,12 +12,17 @@ from typing import NamedTuple
 TILE = 128  # pixels that the fast kernel works on together; a multiple of every register width
 
 
+MOST_THREADS = 4096
+SLICES_A_THREAD = 4  # at least, so that threads end together
+
+
 class Grain(NamedTuple):
-    """The largest slice: evaluations and pixels; and how many pixels the kernel works on at a time."""
+    """The largest slice, evaluations and pixels; how many pixels are worked on at a time; what a thread is worth."""
 
     steps: int = 2_000_000  # about 0.2 s of strict work
     pixels: int = 65536
     tile: int = 1
+    worth_a_thread: int = 10_000  # evaluations that take longer than starting a thread, some 0.2 ms
 
 
 CPU_GRAIN = Grain()
@@ -32,11 +39,14 @@ def in_chunks(
 ) -> None:
     """Call ``work`` on consecutive slices of ``range(pixels)`` from ``threads`` threads.
 
-    Threads take the slices in ascending order; ``work`` must release the interpreter lock to run in parallel.
-    ``done`` is called with the size of each finished slice, one call at a time. ``per_pixel`` is the number of
+    Threads, fewer where there is little to do, take the slices in ascending order; ``work`` must release the
+    interpreter lock to run in parallel. ``done`` is called with the size of each finished slice, one call at a time.
+    ``per_pixel`` is the number of
     steps in one pixel, for balance. The first exception stops the rest.
     """
-    size = min(max(grain.steps // max(per_pixel, 1), 1), grain.pixels, max(-(-pixels // threads), 1))
+    threads = min(threads, max(pixels * per_pixel // grain.worth_a_thread, 1))
+    parts = threads * SLICES_A_THREAD if threads > 1 else 1
+    size = min(max(grain.steps // max(per_pixel, 1), 1), grain.pixels, max(-(-pixels // parts), 1))
     size = -(-size // grain.tile) * grain.tile  # a tile that is not full takes as long as a full one
     starts = iter(range(0, pixels, size))
     lock = threading.Lock()
@@ -57,13 +67,17 @@ def in_chunks(
             failed.set()
             raise
 
-    if threads == 1:
+    helpers = [_pool(os.getpid()).submit(worker) for _ in range(threads - 1)]
+    try:
         worker()
-        return
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        try:
-            for future in [pool.submit(worker) for _ in range(threads)]:
-                future.result()
-        except BaseException:
-            failed.set()
-            raise
+    finally:
+        # Whatever stopped us stops the others; nobody is at work on our arrays when we have returned.
+        concurrent.futures.wait(helpers)
+    for helper in helpers:
+        helper.result()
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
+    """The threads of this process, started as they are needed; a fork has none of its parent's."""
+    return concurrent.futures.ThreadPoolExecutor(MOST_THREADS)
