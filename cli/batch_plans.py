@@ -12,9 +12,10 @@ import numpy as np
 from nanobragg.cli.explain import mistakes, remarks
 from nanobragg.cli.nanobragg import read_headers
 from nanobragg.cli.parse import parse
-from nanobragg.cli.physics import Physics, completed, factors_of, preset, wanted_of, with_gaps
+from nanobragg.cli.physics import Physics, completed, preset, with_gaps
 from nanobragg.cli.plans import OF_PHYSICS, silent, split_physics
 from nanobragg.cli.rules import HEADER_FLAGS, rules_for
+from nanobragg.cli.structure import factors_of, wanted_of
 from nanobragg.engine.batch.job import Job
 from nanobragg.engine.beam import Beam
 from nanobragg.engine.errors import BadInput

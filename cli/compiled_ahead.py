@@ -1,4 +1,4 @@
-"""Kernels compiled before they are needed, and what is said where they were not."""
+"""Kernels compiled before they are needed, for ``nb-compile`` and ``nanoBragg --compile``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.kernels import kept
 from nanobragg.kernels.processor import processor
 
-COMPILING = "kernels are compiled first: 2 to 10 s, this once (nb-compile makes all of them ahead)"
 WORTH_A_LINE_S = 0.05
 
 

@@ -10,30 +10,25 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from nanobragg import __version__
-from nanobragg.cli import printout, report
-from nanobragg.cli.compiled_ahead import COMPILING, compiled_ahead
+from nanobragg.cli import report
 from nanobragg.cli.explain import explanation, remarks
+from nanobragg.cli.introduction import introduced
 from nanobragg.cli.options import Options, nearest, own_options
 from nanobragg.cli.parse import Parsed, named_headers, parse
 from nanobragg.cli.physics import Physics, completed, physics_of, preset, set_up_of, with_gaps
 from nanobragg.cli.signals import ended_by_signals, raise_on_signals
 from nanobragg.cli.time_left import TimeLeft
-from nanobragg.cli.usage import help_text, usage
+from nanobragg.cli.usage import usage
 from nanobragg.engine import cost, images, quirks, reasons
-from nanobragg.engine import trace as tracing
 from nanobragg.engine.c_numbers import fixed
-from nanobragg.engine.detectors import detector_list
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, freeze, geometry
-from nanobragg.engine.files.any_image import is_other_image, read_image
 from nanobragg.engine.files.images import write_float, write_pgm
-from nanobragg.engine.files.output import check_output, write_output
 from nanobragg.engine.files.reading import reason
 from nanobragg.engine.files.smv import read_smv, write_smv
 from nanobragg.engine.files.smv_header import of_experiment
@@ -44,7 +39,7 @@ from nanobragg.engine.render import KNOWN_OPTIONS, Rendered, choose, default_thr
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.engine.summary import steps_in_words
-from nanobragg.kernels.kept import before_compiling
+from nanobragg.kernels.notice import COMPILING, before_compiling
 from nanobragg.kernels.plan import RenderPlan
 
 INSUFFICIENT = 9
@@ -85,6 +80,10 @@ def read_headers(
     """
     any_format = any_format or "Q69" in settings.get("fixes", NONE)
     names, mask = named_headers(arguments), None
+    if not names:
+        return None  # readers of other formats are not loaded then
+    from nanobragg.engine.files.any_image import is_other_image, read_image
+
     for setting, flag in (("mask_file", "-mask"), ("img_file", "-img")):
         if setting not in names:
             continue
@@ -151,6 +150,8 @@ def check_outputs(settings: Settings, options: Options) -> None:
     if options.only_output and not ours:
         raise BadInput("--only-output: there is no --output")
     for flag, name in ours:
+        from nanobragg.engine.files.output import check_output
+
         check_output(name, counts=flag == "--output", what=flag)
         if settings.curved and endings([name]) & {".h5", ".nxs"}:
             raise BadInput(f"{flag} {name}: NXmx has no words for a curved detector; take another format")
@@ -193,12 +194,15 @@ def run(arguments: Sequence[str]) -> int:
     """One run of the program; raises `BadInput` for what the user must mend."""
     options, line = own_options(arguments)
     if options.version or options.help:
-        say(f"nanoBragg {__version__}" if options.version else help_text())
-        return 0
+        return introduced(arguments)
     if options.detector == "list":
+        from nanobragg.engine.detectors import detector_list
+
         say(detector_list())
         return 0
     if options.compile:
+        from nanobragg.cli.compiled_ahead import compiled_ahead
+
         return compiled_ahead(say)
     before_compiling(lambda: remark(COMPILING))
     physics = physics_of(options)
@@ -270,10 +274,8 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
     with ended_by_signals():
         image, interpolation_ended = rendered(plan, backend, options, threads, progress)
     image.setflags(write=False)
-    for text in printout.blocks(set_up, plan, image):
+    for text in figures_of_pixels(set_up, plan, image, backend, options):
         say(text)
-    for pixel in options.trace:
-        say(tracing.text(tracing.trace(plan, *pixel, backend)).rstrip())
     statistics = images.statistics(plan, image, backend, threads)
     if settings.fixes:
         statistics = images.corrected(plan, image, statistics, settings.fixes, threads)
@@ -293,10 +295,28 @@ def produce(set_up: Experiment, plan: RenderPlan, options: Options) -> None:
         write_noise(set_up, plan, image, backend, philox=options.noise == "philox", threads=threads)
 
 
+def figures_of_pixels(
+    set_up: Experiment, plan: RenderPlan, image: np.ndarray, backend: str, options: Options
+) -> Iterator[str]:
+    """What ``-printout`` and ``--trace`` show."""
+    if not (set_up.settings.printout or options.trace):
+        return  # neither is loaded then
+    from nanobragg.cli import printout
+    from nanobragg.engine import trace
+
+    yield from printout.blocks(set_up, plan, image)
+    for pixel in options.trace:
+        yield trace.text(trace.trace(plan, *pixel, backend)).rstrip()
+
+
 def write_outputs(
     set_up: Experiment, plan: RenderPlan, image: np.ndarray, backend: str, options: Options, threads: int
 ) -> None:
     """What ``--output`` and ``--output-noiseless`` name."""
+    if not (options.output or options.output_noiseless):
+        return  # writers of other formats are not loaded then
+    from nanobragg.engine.files.output import write_output
+
     for path in options.output_noiseless:
         say(f"writing {path}: expected photons")
         write_output(path, image, set_up, "--output-noiseless")

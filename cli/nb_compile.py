@@ -11,7 +11,8 @@ from nanobragg.cli.compiled_ahead import compiled_ahead
 from nanobragg.cli.tool import Parser, carried_out, tool_parser
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
-from nanobragg.kernels.kept import VARIABLE, before_compiling, keep_only_in
+from nanobragg.kernels.kept import VARIABLE, keep_only_in
+from nanobragg.kernels.notice import before_compiling
 from nanobragg.kernels.processor import WrongProcessor, processor
 
 NAME = "nb-compile"

@@ -10,10 +10,12 @@ import numpy as np
 
 from nanobragg.cli.options import how_wanted
 from nanobragg.cli.tool import Parser, carried_out, tool_parser
+from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Amplitudes, as_text
-from nanobragg.engine.factors.files import HC, MODEL, Wanted, amplitudes_of, kind_of, structure_of
+from nanobragg.engine.factors.files import MODEL, amplitudes_of, kind_of, structure_of
 from nanobragg.engine.factors.gemmi_package import package
+from nanobragg.engine.factors.wanted import Wanted
 from nanobragg.engine.files.whole import check_writable, same_file, whole_file
 from nanobragg.engine.structure_factors import mates_present
 

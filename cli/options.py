@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from nanobragg.cli.rules import RULES
 from nanobragg.cli.usage import OPTIONS
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.factors.files import Wanted
-from nanobragg.engine.factors.model import Solvent
+from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.fixes import NONE, Fixes, fixes_of
 from nanobragg.engine.render import BACKENDS, NOISES, PRECISIONS
 from nanobragg.engine.settings import SHAPES

@@ -5,9 +5,13 @@ import sys
 
 
 def main() -> int:
-    """Import and run the command."""
+    """Import and run the command; what it says of itself needs next to nothing of it."""
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from nanobragg.cli.introduction import WORDS, introduced
+
+    if WORDS.intersection(sys.argv[1:]):
+        return introduced(sys.argv[1:])
     from nanobragg.cli.nanobragg import main as command
 
     return command()

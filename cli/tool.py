@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from nanobragg import __version__
-from nanobragg.cli.compiled_ahead import COMPILING
 from nanobragg.cli.plans import or_cannot
 from nanobragg.cli.streams import forgiving
-from nanobragg.kernels.kept import before_compiling
+from nanobragg.kernels.notice import COMPILING, before_compiling
 
 MISUSED = 2
 

@@ -37,11 +37,10 @@ from nanobragg.engine.api_parts import Beam as Beam
 from nanobragg.engine.api_parts import Crystal as Crystal
 from nanobragg.engine.api_parts import Detector as Detector
 from nanobragg.engine.api_parts import Scan as Scan
-from nanobragg.engine.c_numbers import DEGREES
+from nanobragg.engine.c_numbers import DEGREES, HC
 from nanobragg.engine.detectors import PHOSPHOR, detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, Geometry, experiment, freeze, geometry
-from nanobragg.engine.factors.files import HC
 from nanobragg.engine.fixes import FIXABLE, NONE, Fixes, fixes_of
 from nanobragg.engine.frame import CONVENTIONS as FRAMES
 from nanobragg.engine.frame import CUSTOM

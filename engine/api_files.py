@@ -11,9 +11,9 @@ import numpy.typing as npt
 from nanobragg.engine.api_checks import in_own_words, numbers, of_file, of_kind, path_of, pixels_of, words_for
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
-from nanobragg.engine.factors.files import Wanted, amplitudes_of
+from nanobragg.engine.factors.files import amplitudes_of
 from nanobragg.engine.factors.files import cell_of as cell_of_file
-from nanobragg.engine.factors.model import Solvent
+from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.files import any_image
 from nanobragg.engine.files.hkl import Reflections
 from nanobragg.engine.files.images import write_float as _write_float

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobragg.engine import maps
+from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.detectors import PHOSPHOR, detector_model
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.factors.files import HC
 from nanobragg.engine.settings import Settings
 
 Vector = tuple[float, float, float]

@@ -6,6 +6,7 @@ import math
 import re
 
 DEGREES = 180.0 * 0.31830988618379067154  # per radian; the original divides by it
+HC = 12398.42  # eV Angstrom
 WHITE = " \t\n\v\f\r"
 _DECIMAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _HEXADECIMAL = r"0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?\d+)?"

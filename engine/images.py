@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nanobragg.engine.c_numbers import divide
 from nanobragg.engine.fixes import Fixes
-from nanobragg.kernels import cref, figures
+from nanobragg.kernels import cref
 from nanobragg.kernels.plan import RenderPlan
 
 
@@ -69,6 +69,8 @@ def corrected(plan: RenderPlan, image: np.ndarray, as_reported: Statistics, fixe
         spread = float(((values - values.mean()) ** 2).sum())
         made = made._replace(mean=float(values.mean()), rmsd=math.sqrt(spread / (max(len(values), 2) - 1)))
     if "Q30" in fixes:
+        from nanobragg.kernels import figures  # loads LLVM, which figures of small images do without
+
         first_layer = plan._replace(layers=1, oversample_omega=True)
         made = made._replace(solid_angle=figures.solid_angle(first_layer, threads) / plan.oversample**2)
     if "Q31" in fixes and made.max_I > 0.0:

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from nanobragg.engine import images
 from nanobragg.engine.errors import BadInput, DeviceLost
 from nanobragg.engine.experiment import Experiment
-from nanobragg.kernels import cref, cuda, noise
+from nanobragg.kernels import cref
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.processor import VARIABLE, WrongProcessor, processor
+from nanobragg.kernels.unavailable import Unavailable
 
 BACKENDS = ("auto", "fast", "strict", "cref", "cuda")
 PRECISIONS = ("double", "mixed")
@@ -105,8 +106,8 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
 def _open(device: int) -> None:
     """Raise `BadInput` unless this GPU can be used."""
     try:
-        cuda.open_device(device)
-    except cuda.Unavailable as error:
+        importlib.import_module("nanobragg.kernels.cuda").open_device(device)
+    except Unavailable as error:
         raise BadInput(f"--backend cuda: {error}") from None
 
 
@@ -159,7 +160,7 @@ def render(
     run = importlib.import_module(f"nanobragg.kernels.{chosen}").render
     try:
         return Rendered(image, run(plan, image, threads=threads, progress=progress, **options))
-    except cuda.Unavailable as error:
+    except Unavailable as error:
         if backend != "auto":
             raise DeviceLost(f"--backend cuda: {error}") from None
         if remark is not None:
@@ -198,6 +199,6 @@ def noisy(
         return images.philox_noise(
             plan, image, adc, settings.seed, backend, threads, dtype, saturation=settings.saturation
         )
-    by = cref if images.loops(backend, plan) is cref else noise
+    by: Any = cref if images.loops(backend, plan) is cref else importlib.import_module("nanobragg.kernels.noise")
     counts, photons, overloads = by.noise(image, plan.roi, settings.adc, settings.seed, made.random_table)
     return counts.astype(dtype, copy=False), photons, overloads

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.files.nexus import in_degrees
 from nanobragg.engine.fixes import FIXABLE
 
@@ -19,7 +20,6 @@ def lines(e: Experiment) -> Iterator[str]:
     """What is simulated."""
     from nanobragg.engine.cost import steps_of
     from nanobragg.engine.experiment import freeze, mean_wavelength
-    from nanobragg.engine.factors.files import HC
     from nanobragg.engine.placed import of_experiment
 
     c, d, b, s = e.crystal, e.detector, e.beam, e.settings

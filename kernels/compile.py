@@ -19,6 +19,7 @@ from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.targetconfig import ConfigStack
 
 from nanobragg.kernels import kept
+from nanobragg.kernels.notice import compiling
 from nanobragg.kernels.processor import processor
 
 _made_for = processor()
@@ -95,7 +96,7 @@ class _Forgiving:
         """What is kept, if anything is."""
         found = self._cache.load_overload(*arguments)
         if found is None:
-            kept.compiling()
+            compiling()
         return found
 
     def save_overload(self, *arguments: Any) -> None:

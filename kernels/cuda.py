@@ -21,6 +21,7 @@ from nanobragg.kernels.plan import ROUND, RenderPlan
 from nanobragg.kernels.serial import NEVER
 from nanobragg.kernels.sharp import reach
 from nanobragg.kernels.threads import Grain
+from nanobragg.kernels.unavailable import Unavailable as Unavailable
 from nanobragg.kernels.vectors import unit
 
 _asked = os.environ.get("NANOBRAGG_CUDA_THREADS", "")
@@ -30,10 +31,6 @@ FEWEST_STEPS = 64  # of a thread, in one launch
 MOST_ROWS = 65535  # of a grid
 OLDEST, OLDEST_DRIVER = (7, 5), (13, 0)  # what the compiler of CUDA 13 makes code for, and who can load it
 NOTHING, NO_MASK = np.empty(0), np.empty(0, np.uint8)
-
-
-class Unavailable(Exception):
-    """Why no GPU can be used, in words for the user."""
 
 
 class Device:

@@ -13,25 +13,13 @@ import hashlib
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from nanobragg.kernels.whole import appearing
 
 VARIABLE = "NANOBRAGG_KERNELS"
 HERE = os.path.dirname(os.path.realpath(__file__))
-_heard: list[Callable[[], None]] = []
 _only: list[str] = []
-
-
-def before_compiling(tell: Callable[[], None]) -> None:
-    """Have something called once, when the first kernel has to be compiled, and nothing else any more."""
-    _heard[:] = [tell]
-
-
-def compiling() -> None:
-    """Tell whoever wants to hear that a kernel is compiled."""
-    while _heard:
-        _heard.pop()()
 
 
 def sources_digest(folder: str = HERE) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg.kernels import kept
+from nanobragg.kernels.notice import compiling
 from nanobragg.kernels.processor import processor
 
 
@@ -194,7 +195,7 @@ class Kernel:
             return self._read(signature) or self._compile(signature, arguments)
 
     def _compile(self, signature: str, arguments: tuple) -> tuple[str, bytes]:
-        kept.compiling()
+        compiling()
         from nanobragg.kernels.compile import native_code
 
         function = getattr(importlib.import_module(f"nanobragg.kernels.{self.module}"), self.name)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 import os
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 TILE = 128  # pixels that the fast kernel works on together; a multiple of every register width
 
@@ -41,8 +40,7 @@ def in_chunks(
 
     Threads, fewer where there is little to do, take the slices in ascending order; ``work`` must release the
     interpreter lock to run in parallel. ``done`` is called with the size of each finished slice, one call at a time.
-    ``per_pixel`` is the number of
-    steps in one pixel, for balance. The first exception stops the rest.
+    ``per_pixel`` is the number of steps in one pixel, for balance. The first exception stops the rest.
     """
     threads = min(threads, max(pixels * per_pixel // grain.worth_a_thread, 1))
     parts = threads * SLICES_A_THREAD if threads > 1 else 1
@@ -67,6 +65,11 @@ def in_chunks(
             failed.set()
             raise
 
+    if threads == 1:
+        worker()
+        return
+    import concurrent.futures  # a start on one thread does without
+
     helpers = [_pool(os.getpid()).submit(worker) for _ in range(threads - 1)]
     try:
         worker()
@@ -78,6 +81,8 @@ def in_chunks(
 
 
 @functools.lru_cache(maxsize=1)
-def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
+def _pool(process: int) -> Any:
     """The threads of this process, started as they are needed; a fork has none of its parent's."""
+    import concurrent.futures
+
     return concurrent.futures.ThreadPoolExecutor(MOST_THREADS)

@@ -7,12 +7,11 @@ import itertools
 import os
 import re
 import shutil
-import socket
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-HOST = socket.gethostname()
+HOST = os.uname().nodename
 LEFT_OVER = re.compile(r"\.[^@]+@(.+)@(\d+)-\d+\.part")  # the machine and the process that it is of
 LONGEST = 40  # characters of the target's name that are kept, so that the system takes the longer one
 PUBLIC, PRIVATE = 0o666, 0o600

@@ -11,7 +11,8 @@ from nanobragg.cli.nanobragg import main
 from nanobragg.cli.nb_hkl import main as nb_hkl
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors import files, lists, model
-from nanobragg.engine.factors.files import Wanted, amplitudes_of
+from nanobragg.engine.factors.files import amplitudes_of
+from nanobragg.engine.factors.wanted import Wanted
 from nanobragg.engine.files.whole import same_file
 from tests.support import INPUT_FOLDERS, ROOT, working_in
 from tests.tolerances import (

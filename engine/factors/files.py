@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import os
@@ -13,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from nanobragg import __version__
+from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors import lists, model
 from nanobragg.engine.factors.amplitudes import Amplitudes, Cell
 from nanobragg.engine.factors.gemmi_package import check_file, errors_of, package
-from nanobragg.engine.factors.model import HC as HC
-from nanobragg.engine.factors.model import Solvent
+from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.files.hkl import looks_like_a_structure
 from nanobragg.kernels import kept
 from nanobragg.kernels.whole import appearing
@@ -31,37 +30,6 @@ LEAST_TO_KEEP = 100_000  # reflections; fewer are calculated in no time
 FINEST_A = 0.3
 ENDINGS = (".cif", ".mmcif", ".ent", ".pdb")
 HERE = os.path.dirname(os.path.realpath(__file__))
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """How amplitudes are to be made of a file.
-
-    Parameters
-    ----------
-    d_min_A
-        Resolution, of models.
-    wavelength_A
-        For anomalous scattering; `None` leaves it out.
-    solvent
-        Bulk solvent of models, `None` for none.
-    labels
-        Columns of lists.
-    symmetry
-        Space group of lists, instead of the file's.
-    anomalous
-        By element ``f',f''`` or the name of a table.
-    F000
-        Whether the amplitude of 0 0 0 is among them, which lights up in the direct beam.
-    """
-
-    d_min_A: float | None = None
-    wavelength_A: float | None = None
-    solvent: Solvent | None = Solvent()  # noqa: RUF009 (immutable)
-    labels: tuple[str, ...] = ()
-    symmetry: str | None = None
-    anomalous: tuple[tuple[str, str], ...] = ()
-    F000: bool = False
 
 
 def kind_of(path: str) -> str:

@@ -13,26 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanobragg.engine import memory
+from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors import dispersion as anomalous
 from nanobragg.engine.factors.amplitudes import Amplitudes
 from nanobragg.engine.factors.gemmi_package import package
+from nanobragg.engine.factors.wanted import Solvent
 from nanobragg.engine.structure_factors import packed_indices
 
 RATE, CUTOFF = 1.8, 1e-6  # of the grid, and where densities are cut: 1e-6 of F against direct summation
 SPACING_A, COARSE_A = 0.4, 0.6  # of the solvent's mask, and of that of cells with more points than these
 MOST_POINTS = 200_000_000
-HC = 12398.42  # eV Angstrom, the original's
 BYTES_AN_INDEX = 100
 BYTES_A_POINT = 24  # the density, its transform, and what is copied of them
 LEAST_DIFFERENCE = 1e-4  # of the amplitudes, from which on Friedel mates are said to differ
-
-
-class Solvent(NamedTuple):
-    """Bulk solvent: electrons per cubic Angstrom, and the B factor (square Angstrom) that smears its border."""
-
-    k: float = 0.35
-    B: float = 46.0
 
 
 class Sphere(NamedTuple):
