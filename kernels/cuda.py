@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg.kernels import figures, serial
-from nanobragg.kernels.fast import bordered_squares
+from nanobragg.kernels.fast_tables import bordered_squares
 from nanobragg.kernels.orientation import cells_per_phi, with_domains
 from nanobragg.kernels.plan import ROUND, RenderPlan
 from nanobragg.kernels.serial import NEVER

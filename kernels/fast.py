@@ -1,22 +1,21 @@
-"""Fast numerics on the CPU: the tables that the tiles read, and the order of pixels."""
+"""Fast numerics on the CPU: which kernel renders a plan, and the order of pixels."""
 
 from __future__ import annotations
 
 import itertools
-import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nanobragg.kernels import serial
+from nanobragg.kernels.fast_tables import tables_of
 from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.orientation import cells_per_phi, with_domains
 from nanobragg.kernels.plan import ROUND, RenderPlan
 from nanobragg.kernels.serial import NEVER
-from nanobragg.kernels.sharp import reach
 from nanobragg.kernels.threads import CPU_GRAIN, TILE, Grain, in_chunks
-from nanobragg.kernels.vectors import magnitude, unit
+from nanobragg.kernels.vectors import unit
 
 render_blocks, render_ellipsoids = Kernel("fast_tiles", "render_blocks"), Kernel("fast_tiles", "render_ellipsoids")
 render_blocks_mixed = Kernel("fast_tiles", "render_blocks_mixed")
@@ -24,82 +23,6 @@ render_weighted, render_sharp = Kernel("fast_tiles", "render_weighted"), Kernel(
 GRAIN = Grain(steps=8_000_000, pixels=262_144, tile=TILE, worth_a_thread=200_000)
 MOST_SHARES = 16  # tiles, or shares of them: enough for the threads of most machines
 NO_CELLS = np.empty((0, 9))
-
-
-class Amplitudes(NamedTuple):
-    """Squared amplitudes in a flat table with a border of ``default_F`` squared all around.
-
-    ``low`` and ``high`` are the indices of the border, ``stride`` belongs to h and k, ``origin`` is the place of the
-    node 0 0 0.
-    """
-
-    squares: np.ndarray
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
-    stride: tuple[float, float]
-    origin: float
-
-
-_last: tuple[Any, Any, Amplitudes] | None = None  # a table, what else its squares depend on, and they
-
-
-def bordered_squares(plan: RenderPlan) -> Amplitudes:
-    """`_bordered_squares`, those of the last table kept as long as it is there: many images have the same."""
-    global _last
-    about = (plan.default_F, plan.n_hkl != 0, plan.hkl_min, plan.hkl_max)
-    known = _last
-    if known is not None and known[0]() is plan.table and known[1] == about:
-        return known[2]
-    made = _bordered_squares(plan)
-    if not plan.table.flags.writeable:
-        _last = (weakref.ref(plan.table, _forget), about, made)
-    return made
-
-
-def _forget(table: Any) -> None:
-    global _last
-    known = _last
-    if known is not None and known[0] is table:
-        _last = None
-
-
-def _bordered_squares(plan: RenderPlan) -> Amplitudes:
-    """The table as the gather wants it: an index out of the box is moved onto the border; too large a square is inf."""
-    with np.errstate(over="ignore"):
-        default = float(np.square(plan.default_F))
-        if not plan.n_hkl:
-            return Amplitudes(np.full(1, default), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0), 0.0)
-        h, k, length = plan.hkl_range
-        box = np.full((h + 2, k + 2, length + 2), default)
-        box[1:-1, 1:-1, 1:-1] = plan.table[:h, :k, :length] ** 2
-    low = tuple(float(x - 1) for x in plan.hkl_min)
-    high = tuple(float(x + 1) for x in plan.hkl_max)
-    stride = (float(box.shape[1] * box.shape[2]), float(box.shape[2]))
-    origin = -(low[0] * stride[0] + low[1] * stride[1] + low[2])
-    return Amplitudes(box.ravel(), low, high, stride, origin)  # type: ignore[arg-type]
-
-
-def source_shifts(plan: RenderPlan) -> np.ndarray:
-    """For each source 1/wavelength, and the difference of the first source's direction from its own over it, (n, 4)."""
-    per_length = 1.0 / plan.sources[:, 3:4]
-    return np.hstack([per_length, (plan.sources[:, :3] - plan.sources[:1, :3]) * per_length])
-
-
-def longest_squared(plan: RenderPlan, amplitudes: Amplitudes, shifts: np.ndarray) -> float:
-    """Square of the longest difference of directions whose nodes are all in the table, whatever the orientation.
-
-    An index is a cell vector times a scattering vector, so it is no larger than the product of their lengths; another
-    source of the group adds the length of its shift.
-    """
-    if not plan.n_hkl:
-        return -1.0
-    lengths = [magnitude(plan.cell[k : k + 3]) for k in (0, 3, 6)]
-    room = min(
-        (min(-low, high) - 0.5) / (length * (1.0 + 1e-9))
-        for low, high, length in zip(amplitudes.low, amplitudes.high, lengths, strict=True)
-    )
-    left = room - float(np.sqrt((shifts[:, 1:] ** 2).sum(axis=1)).max())
-    return (left / float(np.abs(shifts[:, 0]).max())) ** 2 if left > 0.0 else -1.0
 
 
 class Part(NamedTuple):
@@ -178,8 +101,7 @@ class Run:
         self.cells = with_domains(plan, later).reshape(-1, 9)
         self.first_cells = with_domains(plan, first).reshape(-1, 9) if self.carries_over else NO_CELLS
         self.shares = shares_of(plan, len(self.cells))
-        amplitudes, shifts = bordered_squares(plan), source_shifts(plan)
-        self._tables = amplitudes, reach(plan), shifts, longest_squared(plan, amplitudes, shifts)
+        self._tables = tables_of(plan)
         self._kernel = kernel_for(plan, precision)
         self._draws = [self._of_share(share) for share in self.shares]
 

@@ -61,4 +61,5 @@ def tricubic(table, hkl, hkl_min):
 def cubic_weights(t):
     """Lagrange weights of the nodes -1, 0, 1, 2 at ``t`` between 0 and 1."""
     u, v, w = t + 1.0, t - 1.0, t - 2.0
-    return -t * v * w / 6.0, u * v * w / 2.0, -u * t * w / 2.0, u * t * v / 6.0
+    tv, uw = t * v, u * w
+    return tv * (w * (-1.0 / 6.0)), uw * (v * 0.5), uw * (t * -0.5), tv * (u * (1.0 / 6.0))

@@ -28,9 +28,9 @@ def scaled_cell(cells, c, scale):
 
 
 @scalar
-def times_cell(cells, c, qx, qy, qz, mh, mk, ml):
-    """Cell vectors times the differences of directions: indices times the wavelength."""
-    a, b, d = scaled_cell(cells, c, 1.0)
+def times_cell(cells, c, scale, qx, qy, qz, mh, mk, ml):
+    """Cell vectors times the differences of directions and ``scale``: indices times the wavelength, if that is 1."""
+    a, b, d = scaled_cell(cells, c, scale)
     for i in range(TILE):
         mh[i] = a[0] * qx[i] + a[1] * qy[i] + a[2] * qz[i]
         mk[i] = b[0] * qx[i] + b[1] * qy[i] + b[2] * qz[i]
@@ -159,7 +159,7 @@ def terms_by(add_alone: Any, add_shifted: Any) -> Any:
                 source = (shifts[first, 0], shares[first, 4])
                 add_alone(crystal, amplitudes, source, cells, c, q[0], q[1], q[2], total)
                 continue
-            times_cell(cells, c, q[0], q[1], q[2], mh, mk, ml)
+            times_cell(cells, c, 1.0, q[0], q[1], q[2], mh, mk, ml)
             for j in range(first, last):
                 source = (shifts[j, 0], shares[j, 4])
                 shift = shifted(cells, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
@@ -175,7 +175,7 @@ def plain_terms(loops: Callable[..., Any]) -> Any:
 
     @scalar
     def add_terms(plan, tables, sources, cells, single, interpolate, count, q, alive, on, weight, total):
-        amplitudes, _, shifts, longest_squared = tables
+        amplitudes, _, shifts, longest_squared, _ = tables
         crystal = fast_step.crystal_of(plan)
         if all_within(longest_squared, q[0], q[1], q[2]):
             add_inside(crystal, amplitudes, shifts, plan.sources, sources, cells, q, total)

@@ -98,7 +98,7 @@ def add_sharp(
 @scalar
 def of_sharp_spots(plan, tables, sources, cells, single, interpolate, count, q, alive, on, weight, total):
     """Add all terms of one source to a tile."""
-    _, (narrow, offsets, limits), shifts, _ = tables
+    _, (narrow, offsets, limits), shifts, _, _ = tables
     products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
     running = products and plan.running_products
     zeros_count = plan.water and (running or (interpolate and plan.sticky))
@@ -111,7 +111,7 @@ def of_sharp_spots(plan, tables, sources, cells, single, interpolate, count, q, 
         c = next_near(single, c + 1, offsets, limits, sx, sy, sz, zeros_count)
         if c == len(cells):
             break
-        times_cell(cells, c, q[0], q[1], q[2], mh, mk, ml)
+        times_cell(cells, c, 1.0, q[0], q[1], q[2], mh, mk, ml)
         add_sharp(
             plan, count, alive, running, interpolate, zeros_count, narrow, weight, per_length, share, mh, mk, ml, on,
             total,

@@ -19,11 +19,15 @@ from nanobragg.kernels.vector import TILE
 @scalar
 def raster_places(pixels, start, count, n_fast, fast, slow):
     """Fast and slow pixel numbers of a tile; one that is not full repeats its last pixel."""
+    if count == TILE:
+        for i in range(TILE):
+            fast[i] = float(pixels[np.uint64(start) + np.uint64(i)])  # unsigned: no test for negative indices
+    else:  # next to never, and no vector code
+        for i in range(TILE):
+            fast[i] = float(pixels[start + min(i, count - 1)])
     for i in range(TILE):
-        index = float(pixels[start + min(i, count - 1)])
-        row = np.floor((index + 0.5) / n_fast)
-        slow[i] = row
-        fast[i] = index - row * n_fast
+        slow[i] = np.floor((fast[i] + 0.5) / n_fast)
+        fast[i] -= slow[i] * n_fast
 
 
 @scalar
@@ -175,7 +179,7 @@ def add_part(running, alive, weight, part, total):
 def store(plan, targets, start, count, total, capture, polar, omega, image):
     """Photons of each pixel: what the loops have not multiplied yet comes last."""
     scale = plan.r_e_sqr * plan.fluence / plan.steps
-    for i in range(count):
+    for i in range(TILE):
         photons = scale * total[i]
         if not plan.oversample_thick:
             photons *= capture[i]
@@ -183,4 +187,11 @@ def store(plan, targets, start, count, total, capture, polar, omega, image):
             photons *= polar[i]
         if not plan.oversample_omega:
             photons *= omega[i]
-        image[targets[start + i]] = 0.0 + photons
+        total[i] = 0.0 + photons
+    first = np.int64(targets[start])
+    if count == TILE and np.int64(targets[start + TILE - 1]) - first == TILE - 1:  # one after the other
+        for i in range(TILE):
+            image[np.uint64(first) + np.uint64(i)] = total[i]
+    else:
+        for i in range(count):
+            image[np.uint64(targets[start + i])] = total[i]

@@ -84,55 +84,58 @@ stack_tile = _stack_intrinsic(
 stack_tile_single = _stack_intrinsic(types.float32, TILE, "A tile of binary32 on the stack, as an array.")
 stack_places = _stack_intrinsic(types.uint32, TILE, "A tile of places in a table on the stack, as an array.")
 stack_weights = _stack_intrinsic(
-    types.float64, 12 * TILE, "Twelve tiles of binary64 on the stack, one after the other."
+    types.float64, 12 * TILE, "Four weights of three axes for each pixel of a tile, on the stack, as one array."
 )
 
 
-def _splat(builder, value):
-    vector = ir.VectorType(ir.DoubleType(), 4)
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), 4), [0] * 4))
-
-
 @intrinsic
-def sum_rows(typingctx, table, place, stride_h, stride_k, weights, at):
+def sum_rows(typingctx, blocks, place, stride_h, stride_k, weights, at):
     """Sum of 4 x 4 x 4 table values from ``place`` on, each times its three weights: 16 rows of four at a time.
 
-    ``weights[c * TILE + at]`` are those of h for c = 0..3, then of k, then of l.
+    Of the pixel ``at`` the weights of h stand at ``weights[at]`` and 1, 2 and 3 tiles further on, then those of k, and
+    from ``weights[8 TILE + 4 at]`` on those of l, one after the other.
     """
     four = ir.VectorType(ir.DoubleType(), 4)
 
+    def mask(*lanes):
+        return ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+
     def codegen(context, builder, signature, args):
-        table_type, _, _, _, weights_type, _ = signature.args
-        data = make_array(table_type)(context, builder, args[0]).data
+        blocks_type, _, _, _, weights_type, _ = signature.args
+        data = make_array(blocks_type)(context, builder, args[0]).data
         weight_data = make_array(weights_type)(context, builder, args[4]).data
 
-        def weight(c):
-            place = builder.add(args[5], context.get_constant(types.intp, c * TILE))
-            return builder.load(builder.gep(weight_data, [place]))
+        def four_at(array, place, align):
+            return builder.load(builder.bitcast(builder.gep(array, [place]), four.as_pointer()), align=align)
+
+        def in_all_lanes(number):
+            place = builder.add(args[5], context.get_constant(types.intp, number * TILE))
+            weight = builder.load(builder.gep(weight_data, [place]))
+            one = builder.insert_element(ir.Constant(four, ir.Undefined), weight, ir.Constant(ir.IntType(32), 0))
+            return builder.shuffle_vector(one, one, mask(0, 0, 0, 0))
 
         def multiply_add(a, b, c):
             if not processor().has_fma:
                 return builder.fadd(builder.fmul(a, b), c)
-            name = "llvm.fma.v4f64" if a.type == four else "llvm.fma.f64"
-            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
-            return builder.call(function, [a, b, c])
+            kind = ir.FunctionType(four, [four] * 3)
+            return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.v4f64"), [a, b, c])
 
-        over_k = [_splat(builder, weight(4 + b)) for b in range(4)]
+        over_h, over_k = ([in_all_lanes(4 * axis + node) for node in range(4)] for axis in (0, 1))
         total = ir.Constant(four, [0.0] * 4)
         for a in range(4):
             plane = ir.Constant(four, [0.0] * 4)
             for b in range(4):
                 rows_h = builder.mul(args[2], context.get_constant(types.intp, a))
                 rows_k = builder.mul(args[3], context.get_constant(types.intp, b))
-                offset = builder.add(args[1], builder.add(rows_h, rows_k))
-                pointer = builder.bitcast(builder.gep(data, [offset]), four.as_pointer())
-                plane = multiply_add(over_k[b], builder.load(pointer, align=8), plane)
-            total = multiply_add(_splat(builder, weight(a)), plane, total)
-        lanes = [builder.extract_element(total, ir.Constant(ir.IntType(32), c)) for c in range(4)]
-        result = builder.fmul(lanes[0], weight(8))
-        for c in (1, 2, 3):
-            result = multiply_add(lanes[c], weight(8 + c), result)
-        return result
+                row = four_at(data, builder.add(args[1], builder.add(rows_h, rows_k)), 8)
+                plane = multiply_add(over_k[b], row, plane)
+            total = multiply_add(over_h[a], plane, total)
+        of_l = builder.add(
+            builder.mul(args[5], context.get_constant(types.intp, 4)), context.get_constant(types.intp, 8 * TILE)
+        )
+        total = builder.fmul(total, four_at(weight_data, of_l, 32))
+        low, high = (builder.shuffle_vector(total, total, mask(*lanes)) for lanes in ((0, 1), (2, 3)))
+        pair = builder.fadd(low, high)
+        return builder.fadd(*(builder.extract_element(pair, ir.Constant(ir.IntType(32), k)) for k in (0, 1)))
 
-    return types.float64(table, types.intp, types.intp, types.intp, weights, types.intp), codegen
+    return types.float64(blocks, types.intp, types.intp, types.intp, weights, types.intp), codegen

@@ -8,7 +8,7 @@ from nanobragg.kernels import physics
 from nanobragg.kernels.compile import scalar
 from nanobragg.kernels.fast_step import crystal_of, nearest_node, round_lattice, square_lattice, table_place
 from nanobragg.kernels.interpolation import cubic_weights
-from nanobragg.kernels.plain_terms import shifted, times_cell
+from nanobragg.kernels.plain_terms import all_within, shifted, times_cell
 from nanobragg.kernels.plan import SQUARE
 from nanobragg.kernels.tiles import any_zero
 from nanobragg.kernels.vector import TILE, stack_places, stack_tile, stack_weights, sum_rows
@@ -61,34 +61,40 @@ def in_tricubic_range(plan, alive, h, k, x, on):
 
 
 @scalar
-def axis_weights(weights, axis, h, low):
-    """The four weights of one axis for each pixel, and the first of its four nodes counted from ``low``."""
+def axis_weights(weights, axis, step, apart, h, lowest, low):
+    """The four weights of one axis for each pixel, and the first of its four nodes counted from ``lowest``.
+
+    Those of a pixel are ``apart`` from one another, pixels a ``step``.
+    """
     for i in range(TILE):
         floor = np.floor(h[i])
-        w0, w1, w2, w3 = cubic_weights(h[i] - floor)
-        weights[axis * 4 * TILE + i] = w0
-        weights[(axis * 4 + 1) * TILE + i] = w1
-        weights[(axis * 4 + 2) * TILE + i] = w2
-        weights[(axis * 4 + 3) * TILE + i] = w3
-        low[i] = floor - 1.0
+        at = 4 * axis * TILE + step * i
+        w = cubic_weights(h[i] - floor)
+        weights[at], weights[at + apart], weights[at + 2 * apart], weights[at + 3 * apart] = w
+        low[i] = floor - 1.0 - lowest
 
 
 @scalar
-def interpolated_amplitudes(plan, count, alive, h, k, x, on, squares_at):
-    """Squared amplitudes between the nodes, for pixels whose ``on`` is not 0."""
+def interpolated_amplitudes(blocks, lowest, count, everywhere, alive, on, h, k, x, squares_at):
+    """Squared amplitudes between the nodes: ``everywhere``, or where neither ``alive`` nor ``on`` is 0.
+
+    ``blocks`` are those of `nanobragg.kernels.fast.row_blocks`, and ``lowest`` the index of their first node.
+    """
     weights, h0, k0, l0 = stack_weights(), stack_tile(), stack_tile(), stack_tile()
-    axis_weights(weights, 0, h, h0)
-    axis_weights(weights, 1, k, k0)
-    axis_weights(weights, 2, x, l0)
-    table = plan.table
-    stride_h, stride_k = table.shape[1] * table.shape[2], table.shape[2]
-    origin = -float(plan.hkl_min[0] * stride_h + plan.hkl_min[1] * stride_k + plan.hkl_min[2])
+    axis_weights(weights, 0, 1, TILE, h, float(lowest[0]), h0)
+    axis_weights(weights, 1, 1, TILE, k, float(lowest[1]), k0)
+    axis_weights(weights, 2, 4, 1, x, float(lowest[2]), l0)
+    stride_h, stride_k = blocks.shape[1] * blocks.shape[2], blocks.shape[2]
     for i in range(TILE):
-        h0[i] = h0[i] * stride_h + k0[i] * stride_k + (l0[i] + origin)
-        k0[i] = alive[i] * on[i]
+        h0[i] = h0[i] * stride_h + k0[i] * stride_k + (l0[i] + 4.0 * np.floor(0.25 * l0[i]))
+    if everywhere:
+        for i in range(TILE):
+            f_cell = sum_rows(blocks, int(h0[i]), stride_h, stride_k, weights, i)
+            squares_at[i] = f_cell * f_cell
+        return
     for i in range(count):
-        if k0[i] != 0.0:
-            f_cell = sum_rows(table, int(h0[i]), stride_h, stride_k, weights, i)
+        if alive[i] * on[i] != 0.0:
+            f_cell = sum_rows(blocks, int(h0[i]), stride_h, stride_k, weights, i)
             squares_at[i] = f_cell * f_cell
 
 
@@ -107,30 +113,35 @@ def accumulate(running, share, alive, weight, f_latt, squares_at, total):
 @scalar
 def in_all_cases(plan, tables, sources, cells, single, interpolate, count, q, alive, on, weight, total):
     """Add all terms of a group of sources to a tile."""
-    amplitudes, _, shifts, _ = tables
+    amplitudes, _, shifts, _, interpolation = tables
+    blocks, longest_squared = interpolation
     first, last, alone = sources
     products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
     running = products and plan.running_products
+    # Where no index can leave the range, interpolation stays on; next to all tiles are such.
+    inside = interpolate and all_within(longest_squared, q[0], q[1], q[2])
+    everywhere = inside and not any_zero(on) and not any_zero(alive)
     mh, mk, ml = stack_tile(), stack_tile(), stack_tile()
     h, k, x = stack_tile(), stack_tile(), stack_tile()
     f_latt, squares_at = stack_tile(), stack_tile()
     for i in range(TILE):
         squares_at[i] = 0.0
     for c in range(len(cells)):
-        times_cell(cells, c, q[0], q[1], q[2], mh, mk, ml)
+        if alone:
+            times_cell(cells, c, shifts[first, 0], q[0], q[1], q[2], h, k, x)
+        else:
+            times_cell(cells, c, 1.0, q[0], q[1], q[2], mh, mk, ml)
         for j in range(first, last):
-            shift = (0.0, 0.0, 0.0)
             if not alone:
-                shift = shifted(cells, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
-            indices(shifts[j, 0], shift, mh, mk, ml, h, k, x)
+                indices(shifts[j, 0], shifted(cells, c, shifts[j, 1], shifts[j, 2], shifts[j, 3]), mh, mk, ml, h, k, x)
             if plan.shape == SQUARE:
                 square_lattices(crystal_of(plan), h, k, x, f_latt)
             else:
                 round_lattices(crystal_of(plan), h, k, x, f_latt)
-            if interpolate:
+            if interpolate and not inside:
                 in_tricubic_range(plan, alive, h, k, x, on)
-            if not interpolate or any_zero(on):
+            if not interpolate or (not everywhere and any_zero(on)):
                 nearest_amplitudes(amplitudes, h, k, x, squares_at)
             if interpolate:
-                interpolated_amplitudes(plan, count, alive, h, k, x, on, squares_at)
+                interpolated_amplitudes(blocks, plan.hkl_min, count, everywhere, alive, on, h, k, x, squares_at)
             accumulate(running, plan.sources[j, 4], alive, weight, f_latt, squares_at, total)

@@ -17,6 +17,7 @@ from nanobragg.kernels import (
     cref,
     fast,
     fast_step,
+    fast_tables,
     geometry,
     machine_code,
     physics,
@@ -279,7 +280,7 @@ def test_indices_beyond_32_bits_are_refused(tmp_path):
         render(plan, "fast")
 
 
-AMPLITUDES = fast.Amplitudes(np.ones(8), (0.0,) * 3, (1.0,) * 3, (4.0, 2.0), 0.0)
+AMPLITUDES = fast_tables.Amplitudes(np.ones(8), (0.0,) * 3, (1.0,) * 3, (4.0, 2.0), 0.0)
 COUNTS = (5.0, 6.0, 7.0)
 CELLS = np.ones((1, 9))
 
@@ -356,7 +357,7 @@ def of_amplitudes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
 
 @scalar
 def of_weights(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.axis_weights(w, 0, a, d)
+    weighted_terms.axis_weights(w, 0, 1, TILE, a, -5.0, d)
     for i in range(TILE):
         d[i] += w[i] + w[i + TILE] + w[i + 2 * TILE] + w[i + 3 * TILE]
     return 0
@@ -458,7 +459,7 @@ def test_chunks_are_whole_tiles(tmp_path):
 
 def test_squares_too_large_are_infinite(tmp_path):
     plan = plan_of("-cell 50 60 70 90 90 90 -default_F 1e200 -lambda 1 -detpixels 6 -pixel 0.5 -N 3", tmp_path)
-    assert np.isposinf(fast.bordered_squares(plan).squares).all()
+    assert np.isposinf(fast_tables.bordered_squares(plan).squares).all()
     assert_close_image(render(plan, "fast").image, render(plan, "strict").image)
 
 
