@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import platform
 import statistics
 import sys
 import tempfile
@@ -29,10 +30,12 @@ from nanobragg.engine.render import Rendered, default_threads, render
 from nanobragg.engine.workloads import WORKLOADS, Workload, write_amplitudes
 from nanobragg.kernels import cref, cuda
 from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.processor import WrongProcessor, processor
 
 REFERENCE = "cref"
 NB_C = "original"
-WHOLE = ("fast", "cuda")  # fast enough for all rows
+WHOLE = ("fast", "mixed", "cuda")  # fast enough for all rows
+BACKENDS = ("cref", "strict", "fast", "mixed", "cuda")
 
 
 @contextlib.contextmanager
@@ -77,6 +80,28 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
+def rendered(plan: RenderPlan, name: str, threads: int) -> Rendered:
+    """A plan by a backend; ``mixed`` is the fast one in mixed precision."""
+    if name == "mixed":
+        return render(plan, "fast", threads=threads, precision="mixed")
+    return render(plan, name, threads=threads)
+
+
+def machine() -> dict[str, str]:
+    """What this is measured on: the processor, and what kernels are compiled for."""
+    made_for = processor()
+    return {"processor": model_name(), "instructions": made_for.instructions, "code_for": made_for.name}
+
+
+def model_name() -> str:
+    """What the processor calls itself."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def agreement(plan: RenderPlan, ours: Rendered, reference: Rendered) -> dict[str, float]:
     """Share of identical pixels, and the worst difference as a share of the maximum."""
     pixels = plan.rendered_pixels()[:]
@@ -98,11 +123,11 @@ def measure(workload: Workload, hkl: pathlib.Path, backends: Sequence[str], thre
     taken: dict[str, list[float]] = {name: [] for name in backends}
     startup = {}
     for name in backends:
-        startup[name], _ = timed(lambda: render(short._replace(roi=(0, 0, 0, 0)), name, threads=threads))  # noqa: B023
+        startup[name], _ = timed(lambda: rendered(short._replace(roi=(0, 0, 0, 0)), name, threads))  # noqa: B023
     images = {}
     for _ in range(rounds):
         for name in backends:
-            spent, images[name] = timed(lambda: render(plans[name], name, threads=threads))  # noqa: B023
+            spent, images[name] = timed(lambda: rendered(plans[name], name, threads))  # noqa: B023
             taken[name].append(spent / steps_of(plans[name]) * 1e9)
     for name in backends:
         entry = {"ns_per_step": statistics.median(taken[name]), "startup_s": startup[name]}
@@ -112,23 +137,36 @@ def measure(workload: Workload, hkl: pathlib.Path, backends: Sequence[str], thre
             entry |= agreement(short, images[name], images[REFERENCE])
         result["backends"][name] = entry
     if (command := original.command()) is not None:
-        result["backends"][NB_C] = measure_original(command, workload, hkl, steps_of(short))
+        theirs = measure_original(command, workload, hkl, steps_of(short), rounds)
+        for entry in result["backends"].values():
+            entry["times_original"] = theirs / entry["ns_per_step"]
+        result["backends"][NB_C] = {"ns_per_step": theirs, "times_original": 1.0}
     return result
 
 
-def measure_original(command: Sequence[str], workload: Workload, hkl: pathlib.Path, steps: int) -> dict:
-    """The user's own program on the first rows; whole process, since it cannot be taken apart."""
-    with tempfile.TemporaryDirectory() as folder:
-        words = arguments_of(workload, hkl, workload.rows)
-        spent, done = timed(lambda: original.run(command, words, folder))
-    if done.returncode:
-        raise BadInput(f"{command[0]}: exit status {done.returncode} on the workload {workload.name}")
-    return {"ns_per_step": spent / steps * 1e9, "whole_process": True}
+def measure_original(command: Sequence[str], workload: Workload, hkl: pathlib.Path, steps: int, rounds: int) -> float:
+    """The user's own program, ns per step: on the first rows, less what a run of a single pixel takes."""
+    words = arguments_of(workload, hkl, workload.rows)
+    one_pixel = [*words, "-roi", "0", "0", "0", "0"]
+
+    def run(line: Sequence[str]) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            spent, done = timed(lambda: original.run(command, line, folder))
+        if done.returncode:
+            raise BadInput(f"{command[0]}: exit status {done.returncode} on the workload {workload.name}")
+        return spent
+
+    spent = [run(words) - run(one_pixel) for _ in range(rounds)]
+    return max(statistics.median(spent), 0.0) / steps * 1e9
 
 
 def table(results: list[dict]) -> Iterator[str]:
     """Lines for people."""
-    yield f"{'workload':<10}{'backend':<10}{'ns/step':>10}{'x cref':>9}{'identical':>12}{'worst/max':>11}{'start s':>9}"
+    on = machine()
+    yield f"{on['processor']}: {on['instructions']}, code for {on['code_for']}"
+    with_original = any(NB_C in result["backends"] for result in results)
+    figures = f"{'ns/step':>10}{'x cref':>9}{'identical':>12}{'worst/max':>11}{'start s':>9}"
+    yield f"{'workload':<10}{'backend':<10}{figures}" + (f"{'x original':>12}" if with_original else "")
     for result in results:
         for name, entry in result["backends"].items():
             ratio = f"{entry['times_reference']:.2f}" if "times_reference" in entry else "-"
@@ -136,10 +174,12 @@ def table(results: list[dict]) -> Iterator[str]:
             worst = f"{entry['worst_of_max']:.1e}" if "worst_of_max" in entry else "-"
             start = f"{entry['startup_s']:.2f}" if "startup_s" in entry else "-"
             speed = f"{entry['ns_per_step']:.2f}"
-            yield f"{result['workload']:<10}{name:<10}{speed:>10}{ratio:>9}{same:>12}{worst:>11}{start:>9}"
+            last = f"{entry['times_original']:>12.2f}" if with_original else ""
+            yield f"{result['workload']:<10}{name:<10}{speed:>10}{ratio:>9}{same:>12}{worst:>11}{start:>9}{last}"
 
 
-EPILOG = """NB_C_BIN or NB_C_LIB add an original of your own.
+EPILOG = """NB_C_BIN or NB_C_LIB add an original of your own, however it was built. NANOBRAGG_CPU=x86-64-v3
+measures AVX2 on a processor that has more.
 
 examples:
   nb-bench                            all workloads on every backend there is
@@ -153,7 +193,10 @@ def arguments() -> argparse.ArgumentParser:
     parser = tool_parser("nb-bench", __doc__, f"{EPILOG}\n\nworkloads:\n{listed}")
     parser.add_argument("workload", nargs="*", metavar="WORKLOAD", help=f"which of {', '.join(names)} (all by default)")
     parser.add_argument(
-        "--backend", action="append", choices=["cref", "strict", "fast", "cuda"], help="which ones (all there are)"
+        "--backend",
+        action="append",
+        choices=BACKENDS,
+        help="which ones (all there are); mixed: fast --precision mixed",
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of the parallel kernels (default 1; 0: all)")
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds; the median counts (default 3)")
@@ -175,22 +218,23 @@ def run(options: argparse.Namespace) -> int:
     if unknown := set(options.workload) - {w.name for w in WORKLOADS}:
         print(f"nb-bench: no workload is called {', '.join(sorted(unknown))}; see nb-bench --help", file=sys.stderr)
         return 2
-    backends = options.backend or [REFERENCE] * cref.available() + ["strict", "fast"] + ["cuda"] * has_gpu()
+    backends = options.backend or [REFERENCE] * cref.available() + ["strict", "fast", "mixed"] + ["cuda"] * has_gpu()
     chosen = [w for w in WORKLOADS if not options.workload or w.name in options.workload]
     try:
+        processor()
         with tempfile.TemporaryDirectory() as name, working_in(name):
             hkl = write_amplitudes(pathlib.Path(name))
             threads = options.threads or default_threads()
             results = [measure(w, hkl, backends, threads, options.rounds) for w in chosen]
         return show(results, threads, options.json)
-    except (BadInput, OSError) as error:
+    except (BadInput, OSError, WrongProcessor) as error:
         print(f"nb-bench: {error}", file=sys.stderr)
         return 1
 
 
 def show(results: list[dict], threads: int, target: str | None) -> int:
     """Print the figures as a table, or as JSON, or write that to a file as well."""
-    text = json.dumps({"threads": threads, "results": results}, indent=2)
+    text = json.dumps({**machine(), "threads": threads, "results": results}, indent=2)
     if target == "-":
         print(text)
         return 0

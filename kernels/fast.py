@@ -21,7 +21,7 @@ render_blocks, render_ellipsoids = Kernel("fast_tiles", "render_blocks"), Kernel
 render_blocks_mixed = Kernel("fast_tiles", "render_blocks_mixed")
 render_weighted, render_sharp = Kernel("fast_tiles", "render_weighted"), Kernel("fast_tiles", "render_sharp")
 GRAIN = Grain(steps=8_000_000, pixels=262_144, tile=TILE, worth_a_thread=200_000)
-MOST_SHARES = 16  # tiles, or shares of them: enough for the threads of most machines
+MOST_SHARES = 256  # tiles, or shares of them: enough for the threads of most machines
 NO_CELLS = np.empty((0, 9))
 
 
@@ -64,7 +64,8 @@ def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
     together = plan.shape <= ROUND and not products and not plan.interpolate  # one group of sources
     ways = {"subs": subs, "cells": cells, "sources": sources if together else 1}
     way = max(ways, key=lambda name: ways[name])
-    number = min(ways[way], -(-MOST_SHARES // max(tiles, 1)))
+    enough = plan.evaluations * TILE // GRAIN.worth_a_thread
+    number = min(ways[way], -(-MOST_SHARES // max(tiles, 1)), enough)
     ends = [ways[way] * k // number for k in range(number + 1)]
     if way == "cells":
         return [Share(whole, slice(a, b), a == 0) for a, b in itertools.pairwise(ends)]

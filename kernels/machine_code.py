@@ -121,8 +121,9 @@ def with_unpacking(module: Any, symbol: str) -> None:
     module.link_in(llvm().parse_assembly(text))
 
 
-def optimised(text: str, symbol: str | None = None) -> Any:
-    """An LLVM module of this text, functions put into one another and loops made vector code for `target_machine`.
+def optimised(text: str, symbol: str | None = None, target: Any = None) -> Any:
+    """An LLVM module of this text, functions put into one another and loops made vector code for ``target``, by default
+    `target_machine`.
 
     ``symbol``: what is called from outside, by `with_unpacking`.
     """
@@ -131,7 +132,7 @@ def optimised(text: str, symbol: str | None = None) -> Any:
         with_unpacking(module, symbol)
     options = llvm().create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization, options.slp_vectorization = True, False
-    builder = llvm().create_pass_builder(target_machine(), options)
+    builder = llvm().create_pass_builder(target or target_machine(), options)
     builder.getModulePassManager().run(module, builder)
     return module
 

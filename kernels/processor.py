@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import functools
 import os
-import platform
 from typing import NamedTuple
 
 VARIABLE, NATIVE = "NANOBRAGG_CPU", "native"
-V3 = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
+V2 = ("cx16", "popcnt", "sse3", "ssse3", "sse4.1", "sse4.2")
+V3 = (*V2, "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
 LEVELS = {  # what a processor must have to run code of a level
+    "x86-64-v2": V2,
     "x86-64-v3": V3,
     "x86-64-v4": (*V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
 }
+# What decides how many pixels are worked on at a time, best first: a feature, its name, and the bits of a register.
+INSTRUCTIONS = (("avx512f", "AVX-512", 512), ("avx2", "AVX2", 256), ("sse4.2", "SSE4.2", 128), ("neon", "NEON", 128))
 
 
 class WrongProcessor(ValueError):
@@ -23,13 +26,15 @@ class WrongProcessor(ValueError):
 
 
 class Processor(NamedTuple):
-    """What LLVM makes code for: its name of the processor, features beside those, and what kernels ask about."""
+    """What LLVM makes code for: its name of the processor, and features beside those that the name stands for.
+
+    ``instructions`` names those that kernels have for many pixels at a time, ``register_bits`` says how wide they are.
+    """
 
     name: str
     features: str
-    has_fma: bool
-    has_avx2: bool
-    has_avx512: bool
+    instructions: str
+    register_bits: int
 
 
 @functools.lru_cache(maxsize=1)
@@ -46,11 +51,14 @@ def processor() -> Processor:
     found = llvm.get_host_cpu_features()
     asked = os.environ.get(VARIABLE) or NATIVE
     if asked == NATIVE:
-        fma = bool(found.get("fma")) or platform.machine() in ("aarch64", "arm64")
-        avx2, avx512 = bool(found.get("avx2")), bool(found.get("avx512f"))
-        return Processor(llvm.get_host_cpu_name(), found.flatten(), fma, avx2, avx512)
+        has = [feature for feature, there in found.items() if there]
+        return Processor(llvm.get_host_cpu_name(), found.flatten(), *_instructions(has))
     if asked not in LEVELS:
         raise WrongProcessor(f"{VARIABLE}={asked}: not one of {NATIVE}, {', '.join(LEVELS)}")
     if missing := [feature for feature in LEVELS[asked] if not found.get(feature)]:
         raise WrongProcessor(f"{VARIABLE}={asked}: this processor lacks {', '.join(missing)}")
-    return Processor(asked, "", True, True, "avx512f" in LEVELS[asked])
+    return Processor(asked, "", *_instructions(LEVELS[asked]))
+
+
+def _instructions(features: tuple[str, ...] | list[str]) -> tuple[str, int]:
+    return next(((name, bits) for feature, name, bits in INSTRUCTIONS if feature in features), ("no vectors", 64))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import llvmlite.ir as ir
 from numba import types
 from numba.core import cgutils
+from numba.core.cpu import CPUContext
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-from nanobragg.kernels.processor import processor
 from nanobragg.kernels.threads import TILE as TILE
 
 
@@ -29,11 +29,18 @@ def fma(typingctx, a, b, c):
     """a b + c, rounded once where the processor can; elsewhere as written, since a library call would be slow."""
 
     def codegen(context, builder, signature, args):
-        if processor().has_fma:
-            return builder.fma(*args)
-        return builder.fadd(builder.fmul(args[0], args[1]), args[2])
+        if isinstance(context, CPUContext):
+            return _multiply_add(builder, *args)
+        return builder.fma(*args)  # a GPU always can
 
     return types.float64(types.float64, types.float64, types.float64), codegen
+
+
+def _multiply_add(builder, a, b, c):
+    """LLVM's name for this, of numbers or vectors: which of the two it becomes is known where machine code is made."""
+    kind = f"v{a.type.count}f64" if isinstance(a.type, ir.VectorType) else "f64"
+    function = ir.FunctionType(a.type, [a.type] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, f"llvm.fmuladd.{kind}"), [a, b, c])
 
 
 @intrinsic
@@ -114,12 +121,6 @@ def sum_rows(typingctx, blocks, place, stride_h, stride_k, weights, at):
             one = builder.insert_element(ir.Constant(four, ir.Undefined), weight, ir.Constant(ir.IntType(32), 0))
             return builder.shuffle_vector(one, one, mask(0, 0, 0, 0))
 
-        def multiply_add(a, b, c):
-            if not processor().has_fma:
-                return builder.fadd(builder.fmul(a, b), c)
-            kind = ir.FunctionType(four, [four] * 3)
-            return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.v4f64"), [a, b, c])
-
         over_h, over_k = ([in_all_lanes(4 * axis + node) for node in range(4)] for axis in (0, 1))
         total = ir.Constant(four, [0.0] * 4)
         for a in range(4):
@@ -128,8 +129,8 @@ def sum_rows(typingctx, blocks, place, stride_h, stride_k, weights, at):
                 rows_h = builder.mul(args[2], context.get_constant(types.intp, a))
                 rows_k = builder.mul(args[3], context.get_constant(types.intp, b))
                 row = four_at(data, builder.add(args[1], builder.add(rows_h, rows_k)), 8)
-                plane = multiply_add(over_k[b], row, plane)
-            total = multiply_add(over_h[a], plane, total)
+                plane = _multiply_add(builder, over_k[b], row, plane)
+            total = _multiply_add(builder, over_h[a], plane, total)
         of_l = builder.add(
             builder.mul(args[5], context.get_constant(types.intp, 4)), context.get_constant(types.intp, 8 * TILE)
         )

@@ -167,12 +167,12 @@ def assert_same_image(ours: np.ndarray, theirs: np.ndarray, tolerance_of_max: fl
     )
 
 
-def assert_close_image(ours: np.ndarray, theirs: np.ndarray) -> None:
-    """Within 1e-6 of the pixel or 1e-9 of the maximum; infinite where the other is not finite."""
+def assert_close_image(ours: np.ndarray, theirs: np.ndarray, of_pixel: float = FAST_OF_PIXEL) -> None:
+    """Within 1e-6 (or another share) of the pixel or 1e-9 of the maximum; infinite where the other is not finite."""
     finite = np.isfinite(theirs)
     assert not np.isfinite(ours[~finite]).any()
     a, b = ours[finite].astype(float), theirs[finite].astype(float)
-    allowed = FAST_OF_PIXEL * np.abs(b) + FAST_OF_MAXIMUM * np.abs(b).max(initial=0.0)
+    allowed = of_pixel * np.abs(b) + FAST_OF_MAXIMUM * np.abs(b).max(initial=0.0)
     excess = np.abs(a - b) - allowed
     worst = int(np.argmax(excess)) if len(excess) else 0
     assert not len(excess) or excess[worst] <= 0.0, f"{a[worst]!r} against {b[worst]!r}"

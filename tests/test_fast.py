@@ -19,27 +19,14 @@ from nanobragg.kernels import (
     fast_step,
     fast_tables,
     geometry,
-    machine_code,
     physics,
-    sharp_terms,
     strict,
-    tiles,
-    weighted_terms,
 )
-from nanobragg.kernels.compile import fast_kernel, native_code, scalar
-from nanobragg.kernels.plain_terms import in_double, in_mixed_precision
 from nanobragg.kernels.polynomials import nearest_whole
-from nanobragg.kernels.processor import processor
 from nanobragg.kernels.threads import TILE
-from nanobragg.kernels.vector import (
-    prefer_wide_registers,
-    stack_tile,
-    stack_tile_single,
-    stack_weights,
-)
 from tests.support import BY_NAME, CASES, ROOT, assert_close_image, assert_same_image, cref_is_there, plan_of, set_up
 from tests.test_backends import CURVED, SERIAL_HABITS, TRICLINIC
-from tests.tolerances import FAST_IDENTICAL, FAST_INTEGERS, FAST_ROTATED, LATTICE_FACTOR
+from tests.tolerances import FAST_IDENTICAL, FAST_INTEGERS, FAST_ROTATED, LATTICE_FACTOR, MIXED_OF_PIXEL
 
 
 def integers(experiment, plan, image):
@@ -71,6 +58,68 @@ def test_all_golden_images(tmp_path):
         pixels += image.size
     assert identical / pixels >= FAST_IDENTICAL, f"{pixels - identical} of {pixels} pixels differ"
     assert counts > 100_000 and off / counts <= FAST_INTEGERS, f"{off} of {counts} integers differ"
+
+
+def test_mixed_precision_on_all_golden_images(tmp_path):
+    """Within 2e-6 of a pixel, and something else than double only where it is meant to be faster."""
+    other = 0
+    for case in CASES:
+        folder = tmp_path / case.name
+        folder.mkdir()
+        plan = plan_of(case.arguments(folder), folder)
+        mixed = render(plan, "fast", threads=2, precision="mixed").image
+        assert_close_image(mixed, render(plan, "strict", threads=2).image, MIXED_OF_PIXEL)
+        double = render(plan, "fast", threads=2).image
+        if fast.kernel_for(plan, "mixed") is fast.kernel_for(plan, "double"):
+            assert_same_image(mixed, double)
+        else:
+            other += not np.array_equal(mixed, double, equal_nan=True)
+    assert other > 20
+
+
+@pytest.mark.parametrize("counts", ["1 1 1", "2 3 1000", "5000 5000 5000", "1e6 1e6 1e6"])
+def test_mixed_precision_of_any_crystal(counts, tmp_path):
+    """On nodes, near them, between them; the product of three quotients is no infinity in binary32."""
+    n = counts.split()
+    line = "-cell 61 72 83 81 95 107 -default_F 10 -misset 12 34 56 -lambda 1.1 -distance 80 -pixel 0.3 -detpixels 61 "
+    plan = plan_of(line + f"-Na {n[0]} -Nb {n[1]} -Nc {n[2]} -oversample 1 -nointerpolate", tmp_path)
+    mixed = render(plan, "fast", precision="mixed").image
+    assert_close_image(mixed, render(plan, "strict").image, MIXED_OF_PIXEL)
+
+
+def box_of(low, high):
+    """An hkl file of a box of indices, F as random as can be."""
+    rows = np.stack(np.meshgrid(*[np.arange(a, b + 1) for a, b in zip(low, high, strict=True)], indexing="ij"), -1)
+    values = np.random.default_rng(7).uniform(1, 100, rows[..., 0].size)
+    return "".join(f"{h} {k} {m} {f:.3f}\n" for (h, k, m), f in zip(rows.reshape(-1, 3).tolist(), values, strict=True))
+
+
+@pytest.mark.parametrize("more", ["-nointerpolate", "-round_xtal -nointerpolate", "-interpolate", "-interpolate --fix"])
+@pytest.mark.parametrize("box", [((-9, -9, -9), (9, 9, 9)), ((-4, -11, 0), (9, 3, 12))])
+def test_indices_in_and_out_of_the_table(box, more, tmp_path):
+    """Tiles all inside, where nothing is limited, on the rim, and all outside; several sources, cells and sub-pixels."""
+    (tmp_path / "P1.hkl").write_text(box_of(*box))
+    line = f"-hkl {tmp_path / 'P1.hkl'} -default_F 7 -cell 21 25 23 81 95 107 -misset 12 34 56 -N 4 -lambda 1.1 -distance 40 "
+    line += (
+        "-pixel 0.4 -detpixels 150 -hdivrange 2 -hdivsteps 2 -dispersion 3 -dispsteps 2 -mosaic 3 -mosaic_domains 3 "
+    )
+    plan = plan_of(line + "-oversample 2 " + more.replace("--fix", ""), tmp_path)
+    if "--fix" in more:
+        plan = plan._replace(sticky=False, oversample_omega=True, running_products=False)
+    tables = fast_tables.tables_of(plan)
+    longest = tables.interpolation.longest_squared if plan.interpolate else tables.longest_squared
+    if box[0][2] < 0:
+        lengths = scattering_lengths(plan)
+        assert lengths.min() ** 2 < longest < lengths.max() ** 2
+    assert_close_image(render(plan, "fast").image, render(plan, "strict", threads=2).image)
+
+
+def scattering_lengths(plan):
+    """Lengths of the differences of directions of all pixels and the first source."""
+    fast_mm, slow_mm = (np.arange(n) * plan.pixel_size for n in (plan.n_fast, plan.n_slow))
+    point = slow_mm[:, None, None] * np.array(plan.sdet) + fast_mm[:, None] * np.array(plan.fdet) + np.array(plan.pix0)
+    d = point / np.linalg.norm(point, axis=-1, keepdims=True)
+    return np.linalg.norm(d + plan.sources[0, :3], axis=-1)
 
 
 @pytest.mark.parametrize("line", SERIAL_HABITS.values(), ids=SERIAL_HABITS.keys())
@@ -280,143 +329,6 @@ def test_indices_beyond_32_bits_are_refused(tmp_path):
         render(plan, "fast")
 
 
-AMPLITUDES = fast_tables.Amplitudes(np.ones(8), (0.0,) * 3, (1.0,) * 3, (4.0, 2.0), 0.0)
-COUNTS = (5.0, 6.0, 7.0)
-CELLS = np.ones((1, 9))
-
-
-@fast_kernel
-def geometry_loops(plan, amplitudes, cells, out):
-    prefer_wide_registers()
-    f, s, x, y, z, air = stack_tile(), stack_tile(), stack_tile(), stack_tile(), stack_tile(), stack_tile()
-    for i in range(TILE):
-        f[i] = s[i] = out[i]
-    tiles.flat_positions(plan, f, s, 0, 0, 0.0, x, y, z)
-    tiles.airpaths(x, y, z, air)
-    tiles.normalise(x, y, z, air)
-    for i in range(TILE):
-        out[i] = x[i] + y[i] + z[i]
-    return 0
-
-
-def one_loop(call, singles=False):
-    """A kernel of one loop over the tile, its tiles filled from and copied to ``out``."""
-
-    @fast_kernel
-    def kernel(plan, amplitudes, cells, out):
-        prefer_wide_registers()
-        a, b, c, d = stack_tile(), stack_tile(), stack_tile(), stack_tile()
-        e, f, g, w = stack_tile_single(), stack_tile_single(), stack_tile_single(), stack_weights()
-        for i in range(TILE):
-            a[i], b[i], c[i], d[i] = out[i], out[i + TILE], out[i + 2 * TILE], 0.0
-            if singles:
-                e[i], f[i], g[i] = np.float32(out[i]), np.float32(out[i + 1]), np.float32(out[i + 2])
-        found = call(plan, amplitudes, cells, a, b, c, d, e, f, g, w)
-        for i in range(TILE):
-            out[i] = d[i] + a[i]
-        return found
-
-    return kernel
-
-
-def alone(add_alone):
-    @scalar
-    def call(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-        add_alone(fast_step.crystal_of(plan), amplitudes, (1.0, 1.0), cells, 0, a, b, c, d)
-        return 0
-
-    return call
-
-
-def of_several(add_shifted):
-    @scalar
-    def call(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-        add_shifted(fast_step.crystal_of(plan), amplitudes, (1.0, 1.0), (0.1, 0.2, 0.3), a, b, c, d)
-        return 0
-
-    return call
-
-
-@scalar
-def of_round(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.round_lattices(fast_step.crystal_of(plan), a, b, c, d)
-    return 0
-
-
-@scalar
-def of_squares(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.square_lattices(fast_step.crystal_of(plan), a, b, c, d)
-    return 0
-
-
-@scalar
-def of_amplitudes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.nearest_amplitudes(amplitudes, a, b, c, d)
-    return 0
-
-
-@scalar
-def of_weights(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.axis_weights(w, 0, 1, TILE, a, -5.0, d)
-    for i in range(TILE):
-        d[i] += w[i] + w[i + TILE] + w[i + 2 * TILE] + w[i + 3 * TILE]
-    return 0
-
-
-@scalar
-def of_planes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    return int(sharp_terms.any_near_planes(cells, 0, 0, 6144.1, 1000, e, f, g))
-
-
-BLOCKS = in_double(fast_step.square_quotient, fast_step.table_place)
-BLOCKS_INSIDE = in_double(fast_step.square_quotient, fast_step.table_place_inside)
-ELLIPSOIDS = in_double(fast_step.round_quotient, fast_step.table_place)
-MIXED = in_mixed_precision(fast_step.table_place)
-LOOPS = {  # a kernel, and how many packed multiply-adds a pass over the loop has at least
-    "geometry": (geometry_loops, "pd", 5),
-    "one source": (one_loop(alone(BLOCKS[0])), "pd", 30),
-    "several sources": (one_loop(of_several(BLOCKS[1])), "pd", 25),
-    "one source, all in the table": (one_loop(alone(BLOCKS_INSIDE[0])), "pd", 30),
-    "ellipsoid, one source": (one_loop(alone(ELLIPSOIDS[0])), "pd", 20),
-    "ellipsoid, several sources": (one_loop(of_several(ELLIPSOIDS[1])), "pd", 20),
-    "mixed, one source": (one_loop(alone(MIXED[0])), "pd", 10),
-    "mixed, several sources": (one_loop(of_several(MIXED[1])), "pd", 5),
-    "polynomials in binary32": (one_loop(alone(MIXED[0])), "ps", 20),
-    "round": (one_loop(of_round), "pd", 20),
-    "square": (one_loop(of_squares), "pd", 25),
-    "amplitudes": (one_loop(of_amplitudes), "pd", 1),
-    "weights": (one_loop(of_weights), "pd", 0),
-    "planes": (one_loop(of_planes, True), "ps", 5),
-}
-GATHERING = [name for name in LOOPS if "source" in name or name == "amplitudes"]
-
-
-@pytest.mark.parametrize("name", LOOPS)
-def test_the_loops_are_vector_code(name, tmp_path):
-    """Each loop over a tile in the widest registers there are, with next to no arithmetic on single numbers."""
-    if not processor().has_avx2:
-        pytest.skip("neither AVX-512 nor AVX2 on this machine")
-    prepared, kind, least = LOOPS[name]
-    plan = plan_of(BY_NAME["triclinic"].arguments(tmp_path), tmp_path)
-    _, text = native_code(
-        prepared, (plan, AMPLITUDES, CELLS.astype(np.float32 if name == "planes" else float), np.ones(4 * TILE))
-    )
-    assembly = machine_code.target_machine().emit_assembly(machine_code.optimised(text))
-    instructions = [line.split() for line in assembly.splitlines() if line.startswith("\tv")]
-    wide = "%zmm" if processor().has_avx512 else "%ymm"
-    in_wide = [words for words in instructions if wide in " ".join(words)]
-    packed = [words for words in in_wide if words[0].startswith(("vfm", "vfnm")) and words[0].endswith(kind)]
-    arithmetic = ("vadd", "vsub", "vmul", "vdiv", "vfm", "vfnm", "vsqrt")
-    single = [words for words in instructions if words[0].startswith(arithmetic) and words[0].endswith("s" + kind[1])]
-    vector = [words for words in in_wide if words[0].startswith(arithmetic)]
-    assert len(packed) >= least, f"only {len(packed)} packed multiply-adds"
-    assert len(vector) >= 5 and len(single) <= 12, f"{len(vector)} wide operations, {len(single)} on single numbers"
-    # With 256 bits LLVM loads amplitudes one by one, from places that were computed in vectors: it takes gathers for
-    # no faster there. Places computed one by one show in the arithmetic on single numbers above.
-    gathers = name in GATHERING and processor().has_avx512
-    assert not gathers or any("vgather" in words[0] for words in in_wide)
-
-
 FEW = "-cell 50 60 70 90 90 90 -default_F 10 -lambda 1 -distance 100 -pixel 0.5 -detpixels_x 9 -detpixels_y 11 -N 3 "
 FEW_PIXELS = {  # what is shared out where pixels are few
     "sub-pixels": FEW + "-oversample 150",
@@ -440,7 +352,7 @@ def test_few_pixels_are_shared_out(name, tmp_path):
             oversample_thick=True, oversample_polar=True, oversample_omega=True, running_products=False, thickness=1e-4
         )
     shares = fast.shares_of(plan, plan.phi_steps * plan.domains)
-    assert len(shares) == fast.MOST_SHARES
+    assert 10 <= len(shares) <= fast.MOST_SHARES
     one = render(plan, "fast", threads=1).image
     assert_same_image(render(plan, "fast", threads=5).image, one)
     assert_close_image(one, render(plan, "strict", threads=2).image)

@@ -1,9 +1,7 @@
 """The house itself: what is installed, who imports whom, and that an installed wheel works away from the tree."""
 
 import ast
-import hashlib
 import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -12,7 +10,6 @@ import numpy as np
 import pytest
 
 import nanobragg
-from nanobragg.kernels import kept
 from tests.support import BY_NAME, ROOT, assert_same_image, command
 
 ROOMS = ("kernels", "engine", "cli")
@@ -130,50 +127,6 @@ def test_without_the_extension_everything_goes_to_strict(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and "no C compiler" in done.stderr and "Traceback" not in done.stderr
     assert (tmp_path / "noiseimage.img").stat().st_size == 512 + 128
-
-
-def test_kernels_are_kept_by_the_digest_of_all_sources(tmp_path, monkeypatch):
-    before = kept.sources_digest()
-    copy = tmp_path / "kernels"
-    copy.mkdir()
-    for path in modules("kernels"):
-        (copy / path.name).write_bytes(path.read_bytes())
-    assert kept.sources_digest(str(copy)) == before
-    (copy / "physics.py").write_text((copy / "physics.py").read_text() + "\n")
-    assert kept.sources_digest(str(copy)) != before
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
-    assert pathlib.Path(kept.cache_folder()).is_relative_to(tmp_path / "cache")
-
-
-LINE = "-cell 50 -default_F 5 -detpixels 8 -nonoise -nopgm --backend strict"
-WITHOUT_NUMBA = """
-import sys
-from nanobragg.cli.nanobragg import main
-sys.exit(main(sys.argv[1:]) or "numba" in sys.modules)
-"""
-
-
-def test_kept_machine_code_needs_no_numba_and_is_checked(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path)}
-
-    def run(*program):
-        words = [sys.executable, *program, *LINE.split()]
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        return done, (tmp_path / "floatimage.bin").read_bytes() if done.returncode == 0 else b""
-
-    first, pixels = run("-m", "nanobragg")
-    assert first.returncode == 0 and "compiled first" in first.stderr
-    kept = sorted((tmp_path / "nanobragg").rglob("strict_pixels.render_pixels-*"))
-    assert len(kept) == 1
-    second, again = run("-c", WITHOUT_NUMBA)
-    assert second.returncode == 0 and again == pixels and "compiled first" not in second.stderr
-    whole = kept[0].read_bytes()
-    for broken in (whole[:1000], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
-        kept[0].write_bytes(broken)
-        third, anew = run("-m", "nanobragg")
-        assert third.returncode == 0 and anew == pixels
-        check, _, rest = kept[0].read_bytes().partition(b"\n")
-        assert hashlib.sha256(rest).hexdigest().encode() == check
 
 
 def test_version_and_help(tmp_path):

@@ -27,7 +27,7 @@ LATTICE_FACTOR = 6.2e-14 * 6**0.5
 # Share of binary32 pixels that come out the same: rounding differs in the last of 53 bits, and 24 are kept.
 FAST_IDENTICAL = 0.999
 
-# --precision mixed: three quotients of binary32 polynomials, each within 2e-7, squared.
+# --precision mixed: a quotient of six binary32 polynomials, each within 1e-7, squared.
 MIXED_OF_PIXEL = 2e-6
 MIXED_OF_MAXIMUM = 1e-9
 

@@ -1,0 +1,208 @@
+"""Kernels that are kept: by what they were made of, whole, made once, made ahead, and never loaded with Numba."""
+
+import hashlib
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from nanobragg.cli import nb_compile
+from nanobragg.kernels import kept
+from nanobragg.kernels.processor import processor
+from tests.support import CASES, ROOT
+
+
+def test_kernels_are_kept_by_the_digest_of_all_sources(tmp_path, monkeypatch):
+    before = kept.sources_digest()
+    copy = tmp_path / "kernels"
+    copy.mkdir()
+    for path in sorted((ROOT / "kernels").glob("*.py")):
+        (copy / path.name).write_bytes(path.read_bytes())
+    assert kept.sources_digest(str(copy)) == before
+    (copy / "physics.py").write_text((copy / "physics.py").read_text() + "\n")
+    assert kept.sources_digest(str(copy)) != before
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    assert pathlib.Path(kept.cache_folder()).is_relative_to(tmp_path / "cache")
+
+
+LINE = "-cell 50 -default_F 5 -detpixels 8 -nonoise -nopgm --backend strict"
+WITHOUT_NUMBA = """
+import sys
+from nanobragg.cli.nanobragg import main
+sys.exit(main(sys.argv[1:]) or "numba" in sys.modules)
+"""
+
+
+def test_kept_machine_code_needs_no_numba_and_is_checked(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def run(*program):
+        words = [sys.executable, *program, *LINE.split()]
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        return done, (tmp_path / "floatimage.bin").read_bytes() if done.returncode == 0 else b""
+
+    first, pixels = run("-m", "nanobragg")
+    assert first.returncode == 0 and "compiled first" in first.stderr
+    files = sorted((tmp_path / "nanobragg").rglob("strict_pixels.render_pixels-*"))
+    assert len(files) == 1
+    second, again = run("-c", WITHOUT_NUMBA)
+    assert second.returncode == 0 and again == pixels and "compiled first" not in second.stderr
+    whole = files[0].read_bytes()
+    for broken in (whole[:1000], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
+        files[0].write_bytes(broken)
+        third, anew = run("-m", "nanobragg")
+        assert third.returncode == 0 and anew == pixels
+        check, _, rest = files[0].read_bytes().partition(b"\n")
+        assert hashlib.sha256(rest).hexdigest().encode() == check
+
+
+def environment_of(folder, **more):
+    return {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(folder), **more}
+
+
+def test_it_is_said_that_a_kernel_is_compiled_whichever_it_is(tmp_path):
+    """Renders, noise and traces: once each, and not when they are kept."""
+    small = "-cell 50 -default_F 5 -detpixels 8 -nopgm -seed 1".split()
+    for more in ("--backend cref --noise philox", "--backend strict --trace 1,1", "--backend fast"):
+        for again in (False, True):
+            line = [sys.executable, "-m", "nanobragg", *small, *more.split()]
+            done = subprocess.run(line, cwd=tmp_path, env=environment_of(tmp_path), capture_output=True, text=True)
+            assert done.returncode == 0
+            assert done.stderr.count("kernels are compiled first") == (0 if again else 1), (more, done.stderr)
+
+
+TWO = """
+import sys
+from nanobragg.kernels import machine_code
+made = machine_code.Kernel._compile
+def compiled(self, *arguments):
+    print("made", flush=True)
+    return made(self, *arguments)
+machine_code.Kernel._compile = compiled
+from nanobragg.cli.nanobragg import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_two_processes_at_once_compile_once(tmp_path):
+    line = [sys.executable, "-c", TWO, *LINE.split()]
+    both = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        both.append(
+            subprocess.Popen(line, cwd=tmp_path / name, env=environment_of(tmp_path), stdout=subprocess.PIPE, text=True)
+        )
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum(text.split().count("made") for text in said) == 1
+    assert (tmp_path / "a" / "floatimage.bin").read_bytes() == (tmp_path / "b" / "floatimage.bin").read_bytes()
+
+
+FORBIDDEN = """
+import pathlib, sys
+from nanobragg.kernels import machine_code
+def compiled(self, *arguments):
+    raise AssertionError(f"{self.module}.{self.name} is compiled: {arguments[0]}")
+machine_code.Kernel._compile = compiled
+from nanobragg.engine import images
+from nanobragg.engine.experiment import freeze
+from nanobragg.engine.render import noisy, render
+from tests.support import BY_NAME, set_up
+folder = pathlib.Path(sys.argv[1])
+images.FIGURES_WORTH_KERNELS = 0
+for name in sys.argv[2:]:
+    experiment = set_up(BY_NAME[name].arguments(folder), folder)
+    plan = freeze(experiment)
+    for backend, precision in (("strict", "double"), ("fast", "double"), ("fast", "mixed")):
+        image = render(plan, backend, threads=1, precision=precision).image
+    images.statistics(plan, image, "fast", 1)
+    images.integers(plan, image, 1.0, 40.0, "fast", frozenset())
+    images.greys(plan, image, 1.0, "fast", frozenset())
+    for philox in (False, True):
+        noisy(experiment, plan, image, "fast", philox=philox, threads=1)
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder that nb-compile has made, read-only."""
+    folder = tmp_path_factory.mktemp("prepared") / "kernels"
+    line = [sys.executable, "-m", "nanobragg.cli.nb_compile", str(folder)]
+    done = subprocess.run(line, env=environment_of(folder.parent / "own"), capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr and str(folder) in done.stdout.splitlines()[-1]
+    assert processor().name in done.stdout
+    everything = [folder, *folder.rglob("*")]
+    for path in everything:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    yield folder
+    for path in everything:
+        path.chmod(0o755)
+
+
+def test_all_kernels_are_prepared(prepared, tmp_path):
+    """Nothing is compiled any more, whatever is asked for: every third golden case, by all kernels."""
+    names = sorted({case.name for case in CASES})[::3]
+    environment = environment_of(tmp_path / "own", NANOBRAGG_KERNELS=str(prepared))
+    line = [sys.executable, "-c", FORBIDDEN, str(tmp_path), *names]
+    done = subprocess.run(line, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_preparing_again_has_nothing_to_do(prepared, tmp_path):
+    line = [sys.executable, "-m", "nanobragg.cli.nb_compile", str(prepared)]
+    done = subprocess.run(line, env=environment_of(tmp_path), capture_output=True, text=True)
+    if os.getuid():
+        assert done.returncode == 1 and "may not be written to" in done.stderr
+    else:
+        assert done.returncode == 0 and "already" in done.stdout
+
+
+def test_a_named_folder_without_kernels_is_no_obstacle(tmp_path):
+    for named in ("none", "file"):
+        (tmp_path / "file").write_text("no folder")
+        environment = environment_of(tmp_path / "own", NANOBRAGG_KERNELS=str(tmp_path / named))
+        line = [sys.executable, "-m", "nanobragg", *LINE.split()]
+        done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+def test_folders_that_cannot_be_had(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for folder, why in ((tmp_path / "file", "is a file, not a folder"), ("/proc/no/such", "No such file")):
+        assert nb_compile.main([str(folder)]) != 0
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1 and why in said[0]
+
+
+LIGHT = """
+import sys
+from nanobragg.cli.nanobragg import main
+assert main(sys.argv[1:]) == 0
+heavy = {"llvmlite", "numba", "gemmi", "h5py", "concurrent.futures", "numpy.ma", "nanobragg.engine.trace",
+         "nanobragg.kernels.machine_code", "nanobragg.kernels.cuda", "nanobragg.engine.factors.files"}
+sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
+"""
+
+
+@pytest.mark.cref
+def test_a_small_image_loads_next_to_nothing(tmp_path):
+    line = "-cell 50 -default_F 5 -detpixels 64 -seed 1 --threads 2".split()
+    done = subprocess.run([sys.executable, "-c", LIGHT, *line], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+ALONE = """
+import sys
+sys.argv[1:] = [{!r}]
+from nanobragg.cli.start import main
+main()
+sys.exit("numpy" in sys.modules)
+"""
+
+
+def test_help_loads_no_numpy():
+    for word in ("--help", "--version", "-h"):
+        done = subprocess.run([sys.executable, "-c", ALONE.format(word)], capture_output=True, text=True)
+        assert done.returncode == 0 and "nanoBragg" in done.stdout
