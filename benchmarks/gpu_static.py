@@ -24,7 +24,7 @@ import numpy as np
 from numba import cuda
 
 from nanobragg.kernels import cuda_figures, cuda_loops
-from nanobragg.kernels.fast import Amplitudes
+from nanobragg.kernels.fast_tables import Amplitudes
 from nanobragg.kernels.plan import SHAPES, SQUARE, RenderPlan
 
 FP64 = ("DFMA", "DMUL", "DADD", "DSETP")
