@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ class _OfTable:
     """What was last made of a table, kept as long as that is there: many images have the same."""
 
     def __init__(self, make: Callable[[RenderPlan], Any]):
+        functools.update_wrapper(self, make)
         self._make = make
         self._last: tuple[Any, Any, Any] | None = None  # the table, what else it depends on, and what was made
 

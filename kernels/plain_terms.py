@@ -6,15 +6,21 @@ another one, LLVM takes the places apart into single numbers wherever registers 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nanobragg.kernels import fast_step
 from nanobragg.kernels.compile import scalar
-from nanobragg.kernels.vector import TILE, stack_places, stack_tile, stack_tile_single
+from nanobragg.kernels.vector import (
+    TILE,
+    stack_places,
+    stack_six_tiles_single,
+    stack_tile,
+    stack_tile_single,
+    stack_two_tiles,
+)
 
 
 @scalar
@@ -47,93 +53,91 @@ def shifted(cells, c, ex, ey, ez):
     )
 
 
-@scalar
-def add_squares(squares, share, place, above, below, total):
-    """Add squared amplitudes times squared lattice factors."""
-    for i in range(TILE):
-        f_latt = above[i] / below[i]
-        total[i] += share * squares[place[i]] * (f_latt * f_latt)
+class Way(NamedTuple):
+    """How a lattice factor gets from the loop over pixels to the one where its amplitude is gathered.
 
-
-def in_double(lattice: Callable[..., Any], place_of: Callable[..., Any]) -> tuple[Any, Any]:
-    """What adds the terms of one cell, for the only source of a group and for one of several.
-
-    ``lattice`` gives a lattice factor as a quotient, ``place_of`` where the amplitude of a node is.
+    ``tiles`` makes room for what is kept of it meanwhile, ``keep`` keeps that of a pixel, ``add`` adds it to the sums.
     """
 
+    tiles: Any
+    keep: Any
+    add: Any
+
+
+def in_double(lattice: Callable[..., Any]) -> Way:
+    """As the quotient that ``lattice`` gives."""
+
     @scalar
-    def add_alone(crystal, amplitudes, source, cells, c, qx, qy, qz, total):
-        per_length, share = source
-        squares, low, high, stride, origin = amplitudes
-        place, above, below = stack_places(), stack_tile(), stack_tile()
-        va, vb, vc = scaled_cell(cells, c, per_length)
+    def keep(crystal, node, hkl, i, kept):
+        kept[0][i], kept[1][i] = lattice(crystal, node, hkl)
+
+    @scalar
+    def add(crystal, squares, share, place, kept, total):
+        above, below = kept
         for i in range(TILE):
-            h = va[0] * qx[i] + va[1] * qy[i] + va[2] * qz[i]
-            k = vb[0] * qx[i] + vb[1] * qy[i] + vb[2] * qz[i]
-            x = vc[0] * qx[i] + vc[1] * qy[i] + vc[2] * qz[i]
-            node = fast_step.nearest_node((h, k, x))
-            above[i], below[i] = lattice(crystal, node, (h, k, x))
-            place[i] = place_of(low, high, stride, origin, node)
-        add_squares(squares, share, place, above, below, total)
+            f_latt = above[i] / below[i]
+            total[i] += share * squares[place[i]] * (f_latt * f_latt)
+
+    return Way(stack_two_tiles, keep, add)
+
+
+def in_mixed_precision() -> Way:
+    """As phases of a block-shaped crystal; polynomials and division in binary32, twice as many at a time."""
 
     @scalar
-    def add_shifted(crystal, amplitudes, source, shift, mh, mk, ml, total):
-        per_length, share = source
-        squares, low, high, stride, origin = amplitudes
-        place, above, below = stack_places(), stack_tile(), stack_tile()
-        for i in range(TILE):
-            hkl = (mh[i] * per_length + shift[0], mk[i] * per_length + shift[1], ml[i] * per_length + shift[2])
-            node = fast_step.nearest_node(hkl)
-            above[i], below[i] = lattice(crystal, node, hkl)
-            place[i] = place_of(low, high, stride, origin, node)
-        add_squares(squares, share, place, above, below, total)
-
-    return add_alone, add_shifted
-
-
-def in_mixed_precision(place_of: Callable[..., Any]) -> tuple[Any, Any]:
-    """`in_double` for a block-shaped crystal with polynomials and division in binary32, twice as many at a time."""
+    def keep(crystal, node, hkl, i, kept):
+        of_h, of_k, of_l = fast_step.square_phases_single(crystal, node, hkl)
+        kept[0][i], kept[1][i] = of_h
+        kept[2][i], kept[3][i] = of_k
+        kept[4][i], kept[5][i] = of_l
 
     @scalar
-    def add(crystal, amplitudes, share, place, th, tk, tl, dh, dk, dl, total):
+    def add(crystal, squares, share, place, kept, total):
+        th, dh, tk, dk, tl, dl = kept
         f_latt = stack_tile_single()
         for i in range(TILE):
             above, below = fast_step.square_quotient_single(crystal, ((th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i])))
             f_latt[i] = above / below
         for i in range(TILE):
             wide = np.float64(f_latt[i])
-            total[i] += share * amplitudes[0][place[i]] * (wide * wide)
+            total[i] += share * squares[place[i]] * (wide * wide)
+
+    return Way(stack_six_tiles_single, keep, add)
+
+
+def terms_of_cell(way: Way, place_of: Callable[..., Any]) -> tuple[Any, Any]:
+    """What adds the terms of one cell, for the only source of a group and for one of several.
+
+    ``place_of`` says where the amplitude of a node is.
+    """
+    tiles, keep, add = way
 
     @scalar
     def add_alone(crystal, amplitudes, source, cells, c, qx, qy, qz, total):
         per_length, share = source
-        _, low, high, stride, origin = amplitudes
-        place = stack_places()
-        th, tk, tl = stack_tile_single(), stack_tile_single(), stack_tile_single()
-        dh, dk, dl = stack_tile_single(), stack_tile_single(), stack_tile_single()
+        squares, low, high, stride, origin = amplitudes
+        place, kept = stack_places(), tiles()
         va, vb, vc = scaled_cell(cells, c, per_length)
         for i in range(TILE):
             h = va[0] * qx[i] + va[1] * qy[i] + va[2] * qz[i]
             k = vb[0] * qx[i] + vb[1] * qy[i] + vb[2] * qz[i]
             x = vc[0] * qx[i] + vc[1] * qy[i] + vc[2] * qz[i]
             node = fast_step.nearest_node((h, k, x))
-            (th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i]) = fast_step.square_phases_single(crystal, node, (h, k, x))
+            keep(crystal, node, (h, k, x), i, kept)
             place[i] = place_of(low, high, stride, origin, node)
-        add(crystal, amplitudes, share, place, th, tk, tl, dh, dk, dl, total)
+        add(crystal, squares, share, place, kept, total)
 
     @scalar
     def add_shifted(crystal, amplitudes, source, shift, mh, mk, ml, total):
         per_length, share = source
-        _, low, high, stride, origin = amplitudes
-        place = stack_places()
-        th, tk, tl = stack_tile_single(), stack_tile_single(), stack_tile_single()
-        dh, dk, dl = stack_tile_single(), stack_tile_single(), stack_tile_single()
+        squares, low, high, stride, origin = amplitudes
+        place, kept = stack_places(), tiles()
         for i in range(TILE):
             hkl = (mh[i] * per_length + shift[0], mk[i] * per_length + shift[1], ml[i] * per_length + shift[2])
             node = fast_step.nearest_node(hkl)
-            (th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i]) = fast_step.square_phases_single(crystal, node, hkl)
+            keep(crystal, node, hkl, i, kept)
             place[i] = place_of(low, high, stride, origin, node)
-        add(crystal, amplitudes, share, place, th, tk, tl, dh, dk, dl, total)
+        add(crystal, squares, share, place, kept, total)
 
     return add_alone, add_shifted
 
@@ -168,10 +172,10 @@ def terms_by(add_alone: Any, add_shifted: Any) -> Any:
     return add_terms
 
 
-def plain_terms(loops: Callable[..., Any]) -> Any:
+def plain_terms(way: Way) -> Any:
     """What adds all terms of a group of sources to a tile; indices are only limited where some may be outside."""
-    add_inside = terms_by(*loops(fast_step.table_place_inside))
-    add_anywhere = terms_by(*loops(fast_step.table_place))
+    add_inside = terms_by(*terms_of_cell(way, fast_step.table_place_inside))
+    add_anywhere = terms_by(*terms_of_cell(way, fast_step.table_place))
 
     @scalar
     def add_terms(plan, tables, sources, cells, single, interpolate, count, q, alive, on, weight, total):
@@ -185,6 +189,6 @@ def plain_terms(loops: Callable[..., Any]) -> Any:
     return add_terms
 
 
-of_blocks = plain_terms(functools.partial(in_double, fast_step.square_quotient))
-of_ellipsoids = plain_terms(functools.partial(in_double, fast_step.round_quotient))
-of_blocks_in_mixed_precision = plain_terms(in_mixed_precision)
+of_blocks = plain_terms(in_double(fast_step.square_quotient))
+of_ellipsoids = plain_terms(in_double(fast_step.round_quotient))
+of_blocks_in_mixed_precision = plain_terms(in_mixed_precision())

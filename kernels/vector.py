@@ -73,13 +73,18 @@ def _stack_array(context, builder, array_type, length):
     return array._getvalue()
 
 
-def _stack_intrinsic(dtype, length, doc):
+def _stack_intrinsic(dtype, length, doc, several=None):
     array_type = types.Array(dtype, 1, "C")
+    made = array_type if several is None else types.UniTuple(array_type, several)
+
+    def codegen(context, builder, signature, args):
+        if several is None:
+            return _stack_array(context, builder, array_type, length)
+        arrays = [_stack_array(context, builder, array_type, length) for _ in range(several)]
+        return context.make_tuple(builder, made, arrays)
 
     def stack(typingctx):
-        return array_type(), lambda context, builder, signature, args: _stack_array(
-            context, builder, array_type, length
-        )
+        return made(), codegen
 
     stack.__doc__ = doc
     return intrinsic(stack)
@@ -89,6 +94,8 @@ stack_tile = _stack_intrinsic(
     types.float64, TILE, "A tile of binary64 on the stack, as an array: LLVM can see that nothing else points there."
 )
 stack_tile_single = _stack_intrinsic(types.float32, TILE, "A tile of binary32 on the stack, as an array.")
+stack_two_tiles = _stack_intrinsic(types.float64, TILE, "Two tiles of binary64 on the stack.", several=2)
+stack_six_tiles_single = _stack_intrinsic(types.float32, TILE, "Six tiles of binary32 on the stack.", several=6)
 stack_places = _stack_intrinsic(types.uint32, TILE, "A tile of places in a table on the stack, as an array.")
 stack_weights = _stack_intrinsic(
     types.float64, 12 * TILE, "Four weights of three axes for each pixel of a tile, on the stack, as one array."

@@ -78,7 +78,7 @@ def axis_weights(weights, axis, step, apart, h, lowest, low):
 def interpolated_amplitudes(blocks, lowest, count, everywhere, alive, on, h, k, x, squares_at):
     """Squared amplitudes between the nodes: ``everywhere``, or where neither ``alive`` nor ``on`` is 0.
 
-    ``blocks`` are those of `nanobragg.kernels.fast.row_blocks`, and ``lowest`` the index of their first node.
+    ``blocks`` are those of `nanobragg.kernels.fast_tables.row_blocks`, and ``lowest`` the index of their first node.
     """
     weights, h0, k0, l0 = stack_weights(), stack_tile(), stack_tile(), stack_tile()
     axis_weights(weights, 0, 1, TILE, h, float(lowest[0]), h0)
@@ -120,6 +120,9 @@ def in_all_cases(plan, tables, sources, cells, single, interpolate, count, q, al
     running = products and plan.running_products
     # Where no index can leave the range, interpolation stays on; next to all tiles are such.
     inside = interpolate and all_within(longest_squared, q[0], q[1], q[2])
+    if inside and not plan.sticky:
+        for i in range(TILE):
+            on[i] = 1.0
     everywhere = inside and not any_zero(on) and not any_zero(alive)
     mh, mk, ml = stack_tile(), stack_tile(), stack_tile()
     h, k, x = stack_tile(), stack_tile(), stack_tile()

@@ -9,7 +9,7 @@ import pytest
 
 from nanobragg.kernels import fast_step, fast_tables, machine_code, plain_terms, sharp_terms, tiles, weighted_terms
 from nanobragg.kernels.compile import fast_kernel, native_code, scalar
-from nanobragg.kernels.plain_terms import in_double, in_mixed_precision
+from nanobragg.kernels.plain_terms import in_double, in_mixed_precision, terms_of_cell
 from nanobragg.kernels.threads import TILE
 from nanobragg.kernels.vector import (
     prefer_wide_registers,
@@ -137,10 +137,10 @@ def of_planes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
     return int(sharp_terms.any_near_planes(cells, 0, 0, 6144.1, 1000, e, f, g))
 
 
-BLOCKS = in_double(fast_step.square_quotient, fast_step.table_place)
-BLOCKS_INSIDE = in_double(fast_step.square_quotient, fast_step.table_place_inside)
-ELLIPSOIDS = in_double(fast_step.round_quotient, fast_step.table_place)
-MIXED = in_mixed_precision(fast_step.table_place)
+BLOCKS = terms_of_cell(in_double(fast_step.square_quotient), fast_step.table_place)
+BLOCKS_INSIDE = terms_of_cell(in_double(fast_step.square_quotient), fast_step.table_place_inside)
+ELLIPSOIDS = terms_of_cell(in_double(fast_step.round_quotient), fast_step.table_place)
+MIXED = terms_of_cell(in_mixed_precision(), fast_step.table_place)
 LOOPS = {  # a kernel, the kind of numbers, and how many packed multiplications a pass over the loop has at least
     "geometry": (geometry_loops, "pd", 5),
     "one source": (one_loop(alone(BLOCKS[0])), "pd", 30),
