@@ -27,7 +27,7 @@ from nanobragg.engine.batch import folder as places
 from nanobragg.engine.batch.executors import InProcess
 from nanobragg.engine.batch.work import How, Workshop
 from nanobragg.engine.experiment import freeze
-from nanobragg.engine.render import render
+from nanobragg.engine.render import default_threads, render
 from nanobragg.engine.workloads import write_amplitudes
 from nanobragg.kernels import fast
 
@@ -83,7 +83,7 @@ def measure_batch() -> None:
             bare = milliseconds(lambda n, plans=plans: render(plans[n], "fast"), job.images)  # type: ignore[misc]
             places.begin(job)
             begun = time.perf_counter()
-            executor = InProcess(Workshop(job, Preparer, How(1)))
+            executor = InProcess(Workshop(job, Preparer, How(default_threads())))
             for outcome in executor.outcomes(collections.deque([0]), lambda: False, lambda count: None):
                 assert outcome.kind == "finished", outcome
             whole = (time.perf_counter() - begun) * 1e3 / job.images

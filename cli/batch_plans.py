@@ -25,9 +25,8 @@ from nanobragg.engine.structure_factors import StructureFactors, structure_facto
 
 INPUTS = frozenset(["mat_file", "hkl_file", "dump_file", "stol_file", "source_file", "mask_file", "img_file"])
 # Settings that a beam cannot depend on; whatever else changes, its sources are made anew.
-OF_ORIENTATION: dict[str, Any] = {
-    "misset_mode": 0, "misset_x": 0.0, "misset_y": 0.0, "misset_z": 0.0, "phi0": 0.0,
-    "seed": 0, "mosaic_seed": 0, "misset_seed": 0, "given": frozenset(),
+OF_ORIENTATION = {
+    "misset_mode", "misset_x", "misset_y", "misset_z", "phi0", "seed", "mosaic_seed", "misset_seed", "given",
 }  # fmt: skip
 OF_THE_JOB = f"of nanoBragg's own options only {OF_PHYSICS} may stand in arguments; for others the job has keys"
 
@@ -70,7 +69,7 @@ class Preparer:
         self._folder, self._remark = job.folder, remark
         # The last of each, as pairs that are replaced whole: several threads may ask.
         self._factors: tuple[Any, StructureFactors | None] = (None, None)
-        self._beam: tuple[Settings | None, Beam | None] = (None, None)
+        self._beam: tuple[dict[str, Any] | None, Beam | None] = (None, None)
         self._mask: tuple[np.ndarray | None, Any, np.ndarray | None] | None = None
         self._headers: tuple[Any, tuple[dict[str, Any], np.ndarray | None]] = (None, ({}, None))
 
@@ -84,7 +83,7 @@ class Preparer:
         """
         settings, mask, physics = self.settings(words)
         placed = geometry(settings, mask, self._remark)
-        same = dataclasses.replace(settings, **OF_ORIENTATION)
+        same = {name: value for name, value in vars(settings).items() if name not in OF_ORIENTATION}
         known, beam = self._beam
         if beam is None or known != same:
             beam = beam_of(placed)
@@ -135,10 +134,11 @@ class Preparer:
         settings = placed.settings
         if physics.structure is not None:
             return self._of_structure(placed, beam, physics)
-        read = settings if settings.hkl_file is None else dataclasses.replace(settings, dump_file="")
-        key = (read.hkl_file, read.dump_file, read.default_F, read.fixes)
+        dump_file = settings.dump_file if settings.hkl_file is None else ""
+        key = (settings.hkl_file, dump_file, settings.default_F, settings.fixes)
         known, factors = self._factors
         if factors is None or known != key:
+            read = dataclasses.replace(settings, dump_file=dump_file)
             if read.hkl_file is None and read.dump_file and not os.path.isfile(read.dump_file):
                 raise BadInput(f"-dump {read.dump_file}: no such file")
             factors = structure_factors(read, self._remark)

@@ -72,7 +72,7 @@ def completed(settings: Settings, physics: Physics) -> Settings:
     if model is not None and "mu" not in settings.given and settings.thick > 0.0 and settings.lambda0 > 0.0:
         depth_mm = model.attenuation_mm(HC / (settings.lambda0 * 1e10))
         changes |= {"mu": 1000.0 / depth_mm} if depth_mm is not None else {}
-    return dataclasses.replace(settings, **changes)
+    return dataclasses.replace(settings, **changes) if changes else settings
 
 
 def with_gaps(mask: np.ndarray | None, physics: Physics, settings: Settings) -> np.ndarray | None:
