@@ -31,14 +31,13 @@ def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
     same visit, else of the last non-zero step of the visit before, else the unrotated cell.
     """
     phis = [plan.phi0 + plan.phi_step * float(i) for i in range(plan.phi_steps)]
+    at_zero = None if plan.phi_carryover else unrotated(plan)
+    turned = [rotated_by_phi(plan, phi) if phi != 0.0 else at_zero for phi in phis]
 
     def one_visit(held):
         cells = []
-        for phi in phis:
-            if phi != 0.0:
-                held = rotated_by_phi(plan, phi)
-            elif not plan.phi_carryover:
-                held = unrotated(plan)
+        for vectors in turned:
+            held = held if vectors is None else vectors
             cells.append(held)
         return cells
 
