@@ -136,6 +136,5 @@ def test_the_script_of_the_examples(slurm, undisturbed, tmp_path):
         subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], env=env, capture_output=True)
         return state() != "PENDING"
 
-    wait_until(is_begun_again)
-    wait_until(lambda: (tmp_path / "out" / "master.h5").exists() and not state(), 200)
+    wait_until(lambda: is_begun_again() and not state() and (tmp_path / "out" / "master.h5").exists(), 200)
     assert digests(tmp_path / "out" / "master.h5") == undisturbed
