@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.kernels import kept
+from nanobragg.kernels.notice import before_compiling
 from nanobragg.kernels.processor import processor
-
-WORTH_A_LINE_S = 0.05
 
 
 def compiled_ahead(say: Callable[[str], None], *, traces: bool = True) -> int:
@@ -17,14 +16,22 @@ def compiled_ahead(say: Callable[[str], None], *, traces: bool = True) -> int:
 
     if not (place := kept.writable()):
         raise BadInput(f"kernels can be kept nowhere: let {kept.VARIABLE} name a folder that may be written to")
-    made = False
+    compiled = told = 0
+
+    def count() -> None:
+        nonlocal compiled
+        compiled += 1
 
     def tell(what: str, seconds: float) -> None:
-        nonlocal made
-        if seconds > WORTH_A_LINE_S:
-            made = True
+        nonlocal told
+        if compiled > told:
+            told = compiled
             say(f"{what}: {seconds:.1f} s")
 
+    before_compiling(count, always=True)
     prepare(tell, traces=traces)
-    say(f"{'all kernels are in' if made else 'all kernels were already in'} {place}, for {processor().name}")
+    if kept.unkept:
+        raise BadInput(f"{place}: {len(kept.unkept)} kernels could not be kept there: is there room?")
+    where = place if compiled else " or ".join(kept.folders())
+    say(f"all kernels for {processor().name} are in {where}{'' if compiled else ' already'}")
     return 0

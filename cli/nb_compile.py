@@ -12,7 +12,6 @@ from nanobragg.cli.tool import Parser, carried_out, tool_parser
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.files.reading import reason
 from nanobragg.kernels.kept import VARIABLE, keep_only_in
-from nanobragg.kernels.notice import before_compiling
 from nanobragg.kernels.processor import WrongProcessor, processor
 
 NAME = "nb-compile"
@@ -48,7 +47,6 @@ def run(options: argparse.Namespace) -> int:
         processor()
     except WrongProcessor as error:
         raise BadInput(str(error)) from None
-    before_compiling(lambda: None)
     return compiled_ahead(print, traces=options.folder is None)
 
 

@@ -14,8 +14,8 @@ from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.fixes import NONE, Fixes, fixes_of
 from nanobragg.engine.render import BACKENDS, NOISES, PRECISIONS
 from nanobragg.engine.settings import SHAPES
+from nanobragg.kernels.threads import MOST_THREADS as MOST_THREADS
 
-MOST_THREADS = 4096
 MOST_DEVICES = 1024
 CHOICES = {"--precision": PRECISIONS, "--noise": NOISES, "--shape": SHAPES}
 ALIASES = {"-h": "--help", "-help": "--help", "-version": "--version"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from nanobragg import __version__
 from nanobragg.cli.plans import or_cannot
@@ -16,7 +16,13 @@ MISUSED = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with a line in one line."""
+    """Says what is wrong with a line in one line; whoever has read one may have to compile kernels, and says so."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """The options of a line."""
+        options = super().parse_args(args, namespace)
+        before_compiling(lambda: print(f"{self.prog.split()[0]}: {COMPILING}", file=sys.stderr))
+        return options
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""
@@ -31,7 +37,6 @@ def tool_parser(name: str, description: str | None, epilog: str, usage: str | No
         prog=name, description=said[:1].upper() + said[1:], epilog=epilog, usage=usage,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    before_compiling(lambda: print(f"{name}: {COMPILING}", file=sys.stderr))
     made.add_argument("--version", action="version", version=f"{name} {__version__}")
     return made
 

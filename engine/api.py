@@ -404,7 +404,7 @@ def add_noise(
     if not np.isfinite(pixels).all():
         raise BadInput("image: holds pixels that are infinite or not a number")
     plan = _any_plan(pixels.shape)
-    return images.philox_noise(plan, pixels, offset, int(seed), "fast", threads or 1, kind, panel=int(panel))[0]
+    return images.philox_noise(plan, pixels, float(offset), int(seed), "fast", threads or 1, kind, panel=int(panel))[0]
 
 
 def _holds_images(some: Sequence[Any]) -> bool:

@@ -103,7 +103,7 @@ def run(engine: str, arguments: Sequence[str], folder: pathlib.Path, timeout: fl
     words = command_of(engine)
     if "-hkl" not in arguments and os.path.isfile(DUMP):
         shutil.copy(DUMP, folder / DUMP)  # amplitudes of an earlier run in the user's folder (Q59)
-    if ours := {"--backend", "--device", "--precision", "--trace", "--help", "--version"} & set(arguments):
+    if ours := {"--backend", "--device", "--precision", "--trace", "--help", "--version", "--compile"} & set(arguments):
         raise BadInput(f"{' '.join(sorted(ours))}: an engine is named by --a and --b", CANNOT)
     line = [*OUTPUTS, *_pinned(arguments), *with_absolute_inputs(arguments, folder)]  # a last flag lacks what it lacks
     start = time.perf_counter()

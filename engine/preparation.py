@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from nanobragg.engine.api import Crystal, Detector, Scan, constant, set_up
+from nanobragg.engine.api import Crystal, Detector, Scan, set_up, structure_factors
 from nanobragg.engine.experiment import freeze
 from nanobragg.engine.render import render
 from nanobragg.engine.trace import trace
@@ -19,27 +20,30 @@ SIDE = 8
 DOMAINS_OF_FEW_PIXELS = 20_000  # so many evaluations that the pixels are shared out, which takes a kernel of its own
 
 
-def tiny_plan(shape: str = "square", domains: int = 1, **how: object) -> RenderPlan:
-    """A plan of 8 x 8 pixels."""
+def tiny_plan(shape: str = "square", domains: int = 1, quirks: str = "right", **how: Any) -> RenderPlan:
+    """A plan of 8 x 8 pixels behind a sensor."""
     crystal = Crystal(cell=(50, 60, 70, 90, 90, 90), N=(3, 3, 3), shape=shape)
+    detector = Detector((SIDE, SIDE), thickness_um=300.0, attenuation_um=300.0)
+    nodes = np.stack(np.meshgrid(*[np.arange(-4, 5)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    factors = structure_factors(nodes, np.full(len(nodes), 10.0))  # interpolation needs a table
     scan = Scan(range_deg=1.0, steps=2)
-    made = set_up(crystal, Detector((SIDE, SIDE)), constant(10.0), scan=scan, oversample=1, **how)  # type: ignore[arg-type]
-    plan = freeze(made)
-    return plan._replace(mosaic_rotations=np.tile(np.eye(3).reshape(1, 9), (domains, 1)))
+    made = set_up(crystal, detector, factors, scan=scan, oversample=1, quirks=quirks, **how)
+    rotations = np.tile(np.eye(3).reshape(1, 9), (domains, 1))
+    rotations.setflags(write=False)  # as those of all plans, by which Numba knows them
+    return freeze(made)._replace(mosaic_rotations=rotations)
 
 
 def _renders() -> Iterator[tuple[str, Callable[[], object]]]:
-    for shape in SHAPES:
-        for domains in (1, DOMAINS_OF_FEW_PIXELS):
-            plan = tiny_plan(shape, domains)
-            yield f"fast, {shape}", lambda plan=plan: render(plan, "fast", threads=1)  # type: ignore[misc]
-            if shape == "square":
-                more = plan._replace(oversample_omega=True, running_products=True)
-                yield "fast, interpolated", lambda plan=more: render(plan, "fast", threads=1)  # type: ignore[misc]
-                yield (
-                    "fast, mixed precision",
-                    lambda plan=plan: render(plan, "fast", threads=1, precision="mixed"),  # type: ignore[misc]
-                )
+    """Each kernel for images of many pixels, and for those of few that are shared out."""
+
+    def of(plan: RenderPlan, precision: str = "double") -> Callable[[], object]:
+        return lambda: render(plan, "fast", threads=1, precision=precision)
+
+    for domains in (1, DOMAINS_OF_FEW_PIXELS):
+        for shape in ("square", "round", "gauss"):
+            yield f"fast, {shape}", of(tiny_plan(shape, domains))
+        yield "fast, mixed precision", of(tiny_plan(domains=domains), "mixed")
+        yield "fast, interpolated", of(tiny_plan(domains=domains, interpolate=True))
 
 
 def _figures() -> Iterator[tuple[str, Callable[[], object]]]:
@@ -60,10 +64,13 @@ def _kernels() -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def _traces() -> Iterator[tuple[str, Callable[[], object]]]:
+    def of(plan: RenderPlan, backend: str) -> Callable[[], object]:
+        return lambda: trace(plan, 0, 0, backend)
+
     for backend in ("strict", "fast"):
-        for shape in SHAPES:
-            plan = tiny_plan(shape)
-            yield f"trace, {backend}, {shape}", lambda plan=plan, backend=backend: trace(plan, 0, 0, backend)  # type: ignore[misc]
+        for quirks in ("c", "right"):
+            for shape in SHAPES:
+                yield f"trace, {backend}, {shape}", of(tiny_plan(shape, quirks=quirks), backend)
 
 
 def prepare(tell: Callable[[str, float], None], *, traces: bool) -> None:

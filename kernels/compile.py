@@ -35,7 +35,7 @@ CALLED_NATIVELY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper
 CONTRACT = {"contract", "nsz", "arcp"}
 
 
-class Part(CPUDispatcher):
+class KernelPart(CPUDispatcher):
     """A function that becomes part of kernels; called from Python, as traces do, it is exact and compiled by itself."""
 
     def __init__(self, function: Callable[..., Any], *, inlined: bool):
@@ -62,15 +62,15 @@ class Part(CPUDispatcher):
 
 def scalar(function: Callable[..., Any]) -> Any:
     """A function of one step, or a loop over a tile, put into every kernel that calls it, in its arithmetic."""
-    return _kept(Part(function, inlined=True))
+    return _kept(KernelPart(function, inlined=True))
 
 
 def separate(function: Callable[..., Any]) -> Any:
     """A function of one step that stays one, exact: for what is called in many places."""
-    return _kept(Part(function, inlined=False))
+    return _kept(KernelPart(function, inlined=False))
 
 
-def _kept(part: Part) -> Part:
+def _kept(part: KernelPart) -> KernelPart:
     """What Numba makes of functions that traces call by themselves is kept beside the kernels."""
     if kept.folder() and "<locals>" not in part.py_func.__qualname__:
         elsewhere, _config.CACHE_DIR = _config.CACHE_DIR, kept.folder()

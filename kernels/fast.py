@@ -55,13 +55,12 @@ def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
     subs, sources = plan.oversample**2, len(plan.sources)
     whole = Part(0, subs, 0, sources)
     tiles = -(-plan.n_rendered // TILE)
-    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
     # What is carried from one evaluation to the next cannot be shared out: running products, the end of interpolation,
     # and a polarization that waits for the first source that -dmin leaves.
-    carried = (products and plan.running_products) or (plan.interpolate and plan.sticky) or plan.dmin > 0.0
+    carried = (plan.has_products and plan.running_products) or (plan.interpolate and plan.sticky) or plan.dmin > 0.0
     if tiles >= MOST_SHARES or plan.evaluations * TILE < CPU_GRAIN.steps or carried:
         return [Share(whole, slice(None), True)]
-    together = plan.shape <= ROUND and not products and not plan.interpolate  # one group of sources
+    together = plan.shape <= ROUND and not plan.has_products and not plan.interpolate  # one group of sources
     ways = {"subs": subs, "cells": cells, "sources": sources if together else 1}
     way = max(ways, key=lambda name: ways[name])
     enough = plan.evaluations * TILE // GRAIN.worth_a_thread
@@ -69,7 +68,7 @@ def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
     ends = [ways[way] * k // number for k in range(number + 1)]
     if way == "cells":
         return [Share(whole, slice(a, b), a == 0) for a, b in itertools.pairwise(ends)]
-    per_term = products  # then each term has its own part of the background
+    per_term = plan.has_products  # then each term has its own part of the background
     return [
         Share(
             whole._replace(first_sub=a, last_sub=b) if way == "subs" else
@@ -84,8 +83,7 @@ def kernel_for(plan: RenderPlan, precision: str) -> Kernel:
     """The kernel that renders a plan: the one that can do no more than it needs."""
     if plan.shape > ROUND:
         return render_sharp
-    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
-    if (products and plan.running_products) or plan.interpolate:
+    if (plan.has_products and plan.running_products) or plan.interpolate:
         return render_weighted
     if plan.shape == ROUND:
         return render_ellipsoids

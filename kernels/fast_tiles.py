@@ -11,6 +11,7 @@ import numpy as np
 
 from nanobragg.kernels import plain_terms, sharp_terms, tiles, weighted_terms
 from nanobragg.kernels.compile import fast_kernel
+from nanobragg.kernels.geometry import has_products
 from nanobragg.kernels.plan import ROUND
 from nanobragg.kernels.serial import NEVER
 from nanobragg.kernels.vector import TILE, prefer_wide_registers, stack_tile
@@ -20,12 +21,12 @@ def tiles_kernel(add_terms: Any) -> Any:
     """A kernel whose tiles get the terms of a group of sources from ``add_terms``."""
 
     @fast_kernel
-    def render_tiles(plan, tables, cells, single, share, image, targets, first_cells, pixels, interpolate):
+    def render_tiles(plan, tables, cells, single, part, image, targets, first_cells, pixels, interpolate):
         """Render the listed pixels; returns the lowest raster index at which interpolation went off, or `NEVER`.
 
         ``cells`` are those of all visits but the first of the run. ``first_cells`` are that one's, and empty where it
         is not among these pixels; where it is, only one of them may be visited at all. ``single`` are both in binary32.
-        ``share`` says which sub-pixels and sources count (`nanobragg.kernels.fast.Part`), and ``targets`` where in
+        ``part`` says which sub-pixels and sources count (`nanobragg.kernels.fast.Part`), and ``targets`` where in
         ``image`` each pixel goes.
         """
         prefer_wide_registers()
@@ -34,18 +35,17 @@ def tiles_kernel(add_terms: Any) -> Any:
         qx, qy, qz = stack_tile(), stack_tile(), stack_tile()
         air, alive, on = stack_tile(), stack_tile(), stack_tile()
         capture, polar, omega = stack_tile(), stack_tile(), stack_tile()
-        weight, part, total = stack_tile(), stack_tile(), stack_tile()
+        weight, subtotal, total = stack_tile(), stack_tile(), stack_tile()
 
-        products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+        products = has_products(plan)
         # Where the order of evaluations matters, each source is a group of its own; else all share M.d, unless next to
         # no evaluation needs it.
         ordered = plan.shape > ROUND or products or interpolate or plan.dmin > 0.0 or len(first_cells) > 0
         n_sources = len(plan.sources)
-        groups = n_sources if ordered else 1
         running = products and plan.running_products
         spread = products and not running
         everywhere = plan.keep_background or spread
-        first_sub, last_sub, first_source, last_source = share
+        first_sub, last_sub, first_source, last_source = part
         lead = 1 if first_sub > 0 else 0  # solid angle, capture and polarization may be those of the first sub-pixel
         switched_at = NEVER
         for start in range(0, len(pixels), TILE):
@@ -70,7 +70,7 @@ def tiles_kernel(add_terms: Any) -> Any:
                     tiles.solid_angles(plan, air, omega)
                     if plan.thickness != 0.0 or plan.oversample_thick:
                         tiles.captures(plan, layer, dx, dy, dz, capture)
-                    for group in range(groups):
+                    for group in range(last_source if ordered else 1):
                         base = (-plan.sources[group, 0], -plan.sources[group, 1], -plan.sources[group, 2])
                         reached = tiles.cut_by_resolution(plan, base, plan.sources[group, 3], dx, dy, dz, alive)
                         if reached == 0 and not everywhere:
@@ -92,12 +92,12 @@ def tiles_kernel(add_terms: Any) -> Any:
                         last = group + 1 if ordered else last_source
                         sources = (own, last, ordered or n_sources == 1)
                         for i in range(TILE):
-                            part[i] = total[i] if running else 0.0
+                            subtotal[i] = total[i] if running else 0.0
                         add_terms(
                             plan, tables, sources, turned, turned_single, interpolate, count, (qx, qy, qz), alive, on,
-                            weight, part,
+                            weight, subtotal,
                         )  # fmt: skip
-                        tiles.add_part(running, alive, weight, part, total)
+                        tiles.add_subtotal(running, alive, weight, subtotal, total)
             tiles.store(plan, targets, start, count, total, capture, polar, omega, image)
             if interpolate and plan.sticky:
                 for i in range(count):

@@ -21,6 +21,12 @@ def position(plan, fast, slow, depth):
 
 
 @scalar
+def has_products(plan):
+    """`RenderPlan.has_products`, for kernels."""
+    return plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+
+
+@scalar
 def pixel_solid_angle(plan, airpath):
     """Steradians of a pixel as this plan has it; a point pixel's may be per square metre (Q19)."""
     if plan.point_pixel or plan.arcs:

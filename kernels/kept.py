@@ -15,10 +15,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+from nanobragg.kernels.notice import compiling
 from nanobragg.kernels.whole import appearing
 
 VARIABLE = "NANOBRAGG_KERNELS"
 HERE = os.path.dirname(os.path.realpath(__file__))
+NAMED = os.path.abspath(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else ""  # before anybody changes the folder
+unkept: list[str] = []  # what could be kept nowhere
 _only: list[str] = []
 
 
@@ -77,8 +80,7 @@ def folders() -> tuple[str, ...]:
     """The folders that kernels are looked for in: the named one, if there is one, whose owner vouches for it; ours."""
     if _only:
         return (os.path.join(os.path.abspath(_only[0]), sources_digest()),)
-    named = os.environ.get(VARIABLE)
-    places = (os.path.join(os.path.abspath(named), sources_digest()) if named else "", folder())
+    places = (os.path.join(NAMED, sources_digest()) if NAMED else "", folder())
     return tuple(place for place in places if place)
 
 
@@ -109,6 +111,7 @@ def keep(name: str, data: bytes) -> None:
             with appearing(os.path.join(place, name)) as file:
                 file.write(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
             return
+    unkept.append(name)
 
 
 def writable() -> str:
@@ -132,6 +135,10 @@ def alone(name: str) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 os.makedirs(place, exist_ok=True)
                 file = stack.enter_context(open(os.path.join(place, f".{name}.lock"), "ab"))
-                fcntl.flock(file, fcntl.LOCK_EX)
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    compiling()  # it takes as long, whoever does it
+                    fcntl.flock(file, fcntl.LOCK_EX)
                 break
         yield

@@ -46,8 +46,10 @@ class Words:
             self._append("?", "?7x", value)
         elif isinstance(value, float):  # np.float64 as well
             self._append("d", "d", value)
-        else:
+        elif isinstance(value, int | np.int64):
             self._append("q", "q", int(value))
+        else:  # other types have code of their own, which these letters do not tell apart
+            raise TypeError(f"kernels take no {type(value).__name__}")
 
     def _append(self, letter: str, form: str, number: Any) -> None:
         self.types.append(letter)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 COMPILING = "kernels are compiled first: 2 to 10 s, this once (nb-compile makes all of them ahead)"
-_heard: list[Callable[[], None]] = []
+_once: list[Callable[[], None]] = []
+_always: list[Callable[[], None]] = []
 
 
-def before_compiling(tell: Callable[[], None]) -> None:
-    """Have something called once, when the first kernel has to be compiled, and nothing else any more."""
-    _heard[:] = [tell]
+def before_compiling(tell: Callable[[], None], *, always: bool = False) -> None:
+    """Have something called when the first kernel has to be compiled, or ``always``; what was to be called is not."""
+    _once[:], _always[:] = ([], [tell]) if always else ([tell], [])
 
 
 def compiling() -> None:
     """Tell whoever wants to hear that a kernel is compiled."""
-    while _heard:
-        _heard.pop()()
+    while _once:
+        _once.pop()()
+    for tell in _always:
+        tell()

@@ -91,6 +91,11 @@ class RenderPlan(NamedTuple):
     pure_polarization: bool = False
 
     @property
+    def has_products(self) -> bool:
+        """Whether each term has factors of its own."""
+        return self.oversample_thick or self.oversample_polar or self.oversample_omega
+
+    @property
     def domains(self) -> int:
         """Number of mosaic domains."""
         return len(self.mosaic_rotations)

@@ -17,8 +17,8 @@ LEVELS = {  # what a processor must have to run code of a level
     "x86-64-v3": V3,
     "x86-64-v4": (*V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
 }
-# What decides how many pixels are worked on at a time, best first: a feature, its name, and the bits of a register.
-INSTRUCTIONS = (("avx512f", "AVX-512", 512), ("avx2", "AVX2", 256), ("sse4.2", "SSE4.2", 128), ("neon", "NEON", 128))
+# What decides how many pixels are worked on at a time, best first: a feature, and its name.
+INSTRUCTIONS = (("avx512f", "AVX-512"), ("avx2", "AVX2"), ("sse4.2", "SSE4.2"), ("neon", "NEON"))
 
 
 class WrongProcessor(ValueError):
@@ -28,13 +28,12 @@ class WrongProcessor(ValueError):
 class Processor(NamedTuple):
     """What LLVM makes code for: its name of the processor, and features beside those that the name stands for.
 
-    ``instructions`` names those that kernels have for many pixels at a time, ``register_bits`` says how wide they are.
+    ``instructions`` names those that kernels have for many pixels at a time.
     """
 
     name: str
     features: str
     instructions: str
-    register_bits: int
 
 
 @functools.lru_cache(maxsize=1)
@@ -52,13 +51,13 @@ def processor() -> Processor:
     asked = os.environ.get(VARIABLE) or NATIVE
     if asked == NATIVE:
         has = [feature for feature, there in found.items() if there]
-        return Processor(llvm.get_host_cpu_name(), found.flatten(), *_instructions(has))
+        return Processor(llvm.get_host_cpu_name(), found.flatten(), _instructions(has))
     if asked not in LEVELS:
         raise WrongProcessor(f"{VARIABLE}={asked}: not one of {NATIVE}, {', '.join(LEVELS)}")
     if missing := [feature for feature in LEVELS[asked] if not found.get(feature)]:
         raise WrongProcessor(f"{VARIABLE}={asked}: this processor lacks {', '.join(missing)}")
-    return Processor(asked, "", *_instructions(LEVELS[asked]))
+    return Processor(asked, "", _instructions(LEVELS[asked]))
 
 
-def _instructions(features: tuple[str, ...] | list[str]) -> tuple[str, int]:
-    return next(((name, bits) for feature, name, bits in INSTRUCTIONS if feature in features), ("no vectors", 64))
+def _instructions(features: tuple[str, ...] | list[str]) -> str:
+    return next((name for feature, name in INSTRUCTIONS if feature in features), "no vectors")

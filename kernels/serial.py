@@ -74,7 +74,8 @@ def render(
                 work(*part_of(first, part))
                 return
             everything = part_of(first, slice(0, len(pixels) - first))
-            work(*(array[order[part]] if len(array) else array for array in everything))
+            some = np.sort(order[part])  # kernels are given ascending pixels
+            work(*(array[some] if len(array) else array for array in everything))
 
         in_chunks(len(pixels) - first, chunk, threads, done, per_pixel=plan.evaluations, grain=grain)
 

@@ -7,6 +7,7 @@ import numpy as np
 from nanobragg.kernels import physics
 from nanobragg.kernels.compile import scalar
 from nanobragg.kernels.fast_step import is_near, nearest_node_down
+from nanobragg.kernels.geometry import has_products
 from nanobragg.kernels.interpolation import tricubic
 from nanobragg.kernels.plain_terms import times_cell
 from nanobragg.kernels.sharp import FRACTION_BITS
@@ -99,8 +100,7 @@ def add_sharp(
 def of_sharp_spots(plan, tables, sources, cells, single, interpolate, count, q, alive, on, weight, total):
     """Add all terms of one source to a tile."""
     _, (narrow, offsets, limits), shifts, _, _ = tables
-    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
-    running = products and plan.running_products
+    running = has_products(plan) and plan.running_products
     zeros_count = plan.water and (running or (interpolate and plan.sticky))
     per_length, share = shifts[sources[0], 0], plan.sources[sources[0], 4]
     mh, mk, ml = stack_tile(), stack_tile(), stack_tile()

@@ -35,7 +35,7 @@ def own_weight(plan, capture, polar, omega):
 @scalar
 def visit(plan, cells, q, capture, polar, omega, share, total, interpolate):
     """All phi steps and domains of one scattering vector, each counting ``share``, added to ``total``."""
-    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+    products = geometry.has_products(plan)
     # A square lattice factor is never 0, so F_cell can be looked at first: where it is 0, nothing is added. Where
     # running products change the sum with every evaluation, that matters too.
     running = products and plan.running_products
@@ -91,7 +91,7 @@ def pixel_sum(plan, first_cells, cells, axes, fast, slow, calls, interpolate):
     with; the solid angles added up; the number of polarization calls of the run so far; and whether interpolation is
     still on. The first visit uses ``first_cells``, all later ones ``cells``.
     """
-    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+    products = geometry.has_products(plan)
     spread = products and not plan.running_products
     total = 0.0 if spread else plan.background
     polar = 1.0 if plan.nopolar else 0.0

@@ -68,16 +68,30 @@ def in_chunks(
     if threads == 1:
         worker()
         return
-    import concurrent.futures  # a start on one thread does without
-
-    helpers = [_pool(os.getpid()).submit(worker) for _ in range(threads - 1)]
+    helpers: list[Any] = []
     try:
+        for _ in range(threads - 1):
+            helpers.append(_pool(os.getpid()).submit(worker))
         worker()
+    except BaseException:
+        failed.set()
+        raise
     finally:
-        # Whatever stopped us stops the others; nobody is at work on our arrays when we have returned.
-        concurrent.futures.wait(helpers)
+        _wait_for(helpers, failed)
     for helper in helpers:
         helper.result()
+
+
+def _wait_for(helpers: list[Any], failed: threading.Event) -> None:
+    """Nobody is at work on our arrays when this returns, also where it is interrupted."""
+    import concurrent.futures  # a start on one thread does without
+
+    try:
+        concurrent.futures.wait(helpers)
+    except BaseException:
+        failed.set()
+        concurrent.futures.wait(helpers)
+        raise
 
 
 @functools.lru_cache(maxsize=1)

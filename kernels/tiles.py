@@ -168,11 +168,11 @@ def add_background(plan, weight, total):
 
 
 @scalar
-def add_part(running, alive, weight, part, total):
+def add_subtotal(running, alive, weight, subtotal, total):
     """Add what a group of sources has brought; running products have multiplied the sum itself already (Q04)."""
     for i in range(TILE):
-        more = total[i] + weight[i] * part[i]
-        total[i] = part[i] if running else more if alive[i] != 0.0 else total[i]
+        more = total[i] + weight[i] * subtotal[i]
+        total[i] = subtotal[i] if running else more if alive[i] != 0.0 else total[i]
 
 
 @scalar

@@ -7,6 +7,7 @@ import numpy as np
 from nanobragg.kernels import physics
 from nanobragg.kernels.compile import scalar
 from nanobragg.kernels.fast_step import crystal_of, nearest_node, round_lattice, square_lattice, table_place
+from nanobragg.kernels.geometry import has_products
 from nanobragg.kernels.interpolation import cubic_weights
 from nanobragg.kernels.plain_terms import all_within, shifted, times_cell
 from nanobragg.kernels.plan import SQUARE
@@ -116,8 +117,7 @@ def in_all_cases(plan, tables, sources, cells, single, interpolate, count, q, al
     amplitudes, _, shifts, _, interpolation = tables
     blocks, longest_squared = interpolation
     first, last, alone = sources
-    products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
-    running = products and plan.running_products
+    running = has_products(plan) and plan.running_products
     # Where no index can leave the range, interpolation stays on; next to all tiles are such.
     inside = interpolate and all_within(longest_squared, q[0], q[1], q[2])
     if inside and not plan.sticky:

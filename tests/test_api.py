@@ -78,7 +78,8 @@ def test_noise_is_reproducible():
     a = nb.add_noise(image, 3)
     assert_same_image(nb.add_noise(image, 3, threads=2), a)
     assert abs(a.mean() - 25.0) < 0.6 and (nb.add_noise(image, 4) != a).any()
-    assert (nb.add_noise(image, 3, offset=100.0) == a + 100).all()
+    for offset in (100.0, 100, np.float32(100), np.uint8(100), np.int16(100)):
+        assert (nb.add_noise(image, 3, offset=offset) == a + 100).all()
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ def box_of(low, high):
     return "".join(f"{h} {k} {m} {f:.3f}\n" for (h, k, m), f in zip(rows.reshape(-1, 3).tolist(), values, strict=True))
 
 
-@pytest.mark.parametrize("more", ["-nointerpolate", "-round_xtal -nointerpolate", "-interpolate", "-interpolate --fix"])
+@pytest.mark.parametrize(
+    "more", ["-nointerpolate", "-round_xtal -nointerpolate", "-interpolate", "-interpolate, own factors"]
+)
 @pytest.mark.parametrize("box", [((-9, -9, -9), (9, 9, 9)), ((-4, -11, 0), (9, 3, 12))])
 def test_indices_in_and_out_of_the_table(box, more, tmp_path):
     """Tiles all inside, where nothing is limited, on the rim, and all outside; several sources, cells and sub-pixels."""
@@ -103,8 +105,8 @@ def test_indices_in_and_out_of_the_table(box, more, tmp_path):
     line += (
         "-pixel 0.4 -detpixels 150 -hdivrange 2 -hdivsteps 2 -dispersion 3 -dispsteps 2 -mosaic 3 -mosaic_domains 3 "
     )
-    plan = plan_of(line + "-oversample 2 " + more.replace("--fix", ""), tmp_path)
-    if "--fix" in more:
+    plan = plan_of(line + "-oversample 2 " + more.partition(",")[0], tmp_path)
+    if "own factors" in more:
         plan = plan._replace(sticky=False, oversample_omega=True, running_products=False)
     tables = fast_tables.tables_of(plan)
     longest = tables.interpolation.longest_squared if plan.interpolate else tables.longest_squared
@@ -337,6 +339,8 @@ FEW_PIXELS = {  # what is shared out where pixels are few
     "cells": FEW + "-oversample 2 -phi 1 -osc 1 -phisteps 50 -mosaic 1 -mosaic_domains 100 -water 3",
     "cells, the first visit another": FEW + "-oversample 1 -phi 0 -osc 1 -phisteps 200 -mosaic 1 -mosaic_domains 100",
     "sources": FEW + "-hdivrange 1 -hdivsteps 130 -vdivrange 1 -vdivsteps 130 -square_div -water 3",
+    "sources, the first visit another": FEW
+    + "-hdivrange 1 -hdivsteps 130 -vdivrange 1 -vdivsteps 130 -square_div -phi 0 -osc 1 -phisteps 2",
     "sharp spots": FEW + "-gauss_xtal -oversample 150",
 }
 
@@ -356,6 +360,21 @@ def test_few_pixels_are_shared_out(name, tmp_path):
     one = render(plan, "fast", threads=1).image
     assert_same_image(render(plan, "fast", threads=5).image, one)
     assert_close_image(one, render(plan, "strict", threads=2).image)
+
+
+@pytest.mark.parametrize("kernel", ["fast", "strict"])
+def test_shuffled_pixels_give_the_same_image(kernel, tmp_path):
+    """Also where a slice happens to begin and end as if its pixels stood one after the other."""
+    plan = plan_of(
+        "-cell 50 60 70 90 90 90 -default_F 10 -lambda 1 -distance 100 -pixel 0.5 -detpixels 64 -N 3", tmp_path
+    )
+    run = {"fast": fast, "strict": strict}[kernel].render
+    image = np.zeros((64, 64), np.float32)
+    run(plan, image)
+    for seed in (81, 241, 322):
+        shuffled = np.zeros_like(image)
+        run(plan, shuffled, shuffle=np.random.default_rng(seed))
+        assert_same_image(shuffled, image)
 
 
 def test_chunks_are_whole_tiles(tmp_path):

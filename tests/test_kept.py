@@ -14,6 +14,11 @@ from nanobragg.kernels.processor import processor
 from tests.support import CASES, ROOT
 
 
+def environment_of(folder, **more):
+    named = {name: value for name, value in os.environ.items() if name != kept.VARIABLE}
+    return {**named, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(folder), **more}
+
+
 def test_kernels_are_kept_by_the_digest_of_all_sources(tmp_path, monkeypatch):
     before = kept.sources_digest()
     copy = tmp_path / "kernels"
@@ -36,11 +41,9 @@ sys.exit(main(sys.argv[1:]) or "numba" in sys.modules)
 
 
 def test_kept_machine_code_needs_no_numba_and_is_checked(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path)}
-
     def run(*program):
         words = [sys.executable, *program, *LINE.split()]
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = subprocess.run(words, cwd=tmp_path, env=environment_of(tmp_path), capture_output=True, text=True)
         return done, (tmp_path / "floatimage.bin").read_bytes() if done.returncode == 0 else b""
 
     first, pixels = run("-m", "nanobragg")
@@ -56,10 +59,6 @@ def test_kept_machine_code_needs_no_numba_and_is_checked(tmp_path):
         assert third.returncode == 0 and anew == pixels
         check, _, rest = files[0].read_bytes().partition(b"\n")
         assert hashlib.sha256(rest).hexdigest().encode() == check
-
-
-def environment_of(folder, **more):
-    return {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(folder), **more}
 
 
 def test_it_is_said_that_a_kernel_is_compiled_whichever_it_is(tmp_path):
@@ -102,6 +101,7 @@ def test_two_processes_at_once_compile_once(tmp_path):
 
 FORBIDDEN = """
 import pathlib, sys
+import numpy as np
 from nanobragg.kernels import machine_code
 def compiled(self, *arguments):
     raise AssertionError(f"{self.module}.{self.name} is compiled: {arguments[0]}")
@@ -110,6 +110,9 @@ from nanobragg.engine import images
 from nanobragg.engine.experiment import freeze
 from nanobragg.engine.render import noisy, render
 from tests.support import BY_NAME, set_up
+def readonly(array):
+    array.setflags(write=False)
+    return array
 folder = pathlib.Path(sys.argv[1])
 images.FIGURES_WORTH_KERNELS = 0
 for name in sys.argv[2:]:
@@ -117,6 +120,9 @@ for name in sys.argv[2:]:
     plan = freeze(experiment)
     for backend, precision in (("strict", "double"), ("fast", "double"), ("fast", "mixed")):
         image = render(plan, backend, threads=1, precision=precision).image
+    many = plan._replace(roi=(0, 3, 0, 3), mosaic_rotations=readonly(np.tile(np.eye(3).reshape(1, 9), (20000, 1))))
+    for few in (many, many._replace(running_products=False, sticky=False, interpolate=False), many._replace(sticky=False)):
+        render(few, "fast", threads=1)
     images.statistics(plan, image, "fast", 1)
     images.integers(plan, image, 1.0, 40.0, "fast", frozenset())
     images.greys(plan, image, 1.0, "fast", frozenset())
@@ -156,7 +162,28 @@ def test_preparing_again_has_nothing_to_do(prepared, tmp_path):
     if os.getuid():
         assert done.returncode == 1 and "may not be written to" in done.stderr
     else:
-        assert done.returncode == 0 and "already" in done.stdout
+        assert done.returncode == 0 and done.stdout.splitlines()[0].endswith("already")
+
+
+def test_what_cannot_be_kept_is_said(tmp_path):
+    """No file may be larger than 4 kB: a full disk."""
+    line = f"ulimit -f 8; exec {sys.executable} -m nanobragg.cli.nb_compile {tmp_path / 'kernels'}"
+    done = subprocess.run(["bash", "-c", line], env=environment_of(tmp_path), capture_output=True, text=True)
+    assert done.returncode and "could not be kept" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_traces_are_prepared_too(tmp_path):
+    environment = environment_of(tmp_path)
+    assert subprocess.run([sys.executable, "-m", "nanobragg.cli.nb_compile"], env=environment).returncode == 0
+    for more in (
+        "--backend fast",
+        "--backend strict --fix all",
+        "--backend fast -round_xtal -detector_thick 300 --fix all",
+    ):
+        words = [*LINE.replace("--backend strict", more).split(), "--trace", "1,2"]
+        line = [sys.executable, "-m", "nanobragg", *words]
+        done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0 and "compiled first" not in done.stderr, (more, done.stderr)
 
 
 def test_a_named_folder_without_kernels_is_no_obstacle(tmp_path):

@@ -50,7 +50,6 @@ MOST_SINGLE = 14  # what is done once before a loop
 
 
 AMPLITUDES = fast_tables.Amplitudes(np.ones(8), (0.0,) * 3, (1.0,) * 3, (4.0, 2.0), 0.0)
-COUNTS = (5.0, 6.0, 7.0)
 CELLS = np.ones((1, 9))
 
 
