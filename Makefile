@@ -53,11 +53,12 @@ wheels: .venv/ready
 	./.ci/wheels $(BIN)/python
 
 # All parts run, whatever the others find: the tests; the kernels of the CPU once more in the code for processors with
-# 256-bit registers, where this one has more; those of a GPU in the simulator.
+# 256-bit registers and without fused multiply-adds, where this one has more; those of a GPU in the simulator.
 test: .venv/ready
 	failed=0; \
 	$(BIN)/python -m pytest -n auto -q || failed=1; \
 	[ -z "$(HAS_AVX512)" ] || NANOBRAGG_CPU=x86-64-v3 $(BIN)/python -m pytest -n auto -q tests/test_fast.py || failed=1; \
+	[ -z "$(HAS_AVX512)" ] || NANOBRAGG_CPU=x86-64-v2 $(BIN)/python -m pytest -n auto -q tests/test_fast.py || failed=1; \
 	NUMBA_ENABLE_CUDASIM=1 NANOBRAGG_CUDA_THREADS=8 $(BIN)/python -m pytest -n auto -q tests/gpu || failed=1; \
 	exit $$failed
 

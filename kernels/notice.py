@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-COMPILING = "kernels are compiled first: 2 to 10 s, this once (nb-compile makes all of them ahead)"
+COMPILING = "kernels are compiled first: some seconds, this once (nb-compile makes all of them ahead)"
 _once: list[Callable[[], None]] = []
 _always: list[Callable[[], None]] = []
 
