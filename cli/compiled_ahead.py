@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.files.reading import reason
 from nanobragg.kernels import kept
 from nanobragg.kernels.notice import before_compiling
-from nanobragg.kernels.processor import processor
+from nanobragg.kernels.processor import WrongProcessor, processor
 
 
-def compiled_ahead(say: Callable[[str], None], *, traces: bool = True) -> int:
-    """Compile all kernels for this processor, and what ``traces`` call; returns the exit status."""
+def compiled_ahead(say: Callable[[str], None], folder: str | None = None) -> int:
+    """Compile all kernels for this processor; returns the exit status.
+
+    They are kept in ``folder``, else in the one that is named, else with what traces call in the user's cache.
+    """
     from nanobragg.engine.preparation import prepare
 
+    try:
+        processor()
+    except WrongProcessor as error:
+        raise BadInput(str(error)) from None
+    if (named := folder if folder is not None else kept.NAMED) or folder == "":
+        _take(named, kept.VARIABLE if folder is None else "FOLDER")
     if not (place := kept.writable()):
         raise BadInput(f"kernels can be kept nowhere: let {kept.VARIABLE} name a folder that may be written to")
     compiled = told = 0
@@ -29,9 +40,22 @@ def compiled_ahead(say: Callable[[str], None], *, traces: bool = True) -> int:
             say(f"{what}: {seconds:.1f} s")
 
     before_compiling(count, always=True)
-    prepare(tell, traces=traces)
+    prepare(tell, traces=not named)
     if kept.unkept:
         raise BadInput(f"{place}: {len(kept.unkept)} kernels could not be kept there: is there room?")
     where = place if compiled else " or ".join(kept.folders())
     say(f"all kernels for {processor().name} are in {where}{'' if compiled else ' already'}")
     return 0
+
+
+def _take(folder: str, what: str) -> None:
+    """Keep all kernels in a folder, which is made if it is not there."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError:
+        raise BadInput(f"{what} {folder}: is a file, not a folder") from None
+    except OSError as error:
+        raise BadInput(f"{what} {folder}: {reason(error)}") from None
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"{what} {folder}: may not be written to")
+    kept.keep_only_in(folder)

@@ -39,11 +39,18 @@ from nanobragg.engine.render import KNOWN_OPTIONS, Rendered, choose, default_thr
 from nanobragg.engine.settings import Settings
 from nanobragg.engine.structure_factors import dump_is_there
 from nanobragg.engine.summary import steps_in_words
-from nanobragg.kernels.notice import COMPILING, before_compiling
+from nanobragg.kernels.notice import before_compiling
 from nanobragg.kernels.plan import RenderPlan
 
 INSUFFICIENT = 9
 NUMBERED = re.compile(r"\d\.\w+$")
+
+
+def kernels_in_words() -> str:
+    """What is said before one is compiled."""
+    from nanobragg.kernels.kept import in_words  # next to no run needs it
+
+    return in_words()
 
 
 def say(line: str) -> None:
@@ -203,8 +210,10 @@ def run(arguments: Sequence[str]) -> int:
     if options.compile:
         from nanobragg.cli.compiled_ahead import compiled_ahead
 
+        if line:
+            raise BadInput(f"--compile: stands alone, without {line[0]} (nb-compile FOLDER names a folder)")
         return compiled_ahead(say)
-    before_compiling(lambda: remark(COMPILING))
+    before_compiling(lambda: remark(kernels_in_words()))
     physics = physics_of(options)
     clock = -int(time.time())
     start: dict[str, Any] = {"seed": clock, "misset_seed": clock} | preset(physics)

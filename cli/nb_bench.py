@@ -152,8 +152,10 @@ def measure_original(command: Sequence[str], workload: Workload, hkl: pathlib.Pa
     def run(line: Sequence[str]) -> float:
         with tempfile.TemporaryDirectory() as folder:
             spent, done = timed(lambda: original.run(command, line, folder))
-        if done.returncode:
-            raise BadInput(f"{command[0]}: exit status {done.returncode} on the workload {workload.name}")
+            written = os.path.exists(os.path.join(folder, "floatimage.bin"))
+        if done.returncode or not written:
+            what = f"exit status {done.returncode}" if done.returncode else "no floatimage.bin"
+            raise BadInput(f"{original.PROGRAM} {command[0]}: {what} on the workload {workload.name}")
         return spent
 
     spent = [run(words) - run(one_pixel) for _ in range(rounds)]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from nanobragg.cli.compiled_ahead import compiled_ahead
 from nanobragg.cli.tool import Parser, carried_out, tool_parser
-from nanobragg.engine.errors import BadInput
-from nanobragg.engine.files.reading import reason
-from nanobragg.kernels.kept import VARIABLE, keep_only_in
-from nanobragg.kernels.processor import WrongProcessor, processor
+from nanobragg.kernels.kept import VARIABLE
 
 NAME = "nb-compile"
 EPILOG = f"""{VARIABLE}=FOLDER makes all commands look there first.
@@ -33,21 +29,7 @@ def parser() -> Parser:
 
 def run(options: argparse.Namespace) -> int:
     """Compile what is not there yet."""
-    if options.folder is not None:
-        try:
-            os.makedirs(options.folder, exist_ok=True)
-        except FileExistsError:
-            raise BadInput(f"{options.folder}: is a file, not a folder") from None
-        except OSError as error:
-            raise BadInput(f"{options.folder}: {reason(error)}") from None
-        if not os.access(options.folder, os.W_OK):
-            raise BadInput(f"{options.folder}: may not be written to")
-        keep_only_in(options.folder)
-    try:
-        processor()
-    except WrongProcessor as error:
-        raise BadInput(str(error)) from None
-    return compiled_ahead(print, traces=options.folder is None)
+    return compiled_ahead(print, options.folder)
 
 
 def main(line: Sequence[str] | None = None) -> int:

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from nanobragg import __version__
 from nanobragg.cli.plans import or_cannot
 from nanobragg.cli.streams import forgiving
-from nanobragg.kernels.notice import COMPILING, before_compiling
+from nanobragg.kernels.kept import in_words
+from nanobragg.kernels.notice import before_compiling
 
 MISUSED = 2
 
@@ -21,7 +22,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """The options of a line."""
         options = super().parse_args(args, namespace)
-        before_compiling(lambda: print(f"{self.prog.split()[0]}: {COMPILING}", file=sys.stderr))
+        before_compiling(lambda: print(f"{self.prog.split()[0]}: {in_words()}", file=sys.stderr))
         return options
 
     def error(self, message: str) -> NoReturn:

@@ -39,11 +39,11 @@ def _renders() -> Iterator[tuple[str, Callable[[], object]]]:
     def of(plan: RenderPlan, precision: str = "double") -> Callable[[], object]:
         return lambda: render(plan, "fast", threads=1, precision=precision)
 
-    for domains in (1, DOMAINS_OF_FEW_PIXELS):
+    for domains, which in ((1, "fast"), (DOMAINS_OF_FEW_PIXELS, "fast, few pixels")):
         for shape in ("square", "round", "gauss"):
-            yield f"fast, {shape}", of(tiny_plan(shape, domains))
-        yield "fast, mixed precision", of(tiny_plan(domains=domains), "mixed")
-        yield "fast, interpolated", of(tiny_plan(domains=domains, interpolate=True))
+            yield f"{which}, {shape}", of(tiny_plan(shape, domains))
+        yield f"{which}, mixed precision", of(tiny_plan(domains=domains), "mixed")
+        yield f"{which}, interpolated", of(tiny_plan(domains=domains, interpolate=True))
 
 
 def _figures() -> Iterator[tuple[str, Callable[[], object]]]:

@@ -84,7 +84,7 @@ def _kept(part: KernelPart) -> KernelPart:
 
 
 class _Forgiving:
-    """Numba's cache, which goes on without keeping anything where the disk is full or a quota is reached."""
+    """Numba's cache, which goes on without what is damaged, and keeps nothing where the disk is full."""
 
     def __init__(self, cache: Any):
         self._cache = cache
@@ -94,14 +94,19 @@ class _Forgiving:
 
     def load_overload(self, *arguments: Any) -> Any:
         """What is kept, if anything is."""
-        found = self._cache.load_overload(*arguments)
+        try:
+            found = self._cache.load_overload(*arguments)
+        except Exception:  # whatever pickle makes of damaged files
+            found = None
+            with contextlib.suppress(OSError):
+                self._cache.flush()
         if found is None:
             compiling()
         return found
 
     def save_overload(self, *arguments: Any) -> None:
         """Keep what was compiled, if that is possible."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             self._cache.save_overload(*arguments)
 
 

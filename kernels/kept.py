@@ -15,7 +15,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 
-from nanobragg.kernels.notice import compiling
+from nanobragg.kernels.notice import COMPILING, compiling
+from nanobragg.kernels.processor import processor
 from nanobragg.kernels.whole import appearing
 
 VARIABLE = "NANOBRAGG_KERNELS"
@@ -90,6 +91,19 @@ def keep_only_in(named: str) -> None:
     folders.cache_clear()
 
 
+def _make(place: str) -> None:
+    """Make a folder in one that is there: a name that was misspelt makes none."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(place)
+
+
+def in_words() -> str:
+    """What is said before a kernel is compiled."""
+    if not NAMED:
+        return COMPILING
+    return f"{COMPILING}; {VARIABLE}={NAMED} has none for {processor().name} and this version"
+
+
 def read(name: str) -> bytes | None:
     """What was kept under a name, if it is there and whole."""
     for place in folders():
@@ -107,7 +121,7 @@ def keep(name: str, data: bytes) -> None:
     """Keep something, whole or not at all, in the first folder where that can be done; else it is made again."""
     for place in folders():
         with contextlib.suppress(OSError):
-            os.makedirs(place, exist_ok=True)
+            _make(place)
             with appearing(os.path.join(place, name)) as file:
                 file.write(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
             return
@@ -118,7 +132,7 @@ def writable() -> str:
     """The first of the folders that something can be kept in, or empty."""
     for place in folders():
         with contextlib.suppress(OSError):
-            os.makedirs(place, exist_ok=True)
+            _make(place)
             if os.access(place, os.W_OK):
                 return place
     return ""
@@ -133,7 +147,7 @@ def alone(name: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for place in folders():
             with contextlib.suppress(OSError):
-                os.makedirs(place, exist_ok=True)
+                _make(place)
                 file = stack.enter_context(open(os.path.join(place, f".{name}.lock"), "ab"))
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-COMPILING = "kernels are compiled first: some seconds, this once (nb-compile makes all of them ahead)"
+COMPILING = "a kernel is compiled first: some seconds, once for its kind (nb-compile makes all of them ahead)"
 _once: list[Callable[[], None]] = []
 _always: list[Callable[[], None]] = []
 

@@ -33,6 +33,7 @@ def test_figures_as_json(tmp_path, monkeypatch, capsys):
 
 SLOW = """#!/bin/sh
 # An original of which 4 rows take a second, and everything a tenth.
+echo > floatimage.bin
 case "$*" in *"-roi 0 0 0 0") sleep 0.1 ;; *) sleep 1.1 ;; esac
 """
 
@@ -50,6 +51,14 @@ def test_an_original_is_measured_without_its_start(tmp_path, monkeypatch, capsys
     assert processor().instructions in lines[0] and lines[1].endswith("x original")
     row = next(line.split() for line in lines if line.split()[1:2] == ["original"])
     assert abs(float(row[2]) * 64e-9 - 1.0) < 0.3 and row[-1] == "1.00"
+
+
+def test_an_original_that_is_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NB_C_BIN", "/bin/true")
+    monkeypatch.setattr(nb_bench, "WORKLOADS", (TINY,))
+    with working_in(tmp_path):
+        assert nb_bench.main(["tiny", "--rounds", "1", "--backend", "fast"]) == 1
+    assert "NB_C_BIN /bin/true: no floatimage.bin" in capsys.readouterr().err
 
 
 def test_every_workload_has_its_flags_right(tmp_path):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -69,7 +70,7 @@ def test_it_is_said_that_a_kernel_is_compiled_whichever_it_is(tmp_path):
             line = [sys.executable, "-m", "nanobragg", *small, *more.split()]
             done = subprocess.run(line, cwd=tmp_path, env=environment_of(tmp_path), capture_output=True, text=True)
             assert done.returncode == 0
-            assert done.stderr.count("kernels are compiled first") == (0 if again else 1), (more, done.stderr)
+            assert done.stderr.count("compiled first") == (0 if again else 1), (more, done.stderr)
 
 
 TWO = """
@@ -192,7 +193,37 @@ def test_a_named_folder_without_kernels_is_no_obstacle(tmp_path):
         environment = environment_of(tmp_path / "own", NANOBRAGG_KERNELS=str(tmp_path / named))
         line = [sys.executable, "-m", "nanobragg", *LINE.split()]
         done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0 and "Traceback" not in done.stderr
+        assert done.returncode == 0 and "Traceback" not in done.stderr and "unexpected" not in done.stderr
+        assert f"{kept.VARIABLE}={tmp_path / named} has none for {processor().name}" in done.stderr
+        assert not (tmp_path / "none").exists()
+        done = subprocess.run(
+            [sys.executable, "-m", "nanobragg.cli.nb_compile", ""], env=environment, capture_output=True
+        )
+        assert done.returncode and len(done.stderr.splitlines()) == 1
+        shutil.rmtree(tmp_path / "own", ignore_errors=True)
+    named = [sys.executable, "-m", "nanobragg", "--compile"]
+    done = subprocess.run(named, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and f"{kept.VARIABLE} {tmp_path / 'file'}: is a file, not a folder" in done.stderr
+    done = subprocess.run([*named, "folder"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and "--compile: stands alone" in done.stderr
+
+
+def test_what_traces_call_may_be_damaged(tmp_path):
+    line = [sys.executable, "-m", "nanobragg", *LINE.split(), "--trace", "1,2"]
+
+    def run():
+        done = subprocess.run(line, cwd=tmp_path, env=environment_of(tmp_path / "own"), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    first = run()
+    for name, damaged in (("*.nbi", b"junk"), ("*.nbi", b""), ("*.nbc", b"junk")):
+        files = list((tmp_path / "own").rglob(name))
+        assert files
+        for path in files:
+            path.write_bytes(damaged)
+        assert run().stdout == first.stdout
+    assert "compiled first" not in run().stderr
 
 
 def test_folders_that_cannot_be_had(tmp_path, capsys):
