@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -132,9 +133,10 @@ def test_the_script_of_the_examples(slurm, undisturbed, tmp_path):
     assert not (tmp_path / "out" / "master.h5").exists()
 
     def is_begun_again():
-        """Slurm refuses a job that begins in the second in which it was killed, and by itself it waits minutes."""
+        """By itself Slurm waits minutes before it begins the job again."""
         subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], env=env, capture_output=True)
         return state() != "PENDING"
 
+    time.sleep(2.5)  # Slurm ends for good a job that begins in the second in which it was killed
     wait_until(lambda: is_begun_again() and not state() and (tmp_path / "out" / "master.h5").exists(), 200)
     assert digests(tmp_path / "out" / "master.h5") == undisturbed
