@@ -8,7 +8,6 @@ Medians; run it with the interpreter nanobragg is installed in. ``command`` and 
 from __future__ import annotations
 
 import argparse
-import collections
 import os
 import pathlib
 import statistics
@@ -19,15 +18,11 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from batch import bare_rate, batch_rate
 
 import nanobragg as nb
-from nanobragg.cli.batch_plans import Preparer
 from nanobragg.cli.job_file import read_job
-from nanobragg.engine.batch import folder as places
-from nanobragg.engine.batch.executors import InProcess
-from nanobragg.engine.batch.work import How, Workshop
 from nanobragg.engine.experiment import freeze
-from nanobragg.engine.render import default_threads, render
 from nanobragg.engine.workloads import write_amplitudes
 from nanobragg.kernels import fast
 
@@ -75,19 +70,10 @@ def measure_batch() -> None:
             f'arguments = "{line}"\nimages = 300\nimages_per_shard = 300\nbackend = "fast"\noutput = "out"\n'
             '[[axis]]\norientation = "random"\n'
         )
-        beside = []
+        beside, bare = [], 0.0
         for number in range(4):
-            job = read_job(str(path), str(folder / f"out-{number}"))
-            prepare = Preparer(job)
-            plans = [freeze(prepare(job.words(n))) for n in range(job.images)]
-            bare = milliseconds(lambda n, plans=plans: render(plans[n], "fast"), job.images)  # type: ignore[misc]
-            places.begin(job)
-            begun = time.perf_counter()
-            executor = InProcess(Workshop(job, Preparer, How(default_threads())))
-            for outcome in executor.outcomes(collections.deque([0]), lambda: False, lambda count: None):
-                assert outcome.kind == "finished", outcome
-            whole = (time.perf_counter() - begun) * 1e3 / job.images
-            beside.append(whole - bare)
+            bare = 1e3 / bare_rate(read_job(str(path), str(folder / "none")))
+            beside.append(1e3 / batch_rate(path, folder / f"out-{number}") - bare)
         extra = statistics.median(beside[1:])
         print(f"batch, 256 x 256 pixels of one step: render {bare:.2f} ms, beside it {extra:.2f} ms")
 
@@ -118,6 +104,8 @@ def measure_first() -> None:
         "-oversample_omega",
         "--noise philox",
         "-detpixels 2400",
+        "--trace 3,4",
+        "--backend strict --trace 3,4",
     ):
         spent = []
         for _ in range(3):

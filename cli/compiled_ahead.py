@@ -23,8 +23,9 @@ def compiled_ahead(say: Callable[[str], None], folder: str | None = None) -> int
         processor()
     except WrongProcessor as error:
         raise BadInput(str(error)) from None
-    if (named := folder if folder is not None else kept.NAMED) or folder == "":
-        _take(named, kept.VARIABLE if folder is None else "FOLDER")
+    named, what = (kept.NAMED, kept.VARIABLE) if folder is None else (folder, "FOLDER")
+    if named or folder is not None:
+        _take(named, what)
     if not (place := kept.writable()):
         raise BadInput(f"kernels can be kept nowhere: let {kept.VARIABLE} name a folder that may be written to")
     compiled = told = 0

@@ -156,9 +156,9 @@ def check_outputs(settings: Settings, options: Options) -> None:
     ours += [("--output-noiseless", name) for name in options.output_noiseless]
     if options.only_output and not ours:
         raise BadInput("--only-output: there is no --output")
-    for flag, name in ours:
+    if ours:
         from nanobragg.engine.files.output import check_output
-
+    for flag, name in ours:
         check_output(name, counts=flag == "--output", what=flag)
         if settings.curved and endings([name]) & {".h5", ".nxs"}:
             raise BadInput(f"{flag} {name}: NXmx has no words for a curved detector; take another format")

@@ -10,7 +10,7 @@ import numpy as np
 
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.images import Statistics
-from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.plan import RenderPlan, has_products
 from nanobragg.kernels.vectors import unit
 
 
@@ -45,8 +45,7 @@ def _carries_over(run: Run) -> bool:
 
 
 def _running_product(run: Run) -> bool:
-    p = run.plan
-    return (p.oversample_thick or p.oversample_polar or p.oversample_omega) and p.evaluations > 1
+    return has_products(run.plan) and run.plan.evaluations > 1
 
 
 def _axis_drifts(run: Run) -> bool:

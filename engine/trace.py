@@ -11,7 +11,7 @@ import numpy as np
 from nanobragg.engine.errors import BadInput
 from nanobragg.kernels import cref, fast, serial, strict
 from nanobragg.kernels.orientation import axes_of, cells_per_phi, with_domains
-from nanobragg.kernels.plan import GAUSS, SQUARE, RenderPlan
+from nanobragg.kernels.plan import GAUSS, SQUARE, RenderPlan, has_products
 from nanobragg.kernels.serial import NEVER
 from nanobragg.kernels.vectors import unit
 
@@ -249,8 +249,7 @@ class _Walk:
         self.note(here, incident_vec=incident, lambda_meters=wavelength, cos_2theta_of_source=physics.dot(incident, d))
         self.note(here, scattering_vec_A_inv=q)
         cut = self.geometry.cut_by_resolution(plan, q)
-        products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
-        if cut and not (plan.keep_background or (products and not plan.running_products)):
+        if cut and not (plan.keep_background or (has_products(plan) and not plan.running_products)):
             return d
         if self.polar == 0.0 or plan.oversample_polar:
             d = self._polarize(incident, d)

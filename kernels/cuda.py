@@ -17,7 +17,7 @@ import numpy as np
 from nanobragg.kernels import figures, serial
 from nanobragg.kernels.fast_tables import bordered_squares
 from nanobragg.kernels.orientation import cells_per_phi, with_domains
-from nanobragg.kernels.plan import ROUND, RenderPlan
+from nanobragg.kernels.plan import ROUND, RenderPlan, has_products
 from nanobragg.kernels.serial import NEVER
 from nanobragg.kernels.sharp import reach
 from nanobragg.kernels.threads import Grain
@@ -166,7 +166,7 @@ class _Run:
         self.carries_over = first != later
         self.cells = with_domains(plan, later).reshape(-1)
         self.first_cells = with_domains(plan, first).reshape(-1) if self.carries_over else NOTHING
-        self.products = plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
+        self.products = has_products(plan)
         running = self.products and plan.running_products
         zeros_count = (plan.water and (running or (plan.interpolate and plan.sticky))) or plan.shape <= ROUND
         self.weighted = bool((plan.sources[:, 4] != 1.0).any())

@@ -12,7 +12,7 @@ from nanobragg.kernels import serial
 from nanobragg.kernels.fast_tables import tables_of
 from nanobragg.kernels.machine_code import Kernel
 from nanobragg.kernels.orientation import cells_per_phi, with_domains
-from nanobragg.kernels.plan import ROUND, RenderPlan
+from nanobragg.kernels.plan import ROUND, RenderPlan, has_products
 from nanobragg.kernels.serial import NEVER
 from nanobragg.kernels.threads import CPU_GRAIN, TILE, Grain, in_chunks
 from nanobragg.kernels.vectors import unit
@@ -57,10 +57,10 @@ def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
     tiles = -(-plan.n_rendered // TILE)
     # What is carried from one evaluation to the next cannot be shared out: running products, the end of interpolation,
     # and a polarization that waits for the first source that -dmin leaves.
-    carried = (plan.has_products and plan.running_products) or (plan.interpolate and plan.sticky) or plan.dmin > 0.0
+    carried = (has_products(plan) and plan.running_products) or (plan.interpolate and plan.sticky) or plan.dmin > 0.0
     if tiles >= MOST_SHARES or plan.evaluations * TILE < CPU_GRAIN.steps or carried:
         return [Share(whole, slice(None), True)]
-    together = plan.shape <= ROUND and not plan.has_products and not plan.interpolate  # one group of sources
+    together = plan.shape <= ROUND and not has_products(plan) and not plan.interpolate  # one group of sources
     ways = {"subs": subs, "cells": cells, "sources": sources if together else 1}
     way = max(ways, key=lambda name: ways[name])
     enough = plan.evaluations * TILE // GRAIN.worth_a_thread
@@ -68,7 +68,7 @@ def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
     ends = [ways[way] * k // number for k in range(number + 1)]
     if way == "cells":
         return [Share(whole, slice(a, b), a == 0) for a, b in itertools.pairwise(ends)]
-    per_term = plan.has_products  # then each term has its own part of the background
+    per_term = has_products(plan)  # then each term has its own part of the background
     return [
         Share(
             whole._replace(first_sub=a, last_sub=b) if way == "subs" else
@@ -83,7 +83,7 @@ def kernel_for(plan: RenderPlan, precision: str) -> Kernel:
     """The kernel that renders a plan: the one that can do no more than it needs."""
     if plan.shape > ROUND:
         return render_sharp
-    if (plan.has_products and plan.running_products) or plan.interpolate:
+    if (has_products(plan) and plan.running_products) or plan.interpolate:
         return render_weighted
     if plan.shape == ROUND:
         return render_ellipsoids

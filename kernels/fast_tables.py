@@ -14,7 +14,6 @@ from nanobragg.kernels.sharp import Reach, reach
 from nanobragg.kernels.vectors import magnitude
 
 BLOCK, STEP = 8, 4  # amplitudes in a line of the cache; those by which a block goes on from the one before
-LINE = 64  # bytes of it
 NO_BLOCKS = np.empty((0, 0, 0))
 
 
@@ -42,7 +41,7 @@ class _OfTable:
 
     def __call__(self, plan: RenderPlan) -> Any:
         """The same again for the same table, if nobody can write to that; else made anew."""
-        about = (plan.default_F, plan.n_hkl != 0, plan.hkl_min, plan.hkl_max, plan.interpolate)
+        about = (plan.default_F, plan.n_hkl != 0, plan.hkl_min, plan.hkl_max)
         last = self._last
         if last is not None and last[0]() is plan.table and last[1] == about:
             return last[2]
@@ -110,14 +109,12 @@ def row_blocks(plan: RenderPlan) -> np.ndarray:
 
     So any four in a row are in one line of the cache: the one at l is at l + 4 floor(l/4).
     """
-    if not plan.interpolate:
-        return NO_BLOCKS
     h, k, length = plan.table.shape
     count = -(-length // STEP)
     padded = np.zeros((h, k, (count + 1) * STEP))
     padded[:, :, :length] = plan.table
-    memory = np.empty(h * k * count * BLOCK + LINE // 8)
-    first = -memory.ctypes.data // 8 % (LINE // 8)
+    memory = np.empty(h * k * count * BLOCK + BLOCK)
+    first = -memory.ctypes.data // memory.itemsize % BLOCK  # where a line begins
     blocks = memory[first : first + h * k * count * BLOCK].reshape(h, k, count, 2, STEP)
     blocks[..., 0, :] = padded[:, :, : count * STEP].reshape(h, k, count, STEP)
     blocks[..., 1, :] = padded[:, :, STEP:].reshape(h, k, count, STEP)
@@ -145,4 +142,5 @@ def tables_of(plan: RenderPlan) -> Tables:
     """The tables of a plan."""
     shifts = source_shifts(plan)
     nodes, tricubic = (longest_squared(plan, room(plan), shifts) for room in (room_of_nodes, room_of_tricubic))
-    return Tables(bordered_squares(plan), reach(plan), shifts, nodes, Interpolation(row_blocks(plan), tricubic))
+    blocks = row_blocks(plan) if plan.interpolate else NO_BLOCKS
+    return Tables(bordered_squares(plan), reach(plan), shifts, nodes, Interpolation(blocks, tricubic))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from nanobragg.kernels import physics
+from nanobragg.kernels import plan as plans
 from nanobragg.kernels.compile import kernel, scalar
+
+has_products = scalar(plans.has_products)
 
 
 @scalar
@@ -18,12 +21,6 @@ def position(plan, fast, slow, depth):
     if plan.curved:
         return physics.curved_position(flat, plan.distance, plan.beam, plan.fdet, plan.sdet)
     return flat
-
-
-@scalar
-def has_products(plan):
-    """`RenderPlan.has_products`, for kernels."""
-    return plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
 
 
 @scalar

@@ -23,7 +23,7 @@ VARIABLE = "NANOBRAGG_KERNELS"
 HERE = os.path.dirname(os.path.realpath(__file__))
 NAMED = os.path.abspath(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else ""  # before anybody changes the folder
 unkept: list[str] = []  # what could be kept nowhere
-_only: list[str] = []
+_missed: list[str] = []  # kernels that were looked for and are in no folder
 
 
 def sources_digest(folder: str = HERE) -> str:
@@ -77,18 +77,20 @@ def folder() -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def folders() -> tuple[str, ...]:
+def _places() -> list[str]:
     """The folders that kernels are looked for in: the named one, if there is one, whose owner vouches for it; ours."""
-    if _only:
-        return (os.path.join(os.path.abspath(_only[0]), sources_digest()),)
-    places = (os.path.join(NAMED, sources_digest()) if NAMED else "", folder())
-    return tuple(place for place in places if place)
+    places = [os.path.join(NAMED, sources_digest()) if NAMED else "", folder()]
+    return [place for place in places if place]
+
+
+def folders() -> tuple[str, ...]:
+    """The folders that kernels are looked for in, the named one first."""
+    return tuple(_places())
 
 
 def keep_only_in(named: str) -> None:
     """Look for kernels, and keep them, in a folder and nowhere else, so that it holds all that are asked for."""
-    _only[:] = [named]
-    folders.cache_clear()
+    _places()[:] = [os.path.join(os.path.abspath(named), sources_digest())]
 
 
 def _make(place: str) -> None:
@@ -98,8 +100,8 @@ def _make(place: str) -> None:
 
 
 def in_words() -> str:
-    """What is said before a kernel is compiled."""
-    if not NAMED:
+    """What is said before a kernel is compiled, or what traces call, which is in no named folder."""
+    if not (NAMED and _missed):
         return COMPILING
     return f"{COMPILING}; {VARIABLE}={NAMED} has none for {processor().name} and this version"
 
@@ -114,6 +116,7 @@ def read(name: str) -> bytes | None:
             continue
         if rest and hashlib.sha256(rest).hexdigest().encode() == check:
             return rest
+    _missed.append(name)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Who is told before the first kernel is compiled, which takes some seconds."""
+"""Who is told before a kernel is compiled, which takes some seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _always: list[Callable[[], None]] = []
 
 
 def before_compiling(tell: Callable[[], None], *, always: bool = False) -> None:
-    """Have something called when the first kernel has to be compiled, or ``always``; what was to be called is not."""
+    """Have something called when the first kernel has to be compiled, or ``always``, in place of what was before."""
     _once[:], _always[:] = ([], [tell]) if always else ([tell], [])
 
 

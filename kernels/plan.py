@@ -91,11 +91,6 @@ class RenderPlan(NamedTuple):
     pure_polarization: bool = False
 
     @property
-    def has_products(self) -> bool:
-        """Whether each term has factors of its own."""
-        return self.oversample_thick or self.oversample_polar or self.oversample_omega
-
-    @property
     def domains(self) -> int:
         """Number of mosaic domains."""
         return len(self.mosaic_rotations)
@@ -120,6 +115,11 @@ class RenderPlan(NamedTuple):
     def rendered_pixels(self) -> Pixels:
         """The pixels inside the roi that are not masked, in raster order."""
         return Pixels(self)
+
+
+def has_products(plan: RenderPlan) -> bool:
+    """Whether each term has factors of its own; compiled into kernels as well."""
+    return plan.oversample_thick or plan.oversample_polar or plan.oversample_omega
 
 
 class Pixels:

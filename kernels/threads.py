@@ -9,8 +9,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 TILE = 128  # pixels that the fast kernel works on together; a multiple of every register width
-
-
 MOST_THREADS = 4096
 SLICES_A_THREAD = 4  # at least, so that threads end together
 
