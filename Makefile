@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO_BIN := .venv-demo/bin
 DEMO := demo
 SOURCES := pyproject.toml setup.py setup.cfg $(wildcard c_src/*)
-# Levels of processors below one with AVX-512 (kernels/processor.py).
+# Levels of processors below one with AVX-512 (kernels/compiling/processor.py).
 LESSER := $(shell grep -qs -m1 avx512vl /proc/cpuinfo && echo x86-64-v2 x86-64-v3)
 # The oldest packages that the cuda extra allows; what pip takes by itself are the newest. Older ones of numba-cuda have
 # a simulator that cannot be imported.

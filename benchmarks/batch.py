@@ -19,24 +19,24 @@ import time
 
 import numpy as np
 
-from nanobragg.cli.batch_plans import Preparer
-from nanobragg.cli.job_file import read_job
-from nanobragg.cli.nb_bench import timed
+from nanobragg.cli.batch.job_file import read_job
+from nanobragg.cli.batch.preparer import Preparer
+from nanobragg.cli.tools.bench import timed
 from nanobragg.engine import images
-from nanobragg.engine.batch import folder as places
-from nanobragg.engine.batch import records
-from nanobragg.engine.batch.driver import left
-from nanobragg.engine.batch.executors import InProcess
-from nanobragg.engine.batch.job import Job
-from nanobragg.engine.batch.master import shown, write_masters
-from nanobragg.engine.batch.shard_file import ShardFile, digest_of
-from nanobragg.engine.batch.status import status
-from nanobragg.engine.batch.work import How, Workshop, render_shard
+from nanobragg.engine.batch.job.job import Job
+from nanobragg.engine.batch.run.driver import left
+from nanobragg.engine.batch.run.executors import InProcess
+from nanobragg.engine.batch.run.status import status
+from nanobragg.engine.batch.run.work import How, Workshop, render_shard
+from nanobragg.engine.batch.store import folder as places
+from nanobragg.engine.batch.store import records
+from nanobragg.engine.batch.store.master import shown, write_masters
+from nanobragg.engine.batch.store.shard_file import ShardFile, digest_of
+from nanobragg.engine.check.workloads import write_amplitudes
 from nanobragg.engine.experiment import freeze
-from nanobragg.engine.files.hdf5 import open_file
-from nanobragg.engine.files.nexus import DATA, now
+from nanobragg.engine.formats.hdf5 import open_file
+from nanobragg.engine.formats.nexus import DATA, now
 from nanobragg.engine.render import default_threads, render
-from nanobragg.engine.workloads import write_amplitudes
 
 LINE = (
     "-hkl {hkl} -default_F 50 -cell 42 55 48 88 81 95 -lambda 1 -oversample 1 -distance 120 -pixel {pixel} "
@@ -90,7 +90,16 @@ def measure_rate(folder: pathlib.Path, options: argparse.Namespace) -> None:
 
 def worker_rate(path: pathlib.Path, output: pathlib.Path, workers: int) -> float:
     """Images per second of processes that share the shards, one thread each, from the first image to the last."""
-    line = [sys.executable, "-m", "nanobragg.cli.nb_batch", "run", str(path), "--output", str(output), "--no-sheet"]
+    line = [
+        sys.executable,
+        "-m",
+        "nanobragg.cli.batch.command",
+        "run",
+        str(path),
+        "--output",
+        str(output),
+        "--no-sheet",
+    ]
     job = read_job(str(path), str(output))
     places.begin(job)
     started = time.perf_counter()
@@ -120,7 +129,7 @@ def measure_memory(folder: pathlib.Path, options: argparse.Namespace) -> None:
         line = [
             sys.executable,
             "-m",
-            "nanobragg.cli.nb_batch",
+            "nanobragg.cli.batch.command",
             "run",
             str(path),
             "--output",

@@ -21,10 +21,10 @@ import numpy as np
 from batch import bare_rate, batch_rate
 
 import nanobragg as nb
-from nanobragg.cli.job_file import read_job
+from nanobragg.cli.batch.job_file import read_job
+from nanobragg.engine.check.workloads import write_amplitudes
 from nanobragg.engine.experiment import freeze
-from nanobragg.engine.workloads import write_amplitudes
-from nanobragg.kernels import fast
+from nanobragg.kernels.fast import host as fast
 
 CALLS = 200
 LINE = "-cell 42 55 48 88 81 95 -default_F 50 -lambda 1 -distance 120 -pixel 0.4 -detpixels 512 -N 20 -oversample 1 "

@@ -114,7 +114,7 @@ def lines(seed: int, inputs: pathlib.Path):
 
 def ours(arguments, folder, backend):
     """Exit status, stdout and remarks of our command, in this process."""
-    from nanobragg.cli.nanobragg import main
+    from nanobragg.cli.nanobragg.command import main
 
     out, err = io.StringIO(), io.StringIO()
     before = os.getcwd()

@@ -23,8 +23,9 @@ import numba
 import numpy as np
 from numba import cuda
 
-from nanobragg.kernels import cuda_figures, cuda_loops
-from nanobragg.kernels.fast_tables import Amplitudes
+from nanobragg.kernels.cuda import figures as cuda_figures
+from nanobragg.kernels.cuda import loops as cuda_loops
+from nanobragg.kernels.fast.tables import Amplitudes
 from nanobragg.kernels.plan import SHAPES, SQUARE, RenderPlan
 
 FP64 = ("DFMA", "DMUL", "DADD", "DSETP")

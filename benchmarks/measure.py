@@ -23,12 +23,12 @@ import tempfile
 
 import numpy as np
 
-from nanobragg.cli.nb_bench import arguments_of, plan_of, timed
-from nanobragg.engine.files.hkl import read_reflections
-from nanobragg.engine.files.reading import read
+from nanobragg.cli.tools.bench import arguments_of, plan_of, timed
+from nanobragg.engine.check.workloads import WORKLOADS, write_amplitudes
+from nanobragg.engine.factors.structure_factors import from_reflections
+from nanobragg.engine.formats.hkl import read_reflections
+from nanobragg.engine.formats.reading import read
 from nanobragg.engine.render import render
-from nanobragg.engine.structure_factors import from_reflections
-from nanobragg.engine.workloads import WORKLOADS, write_amplitudes
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CRYSTAL = ["-mat", str(ROOT / "examples" / "1a8o.mat"), "-hkl", str(ROOT / "examples" / "1a8o.hkl")]
@@ -159,7 +159,7 @@ def peak_memory(folder: pathlib.Path) -> dict:
 
 PEAK = """
 import sys
-from nanobragg.cli.nanobragg import main
+from nanobragg.cli.nanobragg.command import main
 status = main(sys.argv[1:])
 print(*[line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")])
 sys.exit(status)

@@ -1,6 +1,6 @@
 """Minimax polynomials of the fast kernels, by a Remez exchange in 60-digit arithmetic.
 
-    python benchmarks/minimax.py        prints kernels/polynomials.py's coefficients and their errors
+    python benchmarks/minimax.py        prints kernels/step/polynomials.py's coefficients and their errors
 
 Needs mpmath.
 """

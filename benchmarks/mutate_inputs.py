@@ -23,7 +23,7 @@ import traceback
 
 import numpy as np
 
-from nanobragg.engine.files import apart
+from nanobragg.engine.formats import apart
 
 HERE = pathlib.Path(__file__).resolve().parent
 INPUTS = HERE.parent / "tests" / "inputs"
@@ -92,16 +92,16 @@ def kinds():
     dump = b"-1 1 -1 1 -1 1\n\f" + np.arange(64.0).tobytes()
     yield "dump", dump, ("nanobragg", CELL + "-dump in")
     yield "dump --fix all", dump, ("nanobragg", CELL + "-dump in --fix all")
-    yield "job", job(), ("nb_batch", "run in --no-sheet --threads 1")
-    yield "table", TABLE, ("nb_batch", "run job.toml --no-sheet --threads 1")
+    yield "job", job(), ("batch.command", "run in --no-sheet --threads 1")
+    yield "table", TABLE, ("batch.command", "run job.toml --no-sheet --threads 1")
     image = np.random.default_rng(1).exponential(9.0, (8, 8)).astype("<f4")
     npy = io.BytesIO()
     np.save(npy, image)
-    yield "npy", npy.getvalue(), ("nb_compare", "in good.npy")
-    yield "smv", files["mask.img"], ("nb_compare", "in in")
-    yield "cbf", as_cbf(image), ("nb_compare", "in good.npy")
-    yield "hdf5", as_hdf5(image), ("nb_compare", "in good.npy")
-    yield "trace", b"TRACE a = 1\nTRACE b = 2 3 4\nTRACE F_cell[0,0,0,0,0] = 5\n", ("nb_trace", "diff in good.txt")
+    yield "npy", npy.getvalue(), ("tools.compare", "in good.npy")
+    yield "smv", files["mask.img"], ("tools.compare", "in in")
+    yield "cbf", as_cbf(image), ("tools.compare", "in good.npy")
+    yield "hdf5", as_hdf5(image), ("tools.compare", "in good.npy")
+    yield "trace", b"TRACE a = 1\nTRACE b = 2 3 4\nTRACE F_cell[0,0,0,0,0] = 5\n", ("tools.trace", "diff in good.txt")
     yield (
         "arguments",
         (CELL + "-default_F 5 -osc 1 -phisteps 2 -mosaic 0.3 -polar 0.5 -roi 0 5 0 5").encode(),
@@ -200,7 +200,7 @@ def fault(kind, data, folder, tool, words, status, out, err, raised):
         return err.strip().splitlines()[-1]
     if status not in (0, 1, 2, 9, 75):
         return f"status {status}"
-    differ = status == 1 and tool in ("nb_compare", "nb_trace") and out.strip()  # a verdict, no refusal
+    differ = status == 1 and tool in ("tools.compare", "tools.trace") and out.strip()  # a verdict, no refusal
     if status and not err.strip() and not differ:
         return "refused without a word"
     left = [name for name in os.listdir(folder) if name.endswith(".part")]
@@ -228,7 +228,7 @@ def main():
     bad, apart.SECONDS = 0, LIMIT_S / 2
     with tempfile.TemporaryDirectory() as name:  # compiles what is not kept yet, which takes longer
         (pathlib.Path(name) / "in").write_bytes(job())
-        run("nb_batch", "run in --no-sheet --threads 1".split(), pathlib.Path(name), 300)
+        run("batch.command", "run in --no-sheet --threads 1".split(), pathlib.Path(name), 300)
     for number in range(options.number):
         rng = random.Random(f"{options.seed}-{number}")
         kind, good, (tool, line) = chosen[number % len(chosen)]

@@ -1,6 +1,6 @@
-"""Makes engine/sensor_table.py: attenuation of sensor materials from xraydb (Elam's tables: absorption, scattering).
+"""Makes engine/detectors/sensor_table.py: attenuation of sensor materials from xraydb (Elam's tables).
 
-pip install xraydb && python benchmarks/sensor_table.py > engine/sensor_table.py
+pip install xraydb && python benchmarks/sensor_table.py > engine/detectors/sensor_table.py
 """
 
 import numpy as np

@@ -10,7 +10,6 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from nanobragg.engine import beam as beams
 from nanobragg.engine import images, reasons
 from nanobragg.engine.api_checks import (
     check_beam,
@@ -37,19 +36,20 @@ from nanobragg.engine.api_parts import Beam as Beam
 from nanobragg.engine.api_parts import Crystal as Crystal
 from nanobragg.engine.api_parts import Detector as Detector
 from nanobragg.engine.api_parts import Scan as Scan
-from nanobragg.engine.c_numbers import DEGREES, HC
-from nanobragg.engine.detectors import PHOSPHOR, detector_model
+from nanobragg.engine.detectors.catalogue import PHOSPHOR, detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment, Geometry, experiment, freeze, geometry
-from nanobragg.engine.fixes import FIXABLE, NONE, Fixes, fixes_of
-from nanobragg.engine.frame import CONVENTIONS as FRAMES
-from nanobragg.engine.frame import CUSTOM
-from nanobragg.engine.quirks import Run, biting
+from nanobragg.engine.factors.structure_factors import StructureFactors as StructureFactors
+from nanobragg.engine.original import beam as beams
+from nanobragg.engine.original.c_numbers import DEGREES, HC
+from nanobragg.engine.original.fixes import FIXABLE, NONE, Fixes, fixes_of
+from nanobragg.engine.original.frame import CONVENTIONS as FRAMES
+from nanobragg.engine.original.frame import CUSTOM
+from nanobragg.engine.original.quirks import Run, biting
+from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.render import choose, render
-from nanobragg.engine.settings import Settings
-from nanobragg.engine.spots import Spots as Spots
-from nanobragg.engine.spots import predict_spots as predict_spots
-from nanobragg.engine.structure_factors import StructureFactors as StructureFactors
+from nanobragg.engine.truth.spots import Spots as Spots
+from nanobragg.engine.truth.spots import predict_spots as predict_spots
 from nanobragg.kernels.plan import RenderPlan
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.settings import SHAPES
+from nanobragg.engine.original.settings import SHAPES
 
 if TYPE_CHECKING:
     from nanobragg.engine.api_parts import Beam, Crystal, Detector, Scan

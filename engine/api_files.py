@@ -13,15 +13,15 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.factors.files import amplitudes_of
 from nanobragg.engine.factors.files import cell_of as cell_of_file
+from nanobragg.engine.factors.structure_factors import StructureFactors, from_reflections, read_any_table
 from nanobragg.engine.factors.wanted import Solvent, Wanted
-from nanobragg.engine.files import any_image
-from nanobragg.engine.files.hkl import Reflections
-from nanobragg.engine.files.images import write_float as _write_float
-from nanobragg.engine.files.output import write_output
-from nanobragg.engine.files.smv import write_smv
-from nanobragg.engine.files.smv_header import of_experiment
-from nanobragg.engine.fixes import FIXABLE
-from nanobragg.engine.structure_factors import StructureFactors, from_reflections, read_any_table
+from nanobragg.engine.formats import any_image
+from nanobragg.engine.formats.hkl import Reflections
+from nanobragg.engine.formats.images import write_float as _write_float
+from nanobragg.engine.formats.output import write_output
+from nanobragg.engine.formats.smv import write_smv
+from nanobragg.engine.original.fixes import FIXABLE
+from nanobragg.engine.original.smv_header import of_experiment
 
 
 def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0.0) -> StructureFactors:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nanobragg.engine import maps
-from nanobragg.engine.c_numbers import HC
-from nanobragg.engine.detectors import PHOSPHOR, detector_model
+from nanobragg.engine.detectors.catalogue import PHOSPHOR, detector_model
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.settings import Settings
+from nanobragg.engine.original.c_numbers import HC
+from nanobragg.engine.original.settings import Settings
+from nanobragg.engine.truth import maps
 
 Vector = tuple[float, float, float]
 SAME = 1e-9

@@ -8,22 +8,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nanobragg.engine import beam as beams
-from nanobragg.engine import crystal as crystals
-from nanobragg.engine import memory, sampling
-from nanobragg.engine.beam import Beam
-from nanobragg.engine.crystal import Crystal
-from nanobragg.engine.detector import Detector, detector
+from nanobragg.engine import memory
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.files.columns import read_columns
-from nanobragg.engine.files.reading import read, reason, scan_reals
-from nanobragg.engine.fixes import NONE, Fixes
-from nanobragg.engine.frame import Frame, frame
-from nanobragg.engine.scan import Scan, scan
-from nanobragg.engine.settings import ROUND_SPOTS, Settings
-from nanobragg.engine.structure_factors import StructureFactors, structure_factors
+from nanobragg.engine.factors.structure_factors import StructureFactors, structure_factors
+from nanobragg.engine.formats.columns import read_columns
+from nanobragg.engine.formats.reading import read, reason, scan_reals
+from nanobragg.engine.original import beam as beams
+from nanobragg.engine.original import crystal as crystals
+from nanobragg.engine.original import sampling
+from nanobragg.engine.original.beam import Beam
+from nanobragg.engine.original.crystal import Crystal
+from nanobragg.engine.original.detector import Detector, detector
+from nanobragg.engine.original.fixes import NONE, Fixes
+from nanobragg.engine.original.frame import Frame, frame
+from nanobragg.engine.original.scan import Scan, scan
+from nanobragg.engine.original.settings import ROUND_SPOTS, Settings
+from nanobragg.kernels.image.random import new_table
 from nanobragg.kernels.plan import SHAPES, RenderPlan
-from nanobragg.kernels.random import new_table
 
 R_E_SQR = 7.94079248018965e-30
 AVOGADRO = 6.02214179e23

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nanobragg.engine.c_numbers import divide
-from nanobragg.engine.fixes import Fixes
-from nanobragg.kernels import cref
+from nanobragg.engine.original.c_numbers import divide
+from nanobragg.engine.original.fixes import Fixes
+from nanobragg.kernels.cref import host as cref
 from nanobragg.kernels.plan import RenderPlan
 
 
@@ -41,7 +41,7 @@ def loops(backend: str, plan: RenderPlan) -> ModuleType:
     An image on a GPU is still there. Those of a small image are made by the C reference, where it was built.
     """
     small = plan.n_rendered * plan.layers * plan.oversample**2 < FIGURES_WORTH_KERNELS and cref.available()
-    name = "cuda" if backend == "cuda" else "cref" if backend == "cref" or small else "figures"
+    name = "cuda.host" if backend == "cuda" else "cref.host" if backend == "cref" or small else "image.figures"
     return importlib.import_module(f"nanobragg.kernels.{name}")
 
 
@@ -69,7 +69,7 @@ def corrected(plan: RenderPlan, image: np.ndarray, as_reported: Statistics, fixe
         spread = float(((values - values.mean()) ** 2).sum())
         made = made._replace(mean=float(values.mean()), rmsd=math.sqrt(spread / (max(len(values), 2) - 1)))
     if "Q30" in fixes:
-        from nanobragg.kernels import figures  # loads LLVM, which figures of small images do without
+        from nanobragg.kernels.image import figures  # loads LLVM, which figures of small images do without
 
         first_layer = plan._replace(layers=1, oversample_omega=True)
         made = made._replace(solid_angle=figures.solid_angle(first_layer, threads) / plan.oversample**2)
@@ -144,11 +144,11 @@ def philox_noise(
     panel: int = 0,
     saturation: float = 0.0,
 ) -> tuple[np.ndarray, float, int]:
-    """Counts, photons and overloads of `nanobragg.kernels.figures.philox_noise`, made where the image is.
+    """Counts, photons and overloads of `nanobragg.kernels.image.figures.philox_noise`, made where the image is.
 
     Counts are clipped at what ``dtype``, uint16 or int32, can hold, or at ``saturation`` if that is less and not 0.
     """
-    by = importlib.import_module("nanobragg.kernels." + ("cuda" if backend == "cuda" else "figures"))
+    by = importlib.import_module("nanobragg.kernels." + ("cuda.host" if backend == "cuda" else "image.figures"))
     highest = min(np.iinfo(dtype).max, int(saturation) or np.iinfo(dtype).max)
     counts, photons, overloads = by.philox_noise(plan, image, adc, seed, threads, highest, panel)
     return counts.astype(dtype, copy=False), photons, overloads

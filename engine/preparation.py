@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from nanobragg.engine.api import Crystal, Detector, Scan, set_up, structure_factors
+from nanobragg.engine.check.trace import trace
 from nanobragg.engine.experiment import freeze
 from nanobragg.engine.render import render
-from nanobragg.engine.trace import trace
-from nanobragg.kernels import figures, noise
+from nanobragg.kernels.image import figures, noise
+from nanobragg.kernels.image.random import new_table
 from nanobragg.kernels.plan import SHAPES, RenderPlan
-from nanobragg.kernels.random import new_table
 
 SIDE = 8
 DOMAINS_OF_FEW_PIXELS = 20_000  # so many evaluations that the pixels are shared out, which takes a kernel of its own

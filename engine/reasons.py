@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nanobragg.engine.c_numbers import g
 from nanobragg.engine.experiment import Experiment
-from nanobragg.engine.files.nexus import turn
-from nanobragg.engine.frame import CUSTOM
+from nanobragg.engine.formats.nexus import turn
+from nanobragg.engine.original.c_numbers import g
+from nanobragg.engine.original.frame import CUSTOM
 from nanobragg.kernels.plan import GAUSS, RenderPlan
 
 SHORTEST_A, LONGEST_A = 0.01, 20.0  # wavelengths of X-rays that diffract in crystals, generously

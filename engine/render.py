@@ -13,10 +13,10 @@ import numpy.typing as npt
 from nanobragg.engine import images
 from nanobragg.engine.errors import BadInput, DeviceLost
 from nanobragg.engine.experiment import Experiment
-from nanobragg.kernels import cref
+from nanobragg.kernels.backend import Unavailable
+from nanobragg.kernels.compiling.processor import VARIABLE, WrongProcessor, processor
+from nanobragg.kernels.cref import host as cref
 from nanobragg.kernels.plan import RenderPlan
-from nanobragg.kernels.processor import VARIABLE, WrongProcessor, processor
-from nanobragg.kernels.unavailable import Unavailable
 
 BACKENDS = ("auto", "fast", "strict", "cref", "cuda")
 PRECISIONS = ("double", "mixed")
@@ -106,7 +106,7 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
 def _open(device: int) -> None:
     """Raise `BadInput` unless this GPU can be used."""
     try:
-        importlib.import_module("nanobragg.kernels.cuda").open_device(device)
+        importlib.import_module("nanobragg.kernels.cuda.host").open_device(device)
     except Unavailable as error:
         raise BadInput(f"--backend cuda: {error}") from None
 
@@ -157,7 +157,7 @@ def render(
         raise BadInput(f"precision {options['precision']}: not one of {', '.join(PRECISIONS)}")
     chosen = choose(backend, plan, device=options.get("device", 0), remark=remark)
     options = {name: value for name, value in options.items() if name in KNOWN_OPTIONS.get(chosen, ())}
-    run = importlib.import_module(f"nanobragg.kernels.{chosen}").render
+    run = importlib.import_module(f"nanobragg.kernels.{chosen}.host").render
     try:
         return Rendered(image, run(plan, image, threads=threads, progress=progress, **options))
     except Unavailable as error:
@@ -199,6 +199,6 @@ def noisy(
         return images.philox_noise(
             plan, image, adc, settings.seed, backend, threads, dtype, saturation=settings.saturation
         )
-    by: Any = cref if images.loops(backend, plan) is cref else importlib.import_module("nanobragg.kernels.noise")
+    by: Any = cref if images.loops(backend, plan) is cref else importlib.import_module("nanobragg.kernels.image.noise")
     counts, photons, overloads = by.noise(image, plan.roi, settings.adc, settings.seed, made.random_table)
     return counts.astype(dtype, copy=False), photons, overloads

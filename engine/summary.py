@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nanobragg.engine.c_numbers import HC
-from nanobragg.engine.files.nexus import in_degrees
-from nanobragg.engine.fixes import FIXABLE
+from nanobragg.engine.formats.nexus import in_degrees
+from nanobragg.engine.original.c_numbers import HC
+from nanobragg.engine.original.fixes import FIXABLE
 
 if TYPE_CHECKING:
     from nanobragg.engine.experiment import Experiment

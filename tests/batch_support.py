@@ -23,10 +23,10 @@ RANDOM = '\n[[axis]]\norientation = "random"\n'
 # What a worker process loads before anything else where PYTHONPATH says so: it dies, or goes slowly, at chosen images.
 INJECTED = """
 import os, signal, time
-from nanobragg.engine.batch import work
+from nanobragg.engine.batch.run import work
 from nanobragg.engine.errors import DeviceLost
 if "GPUS" in os.environ:
-    from nanobragg.engine.batch import on_dask
+    from nanobragg.engine.batch.run import on_dask
     on_dask.gpus = work.gpus = lambda: int(os.environ["GPUS"])
 frame = work.Workshop.frame
 poisoned = {int(n) for n in os.environ.get("POISONED", "").split()}
@@ -82,7 +82,7 @@ def is_over(pid: int) -> bool:
 
 def command(*words: object) -> list[str]:
     """nb-batch as a process."""
-    return [sys.executable, "-m", "nanobragg.cli.nb_batch", *map(str, words)]
+    return [sys.executable, "-m", "nanobragg.cli.batch.command", *map(str, words)]
 
 
 def batch(*words: object, **options) -> subprocess.CompletedProcess:

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nanobragg.cli.nanobragg import read_headers
-from nanobragg.cli.nb_bench import working_in as working_in
-from nanobragg.cli.parse import parse
+from nanobragg.cli.nanobragg.command import read_headers
+from nanobragg.cli.nanobragg.parse import parse
+from nanobragg.cli.tools.bench import working_in as working_in
 from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
-from nanobragg.kernels import cref
+from nanobragg.kernels.cref import host as cref
+from nanobragg.kernels.image.random import _powf
 from nanobragg.kernels.plan import RenderPlan
-from nanobragg.kernels.random import _powf
 from tests.tolerances import FAST_OF_MAXIMUM, FAST_OF_PIXEL
 
 HERE = pathlib.Path(__file__).resolve().parent

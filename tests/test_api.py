@@ -8,7 +8,7 @@ import pytest
 
 import nanobragg as nb
 from nanobragg.engine.experiment import freeze
-from nanobragg.engine.fixes import fixes_of
+from nanobragg.engine.original.fixes import fixes_of
 from nanobragg.engine.render import render
 from tests.support import INPUT_FOLDERS, ROOT, assert_same_image, plan_of, read_smv
 from tests.test_fixes import fixed
@@ -245,7 +245,7 @@ def test_round_spots_do_not_know_the_setting(shape):
 @pytest.mark.parametrize("quirks", ["right", "c"])
 def test_round_spots_are_those_of_the_crystals_volume(quirks):
     """F_latt = N exp(-(L dq)^2 fudge / 0.63), L the edge of a cube of the crystal's volume, from indices and vectors."""
-    from nanobragg.engine.trace import trace
+    from nanobragg.engine.check.trace import trace
 
     crystal = nb.Crystal(cell=CELL, N=(3, 4, 6), misset_deg=(10, 20, 30), shape="gauss_round", fudge=0.7)
     e = nb.set_up(crystal, DETECTOR, nb.constant(9.0), oversample=1, quirks=quirks)

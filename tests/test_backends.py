@@ -5,8 +5,9 @@ import pytest
 
 from nanobragg.engine import images
 from nanobragg.engine.render import render
-from nanobragg.kernels import cref, figures, noise
-from nanobragg.kernels.random import new_table
+from nanobragg.kernels.cref import host as cref
+from nanobragg.kernels.image import figures, noise
+from nanobragg.kernels.image.random import new_table
 from tests.support import CASES, assert_same_image, libm_is_the_recorded_one, plan_of
 from tests.tolerances import OTHER_LIBM
 
@@ -73,7 +74,7 @@ def test_the_habits_really_bite(tmp_path):
     without = render(switch._replace(interpolate=False), "strict")[0]
     assert (with_switch == without).any() and (with_switch != without).any()
     late = plan_of(SERIAL_HABITS["axis that settles late"], tmp_path)
-    from nanobragg.kernels.orientation import polar_axes
+    from nanobragg.kernels.order.cells import polar_axes
 
     axes = polar_axes(late.polar_axis, 10_000)
     assert len(axes.axes) > 1000 and not axes.settled

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nanobragg.cli.nanobragg import main
+from nanobragg.cli.nanobragg.command import main
 from tests.support import INPUT_FOLDERS, ROOT, command, working_in
 
 CELL = "-cell 50 50 50 90 90 90 -default_F 10 -detpixels 8 -nonoise -noprogress --backend cref "

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from nanobragg.cli.nb_batch import main
-from nanobragg.engine.batch import on_slurm
+from nanobragg.cli.batch.command import main
+from nanobragg.engine.batch.run import on_slurm
 from nanobragg.engine.errors import BadInput
 from tests.batch_support import batch, command, digests, environment, is_over, wait_until, write_job
 from tests.test_batch_faults import LARGER, left_over

@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 import pytest
 
-from nanobragg.cli.job_file import read_job
-from nanobragg.cli.nb_batch import main
-from nanobragg.engine.batch.claims import is_alive
-from nanobragg.engine.batch.folder import HOST, open_job
+from nanobragg.cli.batch.command import main
+from nanobragg.cli.batch.job_file import read_job
+from nanobragg.engine.batch.store.claims import is_alive
+from nanobragg.engine.batch.store.folder import HOST, open_job
 from tests.batch_support import CRYSTAL, batch, command, digests, environment, frames, is_over, wait_until, write_job
 
 LARGER = CRYSTAL + "-distance 100 -pixel 0.1 -detpixels 256 -fluence 1e28 -mosaic 1 -mosaic_domains 3"

@@ -6,10 +6,10 @@ import shlex
 import numpy as np
 import pytest
 
-from nanobragg.cli.batch_plans import Preparer
-from nanobragg.cli.job_file import read_job
-from nanobragg.cli.nb_batch import main
-from nanobragg.engine.batch.axes import LARGEST_SEED, seed_of
+from nanobragg.cli.batch.command import main
+from nanobragg.cli.batch.job_file import read_job
+from nanobragg.cli.batch.preparer import Preparer
+from nanobragg.engine.batch.job.axes import LARGEST_SEED, seed_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import freeze
 from tests.batch_support import INPUTS, RANDOM, SMALL, write_job
@@ -205,7 +205,7 @@ def test_files_are_looked_for_beside_the_job(tmp_path, monkeypatch, capsys):
     (tmp_path / "jobs" / "a.hkl").write_text("0 0 1 200\n0 1 0 50\n1 0 0 20\n")
     assert main(["run", str(tmp_path / "jobs" / "out")]) == 1 and "not the file" in capsys.readouterr().err
     with pytest.raises(BadInput, match="holds another job"):
-        from nanobragg.engine.batch.folder import begin
+        from nanobragg.engine.batch.store.folder import begin
 
         begin(read_job(str(job)))
 

@@ -8,16 +8,16 @@ import numpy as np
 import nxmx
 import pytest
 
-from nanobragg.cli.batch_plans import Preparer
-from nanobragg.cli.job_file import read_job
-from nanobragg.cli.nanobragg import main as nanobragg
-from nanobragg.cli.nb_batch import main
-from nanobragg.engine.batch.folder import open_job
-from nanobragg.engine.batch.work import How, Workshop
-from nanobragg.engine.files.any_image import read_image
-from nanobragg.engine.files.nexus import turn
-from nanobragg.engine.files.smv import read_smv
-from nanobragg.engine.frame import CONVENTIONS
+from nanobragg.cli.batch.command import main
+from nanobragg.cli.batch.job_file import read_job
+from nanobragg.cli.batch.preparer import Preparer
+from nanobragg.cli.nanobragg.command import main as nanobragg
+from nanobragg.engine.batch.run.work import How, Workshop
+from nanobragg.engine.batch.store.folder import open_job
+from nanobragg.engine.formats.any_image import read_image
+from nanobragg.engine.formats.nexus import turn
+from nanobragg.engine.formats.smv import read_smv
+from nanobragg.engine.original.frame import CONVENTIONS
 from tests.batch_support import CRYSTAL, RANDOM, SMALL, frames, write_job
 from tests.support import ROOT, assert_same_image, working_in
 

@@ -10,8 +10,8 @@ import subprocess
 import termios
 import threading
 
-from nanobragg.cli.nb_batch import main
-from nanobragg.engine.batch.progress import Progress, duration
+from nanobragg.cli.batch.command import main
+from nanobragg.engine.batch.run.progress import Progress, duration
 from tests.batch_support import command, environment, wait_until, write_job
 
 

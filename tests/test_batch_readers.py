@@ -11,12 +11,12 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from nanobragg.cli.job_file import read_job
-from nanobragg.cli.nb_batch import main
-from nanobragg.engine.batch.job import FALLING, RISING, STILLS
-from nanobragg.engine.batch.on_dask import Counts
-from nanobragg.engine.batch.sheet import Shown, in_counts, smaller
-from nanobragg.engine.batch.work import Outcome
+from nanobragg.cli.batch.command import main
+from nanobragg.cli.batch.job_file import read_job
+from nanobragg.engine.batch.job.job import FALLING, RISING, STILLS
+from nanobragg.engine.batch.run.on_dask import Counts
+from nanobragg.engine.batch.run.work import Outcome
+from nanobragg.engine.batch.store.sheet import Shown, in_counts, smaller
 from tests.batch_support import RANDOM, SMALL, batch, frames, write_job
 
 TURNING = '[[axis]]\nflag = "-phi"\nstart = {}\nstep = {}\n'

@@ -10,9 +10,9 @@ import sys
 import psutil
 import pytest
 
-from nanobragg.cli.nb_batch import main
-from nanobragg.engine.batch import dask_nodes, on_dask
-from nanobragg.engine.batch.folder import CLUSTER
+from nanobragg.cli.batch.command import main
+from nanobragg.engine.batch.run import dask_nodes, on_dask
+from nanobragg.engine.batch.store.folder import CLUSTER
 from nanobragg.engine.errors import BadInput
 from nanobragg.kernels.whole import PRIVATE, appearing
 from tests.batch_support import write_job

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from nanobragg.cli.nb_batch import main
-from nanobragg.engine.batch.folder import CLUSTER
+from nanobragg.cli.batch.command import main
+from nanobragg.engine.batch.store.folder import CLUSTER
 from tests.batch_support import command, digests, environment, wait_until, write_job
 from tests.support import HERE, REQUIRED, ROOT
 from tests.test_batch_faults import left_over
@@ -105,7 +105,7 @@ def test_outside_of_slurm(tmp_path, capsys, monkeypatch):
     ({"PROCID": 0, "ARRAY_TASK_ID": 9, "ARRAY_TASK_MIN": 0, "ARRAY_TASK_COUNT": 10}, (9, 10)),
 ])  # fmt: skip
 def test_the_part_of_a_task(numbers, part, monkeypatch):
-    from nanobragg.engine.batch.launching import part_of
+    from nanobragg.engine.batch.run.launching import part_of
 
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         monkeypatch.delenv(name)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from nanobragg.cli import nb_bench
-from nanobragg.engine.workloads import WORKLOADS, Workload
-from nanobragg.kernels.processor import processor
+from nanobragg.cli.tools import bench as nb_bench
+from nanobragg.engine.check.workloads import WORKLOADS, Workload
+from nanobragg.kernels.compiling.processor import processor
 from tests.support import working_in
 from tests.tolerances import MIXED_OF_PIXEL
 

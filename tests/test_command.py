@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from nanobragg.cli.nanobragg import main
+from nanobragg.cli.nanobragg.command import main
 from tests.support import BY_NAME, INPUT_FOLDERS, command, read_smv, working_in
 
 TINY = "-cell 50 50 50 90 90 90 -default_F 10 -detpixels 20 -oversample 1 --backend cref "

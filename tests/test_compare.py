@@ -10,11 +10,11 @@ import numpy as np
 import psutil
 import pytest
 
-from nanobragg.cli.nb_compare import main
-from nanobragg.engine import compare as comparing
-from nanobragg.engine.engines import with_absolute_inputs
-from nanobragg.engine.files.any_image import read_image
-from nanobragg.engine.verdict import in_words
+from nanobragg.cli.tools.compare import main
+from nanobragg.engine.check import compare as comparing
+from nanobragg.engine.check.engines import with_absolute_inputs
+from nanobragg.engine.check.verdict import in_words
+from nanobragg.engine.formats.any_image import read_image
 from tests.batch_support import wait_until
 from tests.support import INPUT_FOLDERS
 
@@ -217,7 +217,7 @@ def test_scales_of_pictures():
     """Differences by their logarithm to both sides, ratios clipped, both so that a shifted image shows something."""
     from matplotlib.colors import SymLogNorm
 
-    from nanobragg.engine.pictures import MOST_POWERS, _scale
+    from nanobragg.engine.check.pictures import MOST_POWERS, _scale
 
     difference = np.array([[-1e-3, 0.0], [1e4, 3.0]])
     colours = _scale("difference", difference, 1.0)[1]["norm"]
@@ -261,7 +261,18 @@ def test_a_signal_leaves_neither_folder_nor_engine(number, tmp_path):
     engine = tmp_path / "slow"
     engine.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
     engine.chmod(0o755)
-    line = [sys.executable, "-m", "nanobragg.cli.nb_compare", "--a", f"bin:{engine}", "--b", "strict", "--", "-N", "5"]
+    line = [
+        sys.executable,
+        "-m",
+        "nanobragg.cli.tools.compare",
+        "--a",
+        f"bin:{engine}",
+        "--b",
+        "strict",
+        "--",
+        "-N",
+        "5",
+    ]
     with subprocess.Popen(line, env=os.environ | {"TMPDIR": str(tmp_path)}) as tool:
         wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
         tool.send_signal(number)

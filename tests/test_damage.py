@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import nanobragg as nb
-from nanobragg.cli.nb_compare import main as nb_compare
-from nanobragg.engine.batch.verify import faults
-from nanobragg.engine.files import apart
+from nanobragg.cli.tools.compare import main as nb_compare
+from nanobragg.engine.batch.store.verify import faults
+from nanobragg.engine.formats import apart
 from tests.batch_support import write_job
 from tests.support import ROOT
 
@@ -104,8 +104,8 @@ def test_special_files_are_no_images(tmp_path):
 
 
 def test_verify_does_not_wait_for_a_pipe(tmp_path, monkeypatch):
-    from nanobragg.cli.nb_batch import main
-    from nanobragg.engine.batch.folder import open_job
+    from nanobragg.cli.batch.command import main
+    from nanobragg.engine.batch.store.folder import open_job
 
     assert main(["run", str(write_job(tmp_path, images=2)), "--no-sheet"]) == 0
     shard = tmp_path / "out" / "shard-000000.h5"
@@ -119,11 +119,11 @@ def test_verify_does_not_wait_for_a_pipe(tmp_path, monkeypatch):
 
 LINE = "-cell 50 60 70 90 90 90 -default_F 10 -detpixels 8 -N 3 -oversample 1".split()
 TOOLS = {
-    "nanobragg": [*LINE, "-noprogress", "-nonoise"],
-    "nb_trace": ["--pixel", "3", "3", "--", *LINE],
-    "nb_compare": ["--a", "cref", "--b", "cref", "--", *LINE],
-    "nb_bench": ["--help"],
-    "nb_batch": ["--help"],
+    "nanobragg.command": [*LINE, "-noprogress", "-nonoise"],
+    "tools.trace": ["--pixel", "3", "3", "--", *LINE],
+    "tools.compare": ["--a", "cref", "--b", "cref", "--", *LINE],
+    "tools.bench": ["--help"],
+    "batch.command": ["--help"],
 }
 
 

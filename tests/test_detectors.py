@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import nanobragg as nb
-from nanobragg.cli.nanobragg import main
-from nanobragg.engine.detectors import MODELS, detector_model
+from nanobragg.cli.nanobragg.command import main
+from nanobragg.engine.detectors.catalogue import MODELS, detector_model
+from nanobragg.engine.detectors.sensors import attenuation
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.sensors import attenuation
 from tests.support import working_in
 from tests.tolerances import ATTENUATION
 
@@ -149,7 +149,7 @@ def test_masks_of_other_formats(tmp_path, capsys):
 
 
 def test_jobs_have_keys_for_structure_and_detector(tmp_path, capsys):
-    from nanobragg.cli.nb_batch import main as nb_batch
+    from nanobragg.cli.batch.command import main as nb_batch
     from tests.support import ROOT
 
     np.save(tmp_path / "m.npy", np.ones((619, 487), np.uint8))

@@ -8,9 +8,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from nanobragg.cli.batch_plans import Preparer
-from nanobragg.cli.nb_batch import main
-from nanobragg.engine.batch.folder import open_job
+from nanobragg.cli.batch.command import main
+from nanobragg.cli.batch.preparer import Preparer
+from nanobragg.engine.batch.store.folder import open_job
 from tests import tolerances
 from tests.batch_support import RANDOM, write_job
 from tests.support import HERE, REQUIRED
@@ -231,8 +231,8 @@ def test_a_small_rotation_is_indexed(tmp_path):
 @pytest.mark.parametrize("name", ["mosflm", "xds swung", "custom tilted"])
 def test_one_image_of_the_command(name, tmp_path):
     """``--output``: pixels in space, counts, wavelength, and gaps that DIALS does not trust."""
-    from nanobragg.cli.nanobragg import main as nanobragg
-    from nanobragg.cli.plans import experiment_of, silent
+    from nanobragg.cli.nanobragg.command import main as nanobragg
+    from nanobragg.cli.tools.plans import experiment_of, silent
     from tests.support import working_in
 
     line = f"-cell 50 60 70 90 90 90 -default_F 50 -lambda 1.1 -N 5 -oversample 1 -fluence 1e29 -seed 3 -distance 120 {SWEPT[name]} "
@@ -245,7 +245,7 @@ def test_one_image_of_the_command(name, tmp_path):
 
 
 def test_an_image_on_a_detector_by_name(tmp_path):
-    from nanobragg.cli.nanobragg import main as nanobragg
+    from nanobragg.cli.nanobragg.command import main as nanobragg
     from tests.support import ROOT, working_in
 
     line = ["--structure", str(ROOT / "examples" / "1a8o.pdb"), "--detector", "Eiger2 1M",

@@ -13,17 +13,13 @@ from nanobragg.engine import images
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import freeze
 from nanobragg.engine.render import choose, render
-from nanobragg.kernels import (
-    cref,
-    fast,
-    fast_step,
-    fast_tables,
-    geometry,
-    physics,
-    strict,
-)
-from nanobragg.kernels.polynomials import nearest_whole
-from nanobragg.kernels.threads import TILE
+from nanobragg.kernels.cref import host as cref
+from nanobragg.kernels.fast import host as fast
+from nanobragg.kernels.fast import tables as fast_tables
+from nanobragg.kernels.order.threads import TILE
+from nanobragg.kernels.step import fast_step, geometry, physics
+from nanobragg.kernels.step.polynomials import nearest_whole
+from nanobragg.kernels.strict import host as strict
 from tests.support import BY_NAME, CASES, ROOT, assert_close_image, assert_same_image, cref_is_there, plan_of, set_up
 from tests.test_backends import CURVED, SERIAL_HABITS, TRICLINIC
 from tests.tolerances import FAST_IDENTICAL, FAST_INTEGERS, FAST_ROTATED, LATTICE_FACTOR, MIXED_OF_PIXEL
@@ -138,8 +134,8 @@ def test_serial_habits(line, tmp_path):
 
 OTHER_TILE = """
 import sys, numpy as np
-import nanobragg.kernels.threads as threads
-assert threads.TILE != 64 and "nanobragg.kernels.fast" not in sys.modules
+import nanobragg.kernels.order.threads as threads
+assert threads.TILE != 64 and "nanobragg.kernels.fast.host" not in sys.modules
 threads.TILE = 64
 from nanobragg.engine.render import choose, render
 import pathlib

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.files import hkl, reading
-from nanobragg.engine.files.columns import read_columns
-from nanobragg.engine.files.dump import read_dump, write_dump
-from nanobragg.engine.files.smv import read_smv, value
-from nanobragg.engine.files.whole import whole_file
-from nanobragg.engine.structure_factors import from_reflections, read_hkl, read_table
+from nanobragg.engine.factors.structure_factors import from_reflections, read_hkl, read_table
+from nanobragg.engine.formats import hkl, reading
+from nanobragg.engine.formats.columns import read_columns
+from nanobragg.engine.formats.dump import read_dump, write_dump
+from nanobragg.engine.formats.smv import read_smv, value
+from nanobragg.engine.formats.whole import whole_file
 from tests.support import locate_pixels
 
 HKL = {

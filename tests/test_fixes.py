@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
+from nanobragg.engine.check.trace import first_only, trace
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import experiment, freeze, geometry
-from nanobragg.engine.fixes import FIXABLE, NAMES, NONE, fixes_of
+from nanobragg.engine.original.fixes import FIXABLE, NAMES, NONE, fixes_of
+from nanobragg.engine.original.sampling import divergence_steps, phi_steps
+from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.render import render
-from nanobragg.engine.sampling import divergence_steps, phi_steps
-from nanobragg.engine.settings import Settings
-from nanobragg.engine.trace import first_only, trace
-from nanobragg.kernels.random import new_table, uniform_cap_rotation, uniform_misset
+from nanobragg.kernels.image.random import new_table, uniform_cap_rotation, uniform_misset
 from tests import brute_force
 from tests.support import BY_NAME, INPUT_FOLDERS, assert_close_image, command, cref_is_there, set_up
 

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from nanobragg.cli.plans import experiment_of
-from nanobragg.engine.detector import fitting_mask
+from nanobragg.cli.tools.plans import experiment_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import freeze
-from nanobragg.engine.files.smv import read_smv
-from nanobragg.engine.fixes import NONE, fixes_of
-from nanobragg.engine.headers import header_settings
+from nanobragg.engine.formats.smv import read_smv
+from nanobragg.engine.original.detector import fitting_mask
+from nanobragg.engine.original.fixes import NONE, fixes_of
+from nanobragg.engine.original.headers import header_settings
 from nanobragg.engine.render import render
 from tests import brute_force
 from tests.support import command, locate_pixels

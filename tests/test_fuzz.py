@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nanobragg.cli.nanobragg import main
-from nanobragg.cli.rules import RULES
-from nanobragg.kernels import cref
+from nanobragg.cli.nanobragg.command import main
+from nanobragg.cli.nanobragg.rules import RULES
+from nanobragg.kernels.cref import host as cref
 from tests.support import INPUT_FOLDERS, working_in
 
 pytestmark = pytest.mark.cref

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from nanobragg.cli import nb_compile
-from nanobragg.kernels import kept
-from nanobragg.kernels.processor import processor
+from nanobragg.cli.tools import compile as nb_compile
+from nanobragg.kernels.compiling import kept
+from nanobragg.kernels.compiling.processor import processor
 from tests.support import CASES, ROOT
 
 
@@ -36,7 +36,7 @@ def test_kernels_are_kept_by_the_digest_of_all_sources(tmp_path, monkeypatch):
 LINE = "-cell 50 -default_F 5 -detpixels 8 -nonoise -nopgm --backend strict"
 WITHOUT_NUMBA = """
 import sys
-from nanobragg.cli.nanobragg import main
+from nanobragg.cli.nanobragg.command import main
 sys.exit(main(sys.argv[1:]) or "numba" in sys.modules)
 """
 
@@ -75,13 +75,13 @@ def test_it_is_said_that_a_kernel_is_compiled_whichever_it_is(tmp_path):
 
 TWO = """
 import sys
-from nanobragg.kernels import machine_code
+from nanobragg.kernels.compiling import machine_code
 made = machine_code.Kernel._compile
 def compiled(self, *arguments):
     print("made", flush=True)
     return made(self, *arguments)
 machine_code.Kernel._compile = compiled
-from nanobragg.cli.nanobragg import main
+from nanobragg.cli.nanobragg.command import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -103,7 +103,7 @@ def test_two_processes_at_once_compile_once(tmp_path):
 FORBIDDEN = """
 import pathlib, sys
 import numpy as np
-from nanobragg.kernels import machine_code
+from nanobragg.kernels.compiling import machine_code
 def compiled(self, *arguments):
     raise AssertionError(f"{self.module}.{self.name} is compiled: {arguments[0]}")
 machine_code.Kernel._compile = compiled
@@ -136,7 +136,7 @@ for name in sys.argv[2:]:
 def prepared(tmp_path_factory):
     """A folder that nb-compile has made, read-only."""
     folder = tmp_path_factory.mktemp("prepared") / "kernels"
-    line = [sys.executable, "-m", "nanobragg.cli.nb_compile", str(folder)]
+    line = [sys.executable, "-m", "nanobragg.cli.tools.compile", str(folder)]
     done = subprocess.run(line, env=environment_of(folder.parent / "own"), capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr and str(folder) in done.stdout.splitlines()[-1]
     assert processor().name in done.stdout
@@ -158,7 +158,7 @@ def test_all_kernels_are_prepared(prepared, tmp_path):
 
 
 def test_preparing_again_has_nothing_to_do(prepared, tmp_path):
-    line = [sys.executable, "-m", "nanobragg.cli.nb_compile", str(prepared)]
+    line = [sys.executable, "-m", "nanobragg.cli.tools.compile", str(prepared)]
     done = subprocess.run(line, env=environment_of(tmp_path), capture_output=True, text=True)
     if os.getuid():
         assert done.returncode == 1 and "may not be written to" in done.stderr
@@ -168,14 +168,14 @@ def test_preparing_again_has_nothing_to_do(prepared, tmp_path):
 
 def test_what_cannot_be_kept_is_said(tmp_path):
     """No file may be larger than 4 kB: a full disk."""
-    line = f"ulimit -f 8; exec {sys.executable} -m nanobragg.cli.nb_compile {tmp_path / 'kernels'}"
+    line = f"ulimit -f 8; exec {sys.executable} -m nanobragg.cli.tools.compile {tmp_path / 'kernels'}"
     done = subprocess.run(["bash", "-c", line], env=environment_of(tmp_path), capture_output=True, text=True)
     assert done.returncode and "could not be kept" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_traces_are_prepared_too(tmp_path):
     environment = environment_of(tmp_path)
-    assert subprocess.run([sys.executable, "-m", "nanobragg.cli.nb_compile"], env=environment).returncode == 0
+    assert subprocess.run([sys.executable, "-m", "nanobragg.cli.tools.compile"], env=environment).returncode == 0
     for more in (
         "--backend fast",
         "--backend strict --fix all",
@@ -197,7 +197,7 @@ def test_a_named_folder_without_kernels_is_no_obstacle(tmp_path):
         assert f"{kept.VARIABLE}={tmp_path / named} has none for {processor().name}" in done.stderr
         assert not (tmp_path / "none").exists()
         done = subprocess.run(
-            [sys.executable, "-m", "nanobragg.cli.nb_compile", ""], env=environment, capture_output=True
+            [sys.executable, "-m", "nanobragg.cli.tools.compile", ""], env=environment, capture_output=True
         )
         assert done.returncode and len(done.stderr.splitlines()) == 1
         shutil.rmtree(tmp_path / "own", ignore_errors=True)
@@ -236,10 +236,10 @@ def test_folders_that_cannot_be_had(tmp_path, capsys):
 
 LIGHT = """
 import sys
-from nanobragg.cli.nanobragg import main
+from nanobragg.cli.nanobragg.command import main
 assert main(sys.argv[1:]) == 0
-heavy = {"llvmlite", "numba", "gemmi", "h5py", "concurrent.futures", "numpy.ma", "nanobragg.engine.trace",
-         "nanobragg.kernels.machine_code", "nanobragg.kernels.cuda", "nanobragg.engine.factors.files"}
+heavy = {"llvmlite", "numba", "gemmi", "h5py", "concurrent.futures", "numpy.ma", "nanobragg.engine.check.trace",
+         "nanobragg.kernels.compiling.machine_code", "nanobragg.kernels.cuda.host", "nanobragg.engine.factors.files"}
 sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
 """
 

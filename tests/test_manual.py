@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from nanobragg.cli.manual import MAIN, TOOLS, completion, main, page, words_of
-from nanobragg.cli.nanobragg import main as nanobragg
-from nanobragg.cli.rules import RULES
+from nanobragg.cli.nanobragg.command import main as nanobragg
+from nanobragg.cli.nanobragg.rules import RULES
+from nanobragg.cli.tools.manual import MAIN, TOOLS, completion, main, page, words_of
 from tests.support import working_in
 
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from nanobragg.engine import original
+from nanobragg.engine.check import original_program as original
 from nanobragg.engine.errors import BadInput
 from tests.support import CASES, ROOT, assert_same_image, command
 

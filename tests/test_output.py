@@ -8,8 +8,8 @@ import pytest
 import tifffile
 
 import nanobragg as nb
-from nanobragg.cli.nanobragg import main
-from nanobragg.engine.files.smv import read_smv
+from nanobragg.cli.nanobragg.command import main
+from nanobragg.engine.formats.smv import read_smv
 from tests.support import working_in
 
 LINE = (
@@ -106,7 +106,7 @@ def test_curved_detectors_have_no_nxmx(tmp_path, capsys):
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, capsys):
-    from nanobragg.engine.files import output
+    from nanobragg.engine.formats import output
 
     def full(*a, **k):
         raise OSError(28, "No space left on device")

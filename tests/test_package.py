@@ -78,7 +78,7 @@ def test_public_functions_have_docstrings():
 
 def test_a_small_job_does_not_load_numba(tmp_path):
     code = (
-        "import sys; from nanobragg.cli.nanobragg import main; "
+        "import sys; from nanobragg.cli.nanobragg.command import main; "
         "status = main('-cell 50 -default_F 5 -detpixels 8 --backend cref'.split()); "
         "sys.exit(status or 'numba' in sys.modules)"
     )
@@ -119,7 +119,7 @@ def test_an_installed_wheel_works_away_from_the_tree(elsewhere, tmp_path):
 def test_without_the_extension_everything_goes_to_strict(tmp_path):
     """A stand-in for an installation without a C compiler."""
     code = (
-        "import sys; sys.modules['nanobragg._cref'] = None; from nanobragg.cli.nanobragg import main; "
+        "import sys; sys.modules['nanobragg._cref'] = None; from nanobragg.cli.nanobragg.command import main; "
         "line = '-cell 50 -default_F 5 -detpixels 8 -seed 3'.split(); "
         "assert main([*line, '--backend', 'cref']) == 1; sys.exit(main(line))"
     )

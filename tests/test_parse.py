@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from nanobragg.cli.explain import explanation, remarks
-from nanobragg.cli.options import nearest, own_options
-from nanobragg.cli.parse import named_headers, parse
-from nanobragg.cli.rules import HEADER_FLAGS, RULES
-from nanobragg.cli.usage import OPTIONS, help_text, reference, usage
-from nanobragg.engine.c_numbers import DEGREES, divide, g, integer, real, to_int32
+from nanobragg.cli.nanobragg.explain import explanation, remarks
+from nanobragg.cli.nanobragg.options import nearest, own_options
+from nanobragg.cli.nanobragg.parse import named_headers, parse
+from nanobragg.cli.nanobragg.rules import HEADER_FLAGS, RULES
+from nanobragg.cli.nanobragg.usage import OPTIONS, help_text, reference, usage
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.settings import Settings
+from nanobragg.engine.original.c_numbers import DEGREES, divide, g, integer, real, to_int32
+from nanobragg.engine.original.settings import Settings
 from tests.support import ROOT
 
 

@@ -6,7 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from nanobragg.kernels import figures, philox
+from nanobragg.kernels.image import figures, philox
 from tests.support import assert_same_image, plan_of
 
 

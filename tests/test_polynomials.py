@@ -5,7 +5,7 @@ import importlib.util
 import mpmath as mp
 import pytest
 
-from nanobragg.kernels import polynomials
+from nanobragg.kernels.step import polynomials
 from tests.support import ROOT
 
 spec = importlib.util.spec_from_file_location("minimax", ROOT / "benchmarks" / "minimax.py")

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from nanobragg.cli.nanobragg import main
-from nanobragg.cli.nb_batch import main as nb_batch
-from nanobragg.engine.structure_factors import mates_present
+from nanobragg.cli.batch.command import main as nb_batch
+from nanobragg.cli.nanobragg.command import main
+from nanobragg.engine.factors.structure_factors import mates_present
 from tests.batch_support import write_job
 from tests.support import INPUT_FOLDERS, command, working_in
 
@@ -232,7 +232,9 @@ def test_jobs_remark_once(tmp_path, capsys):
     assert told.count("nearly flat") == 1 and told.count("is that meant?") == 1
 
 
-@pytest.mark.parametrize("tool", [["nb_trace", "--pixel", "3", "3"], ["nb_compare", "--a", "cref", "--b", "cref"]])
+@pytest.mark.parametrize(
+    "tool", [["tools.trace", "--pixel", "3", "3"], ["tools.compare", "--a", "cref", "--b", "cref"]]
+)
 def test_tools_say_what_the_command_says(tool, tmp_path):
     line = [
         sys.executable,
@@ -358,7 +360,7 @@ def test_two_reflections_on_a_line_are_refused(tmp_path, capsys):
 
 def test_a_processor_that_is_none(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NANOBRAGG_CPU", "foo")
-    for tool in (["nanobragg"], ["nanobragg.cli.nb_trace", "--pixel", "3", "3", "--"]):
+    for tool in (["nanobragg"], ["nanobragg.cli.tools.trace", "--pixel", "3", "3", "--"]):
         ran = subprocess.run(
             [sys.executable, "-m", *tool, *PLAIN.split()], cwd=tmp_path, capture_output=True, text=True
         )

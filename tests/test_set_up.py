@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from nanobragg.engine.crystal import interpolation_on
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.sampling import Steps, divergence_steps, layer_steps, mosaic, phi_steps
-from nanobragg.engine.settings import Settings
+from nanobragg.engine.original.crystal import interpolation_on
+from nanobragg.engine.original.sampling import Steps, divergence_steps, layer_steps, mosaic, phi_steps
+from nanobragg.engine.original.settings import Settings
 from tests.support import libm_is_the_recorded_one, set_up
 from tests.tolerances import SETUP
 
@@ -144,7 +144,7 @@ def test_divergence_steps(count, full, step, expected):
 
 
 def test_attenuation_depth_is_the_thickness_that_the_rules_chose():
-    from nanobragg.engine.sampling import absorption
+    from nanobragg.engine.original.sampling import absorption
 
     assert absorption(Settings(thick=3e-4)) == 1.0 / 3e-4
     assert absorption(Settings(thick=-5e-6, thick_steps=3)) == 1.0 / 0.5e-6

@@ -219,7 +219,7 @@ def test_bent_detectors_have_no_maps():
 
 
 def test_time_left_on_a_terminal(capsys, monkeypatch):
-    from nanobragg.cli import time_left
+    from nanobragg.cli.nanobragg import time_left
 
     clock = iter([0.0, 10.0, 10.5, 40.0])
     monkeypatch.setattr(time_left.time, "monotonic", lambda: next(clock))
@@ -231,7 +231,7 @@ def test_time_left_on_a_terminal(capsys, monkeypatch):
 
 
 def test_a_long_run_is_announced(tmp_path, monkeypatch, capsys):
-    from nanobragg.cli.nanobragg import main
+    from nanobragg.cli.nanobragg.command import main
     from tests.support import working_in
 
     monkeypatch.setattr(cost, "seconds", lambda plan, backend, threads: 3600.0)

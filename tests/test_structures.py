@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 import nanobragg as nb
-from nanobragg.cli.nanobragg import main
-from nanobragg.cli.nb_hkl import main as nb_hkl
+from nanobragg.cli.nanobragg.command import main
+from nanobragg.cli.tools.hkl import main as nb_hkl
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.factors import files, lists, model
+from nanobragg.engine.factors import atoms as model
+from nanobragg.engine.factors import files, lists
 from nanobragg.engine.factors.files import amplitudes_of
 from nanobragg.engine.factors.wanted import Wanted
-from nanobragg.engine.files.whole import same_file
+from nanobragg.engine.formats.whole import same_file
 from tests.support import INPUT_FOLDERS, ROOT, working_in
 from tests.tolerances import (
     ANOMALOUS_DIFFERENCE,
@@ -362,7 +363,7 @@ def test_a_list_that_is_complete_says_how_far(structure, unique):
     "-xds -distance 80 -detector_roty 40", "-distance 60 -detsize 400 -detector_rotz 20 -curved_det 1",
 ])  # fmt: skip
 def test_amplitudes_reach_as_far_as_the_detector_sees(where):
-    from nanobragg.cli.plans import experiment_of, silent
+    from nanobragg.cli.tools.plans import experiment_of, silent
     from nanobragg.engine.factors.reach import finest_d
     from nanobragg.engine.placed import of_experiment
 

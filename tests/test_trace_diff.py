@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from nanobragg.cli import nb_trace
-from nanobragg.engine import trace_diff
-from nanobragg.engine.trace import Figure, as_json, text, trace
+from nanobragg.cli.tools import trace as nb_trace
+from nanobragg.engine.check import trace_diff
+from nanobragg.engine.check.trace import Figure, as_json, text, trace
 from tests.support import INPUT_FOLDERS, command, plan_of
 
 INPUTS = INPUT_FOLDERS[0]

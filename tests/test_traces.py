@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nanobragg.engine.trace import first_only, last_figures, trace
+from nanobragg.engine.check.trace import first_only, last_figures, trace
 from tests.support import BY_NAME, GOLDEN, plan_of
 from tests.tolerances import FAST_TRACE_DIGITS, TRACE_DIGITS
 
@@ -49,7 +49,7 @@ def test_sums_before_and_after_polarization(name, backend, tmp_path):
 @pytest.mark.parametrize("fix", [[], ["--fix", "spot-shape"], ["--shape", "gauss_round"]])
 def test_reciprocal_axes_are_the_crystals(fix, tmp_path, monkeypatch):
     """Also where spots measure distances with other vectors (Q20)."""
-    from nanobragg.cli.nb_trace import plan_of as plan_of_line
+    from nanobragg.cli.tools.trace import plan_of as plan_of_line
 
     monkeypatch.chdir(tmp_path)
     line = "-cell 50 60 70 80 85 95 -misset 10 20 30 -default_F 9 -detpixels 20 -pixel 1 -N 4 -gauss_xtal -oversample 1"

@@ -7,16 +7,21 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from nanobragg.kernels import fast_step, fast_tables, machine_code, plain_terms, sharp_terms, tiles, weighted_terms
-from nanobragg.kernels.compile import fast_kernel, native_code, scalar
-from nanobragg.kernels.plain_terms import in_double, in_mixed_precision, terms_of_cell
-from nanobragg.kernels.threads import TILE
-from nanobragg.kernels.vector import (
+from nanobragg.kernels.compiling import machine_code
+from nanobragg.kernels.compiling.decorators import fast_kernel, native_code, scalar
+from nanobragg.kernels.compiling.vector import (
     prefer_wide_registers,
     stack_tile,
     stack_tile_single,
     stack_weights,
 )
+from nanobragg.kernels.fast import general_terms as weighted_terms
+from nanobragg.kernels.fast import plain_terms, sharp_terms
+from nanobragg.kernels.fast import tables as fast_tables
+from nanobragg.kernels.fast import tile as tiles
+from nanobragg.kernels.fast.plain_terms import in_double, in_mixed_precision, terms_of_cell
+from nanobragg.kernels.order.threads import TILE
+from nanobragg.kernels.step import fast_step
 from tests.support import BY_NAME, REQUIRED, plan_of
 
 

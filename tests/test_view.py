@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 import nanobragg as nb
-from nanobragg.cli.nanobragg import main as nanobragg
-from nanobragg.cli.nb_view import Album, main
+from nanobragg.cli.nanobragg.command import main as nanobragg
+from nanobragg.cli.tools.view import Album, main
 from nanobragg.engine.placed import of_experiment
 from nanobragg.engine.view import scale
 from nanobragg.engine.view.page import packed, page
@@ -111,7 +111,7 @@ def test_contact_sheets_and_two_side_by_side(files, tmp_path, capsys):
     assert main([str(files / "a.h5"), str(files / "p.h5"), "-o", str(tmp_path / "two.png")]) == 0
     wide = png(tmp_path / "two.png").shape
     assert wide[1] > 1.5 * wide[0]
-    from nanobragg.cli.nb_batch import main as nb_batch
+    from nanobragg.cli.batch.command import main as nb_batch
 
     line = "-cell 50 60 70 90 90 90 -default_F 100 -distance 100 -pixel 1 -detpixels 32 -N 5 -oversample 1"
     job = write_job(tmp_path, line, images=23, images_per_shard=5)
@@ -362,7 +362,7 @@ def test_a_server_answers_those_who_know_its_address(served, capfd):
 
 
 def test_the_command_serves_until_interrupted(files):
-    line = [sys.executable, "-m", "nanobragg.cli.nb_view", str(files / "a.h5"), "--no-browser"]
+    line = [sys.executable, "-m", "nanobragg.cli.tools.view", str(files / "a.h5"), "--no-browser"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tool:
         address = tool.stdout.readline().strip()
         with urllib.request.urlopen(address) as answer:

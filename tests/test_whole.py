@@ -14,7 +14,7 @@ import pytest
 
 import nanobragg as nb
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.files.whole import same_file, whole_file
+from nanobragg.engine.formats.whole import same_file, whole_file
 from nanobragg.kernels.whole import LEFT_OVER, appearing, temporary
 from tests.support import ROOT
 
@@ -85,8 +85,8 @@ def test_the_same_file_by_any_name(tmp_path):
 
 SLOW_WRITER = """
 import sys, time
-from nanobragg.cli import nanobragg
-from nanobragg.engine.files import images
+from nanobragg.cli.nanobragg import command as nanobragg
+from nanobragg.engine.formats import images
 write = images.whole_file
 class Slowly:
     def __init__(self, file): self.file = file
@@ -127,7 +127,7 @@ def test_a_full_cache_is_no_end(tmp_path):
     line = "-cell 50 60 70 90 90 90 -default_F 10 -detpixels 8 -N 3 -oversample 1".split()
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run(
-        [sys.executable, "-m", "nanobragg.cli.nb_trace", "--pixel", "3", "3", "--", *line], cwd=tmp_path, text=True,
+        [sys.executable, "-m", "nanobragg.cli.tools.trace", "--pixel", "3", "3", "--", *line], cwd=tmp_path, text=True,
         env=environment, preexec_fn=with_small_files, capture_output=True,
     )  # fmt: skip
     assert done.returncode == 0 and "floatimage_accumulated" in done.stdout and "unexpected" not in done.stderr

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.files.hkl import Reflections
-from nanobragg.engine.structure_factors import StructureFactors, from_reflections
+from nanobragg.engine.factors.structure_factors import StructureFactors, from_reflections
+from nanobragg.engine.formats.hkl import Reflections
 
 Cell = tuple[float, float, float, float, float, float]
 

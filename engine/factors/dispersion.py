@@ -10,7 +10,7 @@ import numpy as np
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.gemmi_package import package
-from nanobragg.engine.files.reading import read, reason
+from nanobragg.engine.formats.reading import read, reason
 
 Dispersion = dict[str, tuple[float, float]]  # f' and f'' (electrons) by element
 FIRST_Z, LAST_Z = 3, 92  # those that Cromer and Liberman's formula is for

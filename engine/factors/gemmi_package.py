@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.files.reading import reason
+from nanobragg.engine.formats.reading import reason
 
 MOST_BYTES = 2**31
 

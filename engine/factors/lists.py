@@ -11,9 +11,9 @@ from nanobragg.engine import memory
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Amplitudes
 from nanobragg.engine.factors.gemmi_package import package
-from nanobragg.engine.files.hkl import read_lines
-from nanobragg.engine.files.reading import read
-from nanobragg.engine.structure_factors import packed_indices
+from nanobragg.engine.factors.structure_factors import packed_indices
+from nanobragg.engine.formats.hkl import read_lines
+from nanobragg.engine.formats.reading import read
 
 # Column types of MTZ: amplitudes, intensities; those of a Friedel mate; anomalous differences.
 OBSERVATION = "Y"  # M/ISYM, of lists that are not merged

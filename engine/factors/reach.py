@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanobragg.engine.beam import Beam
 from nanobragg.engine.experiment import Geometry
+from nanobragg.engine.original.beam import Beam
 
 MARGIN = 1.02  # the last pixel has an edge
 NODES = 2.0  # reciprocal cells beyond: spots have a width, and interpolation reads further

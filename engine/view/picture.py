@@ -13,7 +13,7 @@ import numpy as np
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import Experiment
-from nanobragg.engine.files.whole import whole_file
+from nanobragg.engine.formats.whole import whole_file
 from nanobragg.engine.placed import Placed, of_experiment
 from nanobragg.engine.view.scale import Range, automatic, shades
 

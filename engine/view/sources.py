@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.files.any_image import read_image, split_frame
-from nanobragg.engine.files.apart import HDF5, PATHS
-from nanobragg.engine.files.hdf5 import open_file
-from nanobragg.engine.files.smv import HEADER_BYTES, value
+from nanobragg.engine.formats.any_image import read_image, split_frame
+from nanobragg.engine.formats.apart import HDF5, PATHS
+from nanobragg.engine.formats.hdf5 import open_file
+from nanobragg.engine.formats.smv import HEADER_BYTES, value
 from nanobragg.engine.placed import Placed, turned_about
-from nanobragg.engine.truth import GROUP
+from nanobragg.engine.truth.of_image import GROUP
 
 CANNOT = 2
 METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "cm": 1e-2, "pixel": math.nan}

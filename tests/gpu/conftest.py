@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from nanobragg.kernels import cuda
+from nanobragg.kernels.cuda import host as cuda
 from tests.support import REQUIRED
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"

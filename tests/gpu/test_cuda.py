@@ -9,9 +9,10 @@ from nanobragg.engine import images
 from nanobragg.engine import render as engine_render
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.experiment import experiment, freeze, geometry
-from nanobragg.engine.fixes import fixes_of
+from nanobragg.engine.original.fixes import fixes_of
 from nanobragg.engine.render import render
-from nanobragg.kernels import cuda, figures
+from nanobragg.kernels.cuda import host as cuda
+from nanobragg.kernels.image import figures
 from tests.support import INPUT_FOLDERS, assert_close_image, assert_same_image, plan_of, set_up
 from tests.tolerances import MIXED_OF_MAXIMUM, MIXED_OF_PIXEL
 

@@ -1,0 +1,1 @@
+"""`nb-batch`: job files and the command."""

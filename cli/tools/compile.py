@@ -1,0 +1,41 @@
+"""``nb-compile``: all kernels compiled for the processor at hand, for images of containers and nodes of clusters."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from nanobragg.cli.nanobragg.compiled_ahead import compiled_ahead
+from nanobragg.cli.tools.tool import Parser, carried_out, tool_parser
+from nanobragg.kernels.compiling.kept import VARIABLE
+
+NAME = "nb-compile"
+EPILOG = f"""{VARIABLE}=FOLDER makes all commands look there first.
+
+examples:
+  nb-compile                                            into the cache of this user
+  nb-compile /opt/nanobragg-kernels                     for an image of a container: then set
+                                                        {VARIABLE}=/opt/nanobragg-kernels there
+  NANOBRAGG_CPU=x86-64-v3 nb-compile /shared/kernels    for all nodes of a mixed cluster, which set both"""
+
+
+def parser() -> Parser:
+    """The options."""
+    made = tool_parser(NAME, __doc__, EPILOG)
+    made.add_argument("folder", nargs="?", help=f"where they are kept (default: {VARIABLE}, else this user's cache)")
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compile what is not there yet."""
+    return compiled_ahead(print, options.folder)
+
+
+def main(line: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    return carried_out(parser(), run, line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

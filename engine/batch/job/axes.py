@@ -1,0 +1,247 @@
+"""What varies from image to image, as words of the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+import numpy as np
+
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.formats.reading import reason
+from nanobragg.kernels.image.random import misset_of
+
+ORIENTATION_STREAM, SEED_STREAM = 1, 2
+DIGITS = 15
+YES, NO = "true", "false"
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+class Axis(Protocol):
+    """One thing that varies, or several that do so together."""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags that it gives."""
+
+    @property
+    def length(self) -> int | None:
+        """How many different places it has; ``None`` for as many as there are images."""
+
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
+        """The flags of a place, each with the words of its value."""
+
+    def canonical(self) -> dict[str, Any]:
+        """Itself as JSON, from which `axis_of` makes it again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """A list of values of a flag; each has as many words as the flag takes."""
+
+    flag: str
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flag."""
+        return (self.flag,)
+
+    @property
+    def length(self) -> int:
+        """Number of values."""
+        return len(self.rows)
+
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
+        """Flag and value."""
+        return [(self.flag, list(self.rows[place]))]
+
+    def canonical(self) -> dict[str, Any]:
+        """As in a job file."""
+        return {"flag": self.flag, "values": [list(row) for row in self.rows]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Evenly spaced values of a flag, in decimal arithmetic: 3 x 0.1 is 0.3."""
+
+    flag: str
+    start: Decimal
+    step: Decimal
+    length: int | None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flag."""
+        return (self.flag,)
+
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
+        """Flag and value."""
+        return [(self.flag, [plain(self.start + self.step * place)])]
+
+    def canonical(self) -> dict[str, Any]:
+        """As in a job file."""
+        made: dict[str, Any] = {"flag": self.flag, "start": str(self.start), "step": str(self.step)}
+        return made if self.length is None else made | {"count": self.length}
+
+
+@dataclasses.dataclass(frozen=True)
+class Orientation:
+    """Uniformly random orientations; each depends on the job's seed and the number of its image alone."""
+
+    seed: int
+    flags: tuple[str, ...] = ("-misset",)
+    length: int | None = None
+
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
+        """Misset angles, degrees."""
+        angles = misset_of(*deviates(self.seed, ORIENTATION_STREAM, place, 3))
+        return [("-misset", [repr(math.degrees(angle)) for angle in angles])]
+
+    def canonical(self) -> dict[str, Any]:
+        """As in a job file."""
+        return {"orientation": "random"}
+
+
+class Table:
+    """A table with one row per image; its columns are named by flags.
+
+    Rows are read from the text as they are asked for. An empty field leaves its flag out, and so does ``false``;
+    ``true`` gives a flag that takes no value. Several values of one flag are separated by blanks; fields of flags in
+    ``whole``, which name files, are one value whatever is in them.
+    """
+
+    def __init__(self, path: str, name: str, whole: Sequence[str] = ()):
+        self.path, self.name, self._whole = path, name, tuple(whole)
+        separator = SEPARATORS.get(os.path.splitext(name)[1].lower())
+        if separator is None:
+            raise BadInput(f"table {name}: the name of a table ends in .csv or .tsv")
+        self._separator = separator
+        try:
+            with open(path, "rb") as file:
+                self._text = file.read()
+        except OSError as error:
+            raise BadInput(f"table {name}: {reason(error)}") from None
+        if b'"' in self._text:
+            raise BadInput(f"table {name}: holds quotation marks; separate several values of a flag by blanks instead")
+        ends = np.flatnonzero(np.frombuffer(self._text, np.uint8) == ord("\n"))
+        starts = np.concatenate([[0], ends + 1])
+        stops = np.concatenate([ends, [len(self._text)]])
+        lines = len(starts)
+        while lines and not self._text[starts[lines - 1] : stops[lines - 1]].strip():
+            lines -= 1
+        self._starts, self._stops = starts[:lines], stops[:lines]
+        if not lines or not self._text[starts[0] : stops[0]].strip():
+            raise BadInput(f"table {name}: is empty, or its first line is")
+        self.flags = tuple(self._fields(0))
+
+    def _fields(self, line: int) -> list[str]:
+        try:
+            text = self._text[self._starts[line] : self._stops[line]].decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise BadInput(f"table {self.name}: line {line + 1} is no text") from None
+        if not text.strip():
+            raise BadInput(f"table {self.name}: line {line + 1} is empty")
+        return [field.strip() for field in text.rstrip("\r").split(self._separator)]
+
+    @property
+    def length(self) -> int:
+        """Number of rows."""
+        return len(self._starts) - 1
+
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
+        """Flags of a row with the words of their values; those of empty fields are left out."""
+        fields = self._fields(place + 1)
+        if len(fields) != len(self.flags):
+            raise BadInput(
+                f"table {self.name}: line {place + 2} has {len(fields)} fields, the first line {len(self.flags)}"
+            )
+        there = [(flag, field) for flag, field in zip(self.flags, fields, strict=True) if field not in ("", NO)]
+        return [(flag, self._words(flag, field)) for flag, field in there]
+
+    def _words(self, flag: str, field: str) -> list[str]:
+        if flag in self._whole:
+            return [field]
+        return [] if field == YES else field.split()
+
+    def canonical(self) -> dict[str, Any]:
+        """Its name; what is in it is known by the digest of the job's inputs."""
+        return {"table": self.name, "whole": list(self._whole)}
+
+
+def words_of(axis: Axis, place: int) -> list[str]:
+    """The arguments that an axis gives at a place."""
+    return [word for flag, values in axis.given(place) for word in (flag, *values)]
+
+
+def plain(number: Decimal) -> str:
+    """A number as a user would write it."""
+    text = f"{number:.{DIGITS}g}"
+    value = Decimal(text).normalize()
+    return f"{value:f}" if -6 <= value.adjusted() <= DIGITS else str(value)
+
+
+def axis_of(canonical: dict[str, Any], folder: str, seed: int) -> Axis:
+    """The axis that `Axis.canonical` describes; file names are relative to ``folder``."""
+    if "orientation" in canonical:
+        return Orientation(seed)
+    if "table" in canonical:
+        return Table(os.path.join(folder, canonical["table"]), canonical["table"], canonical["whole"])
+    if "values" in canonical:
+        return Values(canonical["flag"], tuple(tuple(row) for row in canonical["values"]))
+    return Range(canonical["flag"], Decimal(canonical["start"]), Decimal(canonical["step"]), canonical.get("count"))
+
+
+def places(axes: Sequence[Axis], combine: str, image: int) -> Iterator[tuple[Axis, int]]:
+    """Where each axis stands for an image: all at its number, or each at its own, the last one going fastest."""
+    if combine == "together":
+        yield from ((axis, image) for axis in axes)
+        return
+    rest, found = image, []
+    for axis in reversed(axes):
+        if axis.length is None:
+            found.append((axis, image))
+        else:
+            rest, place = divmod(rest, axis.length)
+            found.append((axis, place))
+    yield from reversed(found)
+
+
+def deviates(seed: int, stream: int, number: int, count: int) -> list[float]:
+    """Numbers in [0, 1) that depend on these numbers alone (Philox 4x64, 53 bits of each word)."""
+    words = np.random.Philox(key=[seed % 2**64, stream], counter=[0, number, 0, 0]).random_raw(count)
+    return [int(word >> np.uint64(11)) * 2.0**-53 for word in words]
+
+
+LARGEST_SEED, MASK = 2**31 - 2, 2**31 - 1
+
+
+def _scrambled(number: int) -> int:
+    """A permutation of the numbers of 31 bits, far from the order that neighbours had."""
+    number ^= 0x2545F491
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x46CA68B), (16, 1)):
+        number ^= number >> shift
+        number = number * factor & MASK
+    return number
+
+
+def seed_of(seed: int, number: int, kind: int) -> int:
+    """A seed for the original's generator, 1 ... 2^31 - 2: no two images of a job have the same one."""
+    offset = int(deviates(seed, SEED_STREAM, kind, 1)[0] * LARGEST_SEED)
+    made = _scrambled(1 + (number + offset) % LARGEST_SEED)
+    while not 1 <= made <= LARGEST_SEED:
+        made = _scrambled(made)
+    return made
+
+
+def split_words(text: str, what: str) -> list[str]:
+    """A command line as a shell would cut it."""
+    try:
+        return shlex.split(text, comments=False)
+    except ValueError as error:
+        raise BadInput(f"{what}: {error}") from None

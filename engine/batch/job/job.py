@@ -1,0 +1,166 @@
+"""A batch job: what is the same for all images, what varies, and the command line of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from typing import Any, BinaryIO, NamedTuple
+
+from nanobragg import __version__
+from nanobragg.engine.batch.job.axes import Axis, axis_of, places, seed_of, words_of
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.formats.reading import reason
+
+FORMATS = ("nxmx", "smv", "cbf", "float")
+VALUES = ("int32", "uint16", "float32")
+NOISES = ("philox", "original", "none")
+COMBINE = ("together", "product")
+COMPRESSIONS = ("bitshuffle-lz4", "gzip", "none")
+# What the images of a job are to readers: one crystal that turns on from image to image, upwards or downwards, or
+# pictures that have nothing to do with each other.
+RISING, FALLING, STILLS = SCANS = ("rising", "falling", "stills")
+NOISE_SEED, MOSAIC_SEED = 1, 2
+
+
+class Shard(NamedTuple):
+    """Some consecutive images that are rendered by one worker and written to one file."""
+
+    number: int
+    first: int
+    images: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a job file says, checked; the same job has the same digest everywhere.
+
+    ``arguments`` are nanoBragg's, ``axes`` hold what varies in JSON form (`axes.axis_of` reads it), ``varying``
+    the names of the settings that do, ``scan`` is one of `SCANS`, ``inputs`` the SHA-256 of each file that the job
+    names. ``folder`` is where names of files are relative to and ``output`` where images go; neither is part of the
+    digest.
+    """
+
+    arguments: tuple[str, ...]
+    images: int
+    images_per_shard: int
+    seed: int
+    combine: str
+    axes: tuple[dict[str, Any], ...]
+    varying: tuple[str, ...]
+    backend: str
+    precision: str
+    noise: str
+    values: str
+    format: str
+    sensor_material: str
+    compression: str
+    scan: str
+    inputs: dict[str, str]
+    folder: str
+    output: str
+
+    def canonical(self) -> dict[str, Any]:
+        """What images depend on, as JSON."""
+        made = dataclasses.asdict(self)
+        for place in ("folder", "output"):
+            del made[place]
+        return made | {"nanobragg": __version__}
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical form."""
+        return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True).encode()).hexdigest()
+
+    @functools.cached_property
+    def opened_axes(self) -> tuple[Axis, ...]:
+        """The axes, their tables read."""
+        return tuple(axis_of(axis, self.folder, self.seed) for axis in self.axes)
+
+    def gives(self, flag: str) -> bool:
+        """Whether arguments or an axis give this flag, by any word that the original reads as it."""
+        given = [*self.arguments, *(flag for axis in self.opened_axes for flag in axis.flags)]
+        return any(word.startswith("-") and flag in word for word in given)
+
+    def varies(self, *settings: str) -> bool:
+        """Whether an axis sets one of these settings."""
+        return any(name in self.varying for name in settings)
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.images // self.images_per_shard)
+
+    def shard(self, number: int) -> Shard:
+        """The images of a shard."""
+        first = number * self.images_per_shard
+        return Shard(number, first, min(self.images_per_shard, self.images - first))
+
+    def varying_words(self, image: int) -> list[str]:
+        """What the axes add to the arguments of an image."""
+        found = places(self.opened_axes, self.combine, image)
+        return [word for axis, place in found for word in words_of(axis, place)]
+
+    def words(self, image: int) -> list[str]:
+        """The whole command line of an image.
+
+        What nanoBragg would take from the clock or from its habits is said: no offset of the counts, and seeds that no
+        other image has. A crystal that turns on from image to image keeps its mosaic domains.
+        """
+        said = {"-adc": "0"}
+        if self.noise != "none":
+            said["-seed"] = str(seed_of(self.seed, image, NOISE_SEED))
+        crystal = image if self.scan == STILLS else 0
+        said["-mosaic_seed"] = str(seed_of(self.seed, crystal, MOSAIC_SEED))
+        more = [word for flag, value in said.items() if not self.gives(flag) for word in (flag, value)]
+        return [*more, *self.arguments, *self.varying_words(image)]
+
+
+def file_digest(path: str, name: str) -> str:
+    """SHA-256 of a file; raises `BadInput` with its name if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return digest_to_end(file)
+    except OSError as error:
+        raise BadInput(f"{name}: {reason(error)}") from None
+
+
+def digest_to_end(file: BinaryIO) -> str:
+    """SHA-256 of what an open file still holds."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def check_inputs(job: Job) -> None:
+    """Raise `BadInput` if a file that the job names is not what it was when the job was begun."""
+    for name, digest in job.inputs.items():
+        if file_digest(os.path.join(job.folder, name), name) != digest:
+            raise BadInput(f"{name}: is not the file that this job was begun with")
+
+
+def as_text(job: Job) -> str:
+    """What is kept in a job's output folder."""
+    kept = {"digest": job.digest, "job": job.canonical(), "folder": job.folder}
+    return json.dumps(kept, indent=1) + "\n"
+
+
+def from_text(text: str, name: str, output: str) -> Job:
+    """The job of an output folder; raises `BadInput` for anything else, and if another version began it."""
+    try:
+        kept = json.loads(text)
+        made = dict(kept["job"])
+        version = made.pop("nanobragg")
+        made |= {name: tuple(made[name]) for name in ("arguments", "axes", "varying")}
+        job = Job(**made, folder=os.fspath(kept["folder"]), output=output)
+        digest = kept["digest"]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise BadInput(f"{name}: is not what nb-batch left in its output folder") from None
+    if version != __version__:
+        raise BadInput(f"{name}: was begun with nanobragg {version}, this is {__version__}; take another folder")
+    if job.digest != digest:
+        raise BadInput(f"{name}: was changed: its digest is another one")
+    return job

@@ -1,0 +1,1 @@
+"""Who renders a job's images, where, and what happens when something dies."""

@@ -1,0 +1,1 @@
+"""What a job leaves in its folder: images, records, claims."""

@@ -1,0 +1,117 @@
+"""A job's images described for DIALS, beside them: polarization, tilts and the true crystals stand in no header."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from nanobragg.engine.batch.job.job import FALLING, STILLS, Job
+from nanobragg.engine.batch.run.work import Prepare
+from nanobragg.engine.batch.store import folder as places
+from nanobragg.engine.batch.store.image_files import SUFFIX, image_name
+from nanobragg.engine.batch.store.master import shown, wanted_names
+from nanobragg.engine.batch.store.records import Record
+from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.formats import expt
+from nanobragg.engine.formats.nexus import rotation
+
+MOST_STILLS = 20_000
+OURS = re.compile(r"(master(-\d{3,})?|images)\.expt")
+Still = tuple[str, "int | None", Experiment]
+
+
+def unwritten(job: Job, experiment: Experiment) -> str | None:
+    """Why a job that has such images is not described."""
+    if job.format == "float":
+        return "raw images have no readers"
+    if job.scan == STILLS and job.images > MOST_STILLS:
+        return f"{job.images} stills are more than {MOST_STILLS}"
+    return "it has no words for a curved detector" if experiment.detector.curved else None
+
+
+def write_expts(job: Job, prepare: Prepare, found: dict[int, Record], tell: Callable[[str], None]) -> list[str]:
+    """Write an ``.expt`` for each master, or one for all images in files of their own; their names.
+
+    ``found`` are the finished shards. Descriptions of before that are not among them are removed.
+    """
+    first, texts = prepare(job.words(0)), {}
+    if why := unwritten(job, first):
+        if job.format != "float":
+            tell(f"no .expt for DIALS: {why}")
+    elif job.scan == STILLS:
+        texts = _stills(job, prepare, found)
+    else:
+        texts = {name_of(job): _sweeps(job, first, found)}
+    for name, text in texts.items():
+        places.write_text(job.output, name, text)
+    for name in places.names(job.output):
+        if OURS.fullmatch(name) and name not in texts:
+            with contextlib.suppress(FileNotFoundError):  # two that finish at once remove the same
+                os.unlink(places.path(job.output, name))
+    return list(texts)
+
+
+def are_written(job: Job, prepare: Prepare) -> bool:
+    """Whether the descriptions are there that `write_expts` would write."""
+    there = set(places.names(job.output))
+    if unwritten(job, prepare(job.words(0))):
+        return True
+    if job.format != "nxmx" or job.scan != STILLS:
+        return name_of(job) in there
+    return {_beside(name) for name in wanted_names(shown(job))} <= there
+
+
+def name_of(job: Job) -> str:
+    """The description of all images."""
+    return "master.expt" if job.format == "nxmx" else "images.expt"
+
+
+def _beside(master: str) -> str:
+    return f"{os.path.splitext(master)[0]}.expt"
+
+
+def _sweeps(job: Job, first: Experiment, finished: Iterable[int]) -> str:
+    begin, end = rotation(first)
+    if job.scan == FALLING:
+        begin, end = end, begin
+    pieces = [(0, job.images)] if job.format == "nxmx" else _runs(job, finished)
+    found = [expt.Sweep(begin + (end - begin) * at, end - begin, at, images) for at, images in pieces]
+    template = None if job.format == "nxmx" else f"image_######{SUFFIX[job.format]}"
+    return expt.sweeps(template, "master.h5", first, found, job.values, job.sensor_material)
+
+
+def _runs(job: Job, finished: Iterable[int]) -> list[tuple[int, int]]:
+    """First image and number of images of each row of finished shards."""
+    made: list[tuple[int, int]] = []
+    for shard in map(job.shard, sorted(finished)):
+        if made and sum(made[-1]) == shard.first:
+            made[-1] = (made[-1][0], made[-1][1] + shard.images)
+        else:
+            made.append((shard.first, shard.images))
+    return made
+
+
+def _stills(job: Job, prepare: Prepare, found: dict[int, Record]) -> dict[str, str]:
+    if job.format != "nxmx":
+        images = _images(job, prepare, "", sorted(found))
+        return {name_of(job): expt.stills(images, job.values, job.sensor_material)}
+    masters: dict[str, list[int]] = {}
+    for n, record in sorted(found.items()):
+        masters.setdefault(record.geometry, []).append(n)
+    return {
+        _beside(name): expt.stills(_images(job, prepare, name, shards), job.values, job.sensor_material)
+        for name, shards in zip(wanted_names(found), masters.values(), strict=True)
+    }
+
+
+def _images(job: Job, prepare: Prepare, master: str, shards: list[int]) -> Iterator[Still]:
+    """What each image of some shards shows, and where it is."""
+    alone = master == "master.h5"  # shows the places of missing shards too
+    place = 0
+    for shard in map(job.shard, shards):
+        for image in range(shard.first, shard.first + shard.images):
+            where = (image if alone else place) if master else None
+            yield master or image_name(job, image), where, prepare(job.words(image))
+            place += 1

@@ -1,0 +1,1 @@
+"""Images, figures and speed compared: with an original, between backends, with a standard."""

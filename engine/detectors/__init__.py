@@ -1,0 +1,1 @@
+"""Detectors by name, and what their sensors absorb."""

@@ -1,0 +1,135 @@
+"""Detectors by name: pixels, gaps between modules, sensor, and what a pixel can count.
+
+Sizes are those that the makers publish: Dectris' Pilatus, Eiger and Eiger2, Rayonix' MX series.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+
+import numpy as np
+
+from nanobragg.engine.detectors.sensors import attenuation
+from nanobragg.engine.errors import BadInput
+
+PHOSPHOR = "phosphor"
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorModel:
+    """A detector of one flat panel.
+
+    Parameters
+    ----------
+    name
+        As its maker writes it.
+    modules
+        Rows and columns of modules.
+    module
+        Pixels of one, slow and fast.
+    gap
+        Pixels between two, slow and fast.
+    pixel_mm
+        Edge of a pixel.
+    sensor
+        ``Si``, ``CdTe`` or ``phosphor``, whose attenuation is not modelled.
+    thickness_mm
+        Of the sensor.
+    saturation
+        The most that a pixel can count.
+    """
+
+    name: str
+    modules: tuple[int, int]
+    module: tuple[int, int]
+    gap: tuple[int, int]
+    pixel_mm: float
+    sensor: str
+    thickness_mm: float
+    saturation: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels, slow and fast."""
+        slow, fast = (
+            n * size + (n - 1) * gap for n, size, gap in zip(self.modules, self.module, self.gap, strict=True)
+        )
+        return slow, fast
+
+    def mask(self) -> np.ndarray:
+        """1 where a pixel is, 0 in gaps, uint16 (slow, fast)."""
+        rows, columns = (
+            (np.arange(total) % (size + gap)) < size
+            for total, size, gap in zip(self.shape, self.module, self.gap, strict=True)
+        )
+        return (rows[:, None] & columns).astype(np.uint16)
+
+    def attenuation_mm(self, energy_eV: float) -> float | None:
+        """1/mu of the sensor, or `None` where that is not modelled."""
+        return None if self.sensor == PHOSPHOR else attenuation(self.sensor, energy_eV)
+
+
+def _pilatus(name: str, rows: int, columns: int, thickness_mm: float) -> DetectorModel:
+    return DetectorModel(name, (rows, columns), (195, 487), (17, 7), 0.172, "Si", thickness_mm, 1_048_575)
+
+
+def _eiger(name: str, rows: int, columns: int) -> DetectorModel:
+    return DetectorModel(name, (rows, columns), (514, 1030), (37, 10), 0.075, "Si", 0.45, 65_534)
+
+
+def _eiger2(name: str, rows: int, columns: int, sensor: str, thickness_mm: float) -> DetectorModel:
+    return DetectorModel(name, (rows, columns), (512, 1028), (38, 12), 0.075, sensor, thickness_mm, 65_534)
+
+
+def _rayonix(name: str, pixels: int, pixel_mm: float) -> DetectorModel:
+    return DetectorModel(name, (1, 1), (pixels, pixels), (0, 0), pixel_mm, PHOSPHOR, 0.04, 65_534)
+
+
+def _all() -> list[DetectorModel]:
+    of_pilatus = {"6M": (12, 5), "2M": (8, 3), "1M": (5, 2), "300K": (3, 1)}
+    of_eiger = {"16M": (8, 4), "9M": (6, 3), "4M": (4, 2), "1M": (2, 1)}
+    rayonix = {"MX340-HS": (7680, 0.0443), "MX225": (3072, 0.0732), "MX170": (3840, 0.0443)}
+    return [
+        *(_pilatus(f"Pilatus {size}", *n, 0.32) for size, n in of_pilatus.items()),
+        *(_pilatus(f"Pilatus3 {size}", *n, 0.45) for size, n in of_pilatus.items()),
+        *(_eiger(f"Eiger {size}", *n) for size, n in of_eiger.items()),
+        *(_eiger2(f"Eiger2 {size}", *n, "Si", 0.45) for size, n in of_eiger.items()),
+        *(_eiger2(f"Eiger2 CdTe {size}", *n, "CdTe", 0.75) for size, n in of_eiger.items()),
+        *(
+            _rayonix(f"Rayonix {name}" + (f" bin {n}" if n > 1 else ""), pixels // n, edge * n)
+            for name, (pixels, edge) in rayonix.items() for n in (1, 2, 3, 4)
+        ),
+    ]  # fmt: skip
+
+
+def _key(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+MODELS = {model.name: model for model in _all()}
+_BY_KEY = {_key(name): model for name, model in MODELS.items()}
+
+
+def detector_model(name: str) -> DetectorModel:
+    """The detector of this name; case, spaces and dashes do not matter.
+
+    Raises
+    ------
+    BadInput
+        With the names that are nearest, if there is none.
+    """
+    found = _BY_KEY.get(_key(name))
+    if found is None:
+        near = [_BY_KEY[key].name for key in difflib.get_close_matches(_key(name), _BY_KEY, 4, 0.4)]
+        hint = f"is {' or '.join(near)} meant?" if near else "--detector list prints all"
+        raise BadInput(f"detector {name[:40]!r}: no detector is called that ({hint})")
+    return found
+
+
+def detector_list() -> str:
+    """All names, with pixels and sensor, a line each."""
+    return "\n".join(
+        f"{m.name:24} {m.shape[1]} x {m.shape[0]} pixels of {m.pixel_mm:g} mm, {m.sensor} {m.thickness_mm:g} mm"
+        for m in MODELS.values()
+    )

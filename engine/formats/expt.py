@@ -1,0 +1,199 @@
+"""DIALS' own description of a data set (``.expt``): what no image header has words for, and the true crystals.
+
+DIALS' laboratory is NeXus' turned by half a turn about y: the beam goes along -z.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
+from nanobragg.engine.formats.nexus import pedestal, plain, saturation_of, turn
+from nanobragg.kernels.vectors import cross
+
+BELOW_NOTHING = -0.5  # readers differ in whether the least value is trusted; 0 is, and -1 is no count
+ORIGIN = [0.0, 0.0, 0.0]
+UNTURNED = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+
+
+class Sweep(NamedTuple):
+    """One crystal that turns: from where, and by how much in each image (degrees); downwards if that is negative.
+
+    ``first`` is the number of the first image of those that are there, counted from 0.
+    """
+
+    begin: float
+    width: float
+    first: int
+    images: int
+
+
+class Models:
+    """The models of an experiment list; equal ones are kept once."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, dict[str, int]] = {}
+        self.lists: dict[str, list[Any]] = {}
+
+    def place(self, kind: str, model: dict[str, Any]) -> int:
+        """Where a model stands among those of its kind."""
+        places, key = self._places.setdefault(kind, {}), json.dumps(model)
+        if key not in places:
+            places[key] = self.add(kind, model)
+        return places[key]
+
+    def add(self, kind: str, model: dict[str, Any]) -> int:
+        """A model of its own."""
+        made = self.lists.setdefault(kind, [])
+        made.append(model)
+        return len(made) - 1
+
+
+def to_dials(experiment: Experiment) -> np.ndarray:
+    """The rotation from our laboratory to DIALS', (3, 3)."""
+    return np.array([[-1.0], [1.0], [-1.0]]) * turn(experiment.frame.beam, experiment.frame.spindle)
+
+
+def sweeps(
+    template: str | None, name: str, experiment: Experiment, found: Iterable[Sweep], values: str, sensor: str
+) -> str:
+    """The text of one rotation, in several pieces where images are missing.
+
+    Parameters
+    ----------
+    template
+        Of the images' names, or ``None`` for a file that holds them all.
+    name
+        The file that holds them all, or else what makes the experiment's identifier its own.
+    experiment
+        Of the first image.
+    found
+        Angles and images of each piece.
+    values
+        Data type of the pixels.
+    sensor
+        Material of the sensor.
+    """
+    models, rows = Models(), []
+    for sweep in found:
+        axis, begin = to_dials(experiment) @ experiment.scan.spindle, sweep.begin
+        if sweep.width < 0.0:
+            axis, begin = -axis + 0.0, -begin
+        goniometer = {"rotation_axis": axis.tolist(), "fixed_rotation": UNTURNED, "setting_rotation": UNTURNED}
+        numbers = {} if template else {"single_file_indices": list(range(sweep.images))}
+        images = _imageset("ImageSequence", {"template": template or name, **numbers})
+        rows.append(
+            _experiment(models, experiment, f"{name} {sweep.first}", values, sensor, 0.0)
+            | {"goniometer": models.place("goniometer", goniometer)}
+            | {"scan": models.place("scan", _scan(sweep, begin, experiment.settings.exposure))}
+            | {"imageset": models.add("imageset", images)}
+        )
+    return _text(rows, models)
+
+
+def _scan(sweep: Sweep, begin: float, exposure: float) -> dict[str, Any]:
+    return {
+        "image_range": [sweep.first + 1, sweep.first + sweep.images], "batch_offset": 0,
+        "oscillation": [plain(begin) + 0.0, plain(abs(sweep.width))],
+        "exposure_time": [exposure] * sweep.images, "epochs": [exposure * n for n in range(sweep.images)],
+        "valid_image_ranges": {},
+    }  # fmt: skip
+
+
+def stills(images: Iterable[tuple[str, int | None, Experiment]], values: str, sensor: str) -> str:
+    """The text of stills: of each image its file, its place in it (or ``None``), and what it shows."""
+    models, rows = Models(), []
+    for file, place, experiment in images:
+        numbers = {} if place is None else {"single_file_indices": [place]}
+        made = _imageset("ImageSet", {"images": [file], **numbers})
+        row = _experiment(models, experiment, f"{file} {place}", values, sensor, mean_phi(experiment))
+        rows.append(row | {"imageset": models.add("imageset", made)})
+    return _text(rows, models)
+
+
+def _text(rows: list[dict[str, Any]], models: Models) -> str:
+    kinds = ("imageset", "beam", "detector", "goniometer", "scan", "crystal", "profile", "scaling_model")
+    lists = {kind: models.lists.get(kind, []) for kind in kinds}
+    return json.dumps({"__id__": "ExperimentList", "experiment": rows} | lists) + "\n"
+
+
+def _imageset(kind: str, images: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "__id__": kind,
+        **images,
+        "mask": None,
+        "gain": None,
+        "pedestal": None,
+        "dx": None,
+        "dy": None,
+        "params": {},
+    }
+
+
+def _experiment(
+    models: Models, experiment: Experiment, name: str, values: str, sensor: str, phi: float
+) -> dict[str, Any]:
+    identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {experiment.crystal.recip} {experiment.settings.seed}")
+    return {
+        "__id__": "Experiment", "identifier": str(identifier),
+        "beam": models.place("beam", _beam(experiment)),
+        "detector": models.place("detector", _detector(experiment, values, sensor)),
+        "crystal": models.place("crystal", _crystal(experiment, phi)),
+    }  # fmt: skip
+
+
+def _beam(experiment: Experiment) -> dict[str, Any]:
+    """Polarized as it was rendered: DIALS' fraction is (1 + K)/2, its normal stands on beam and polarization."""
+    beam = experiment.beam
+    across = to_dials(experiment) @ np.array(cross(beam.polar, beam.direction))
+    length = float(np.linalg.norm(across))
+    return {
+        "direction": [0.0, 0.0, 1.0], "wavelength": plain(mean_wavelength(experiment) * 1e10),
+        "divergence": 0.0, "sigma_divergence": 0.0,
+        "polarization_normal": (across / length).tolist() if length > 0.0 else [0.0, 1.0, 0.0],
+        "polarization_fraction": 0.5 if beam.nopolar else plain((1.0 + beam.kahn) / 2.0),
+        "flux": 0.0, "transmission": 1.0,
+    }  # fmt: skip
+
+
+def _detector(experiment: Experiment, values: str, sensor: str) -> dict[str, Any]:
+    d, lab = experiment.detector, to_dials(experiment)
+    absorbs = d.thickness > 0.0 and 0.0 < d.mu < math.inf
+    panel = {
+        "name": "Panel", "type": "SENSOR_PAD",
+        "fast_axis": (lab @ d.fdet).tolist(), "slow_axis": (lab @ d.sdet).tolist(),
+        "origin": (lab @ d.pix0 * 1e3).tolist(), "raw_image_offset": [0, 0], "image_size": [d.n_fast, d.n_slow],
+        "pixel_size": [plain(d.pixel_size * 1e3)] * 2,
+        "trusted_range": [BELOW_NOTHING, float(saturation_of(experiment, values))],
+        "thickness": plain(d.thickness * 1e3) if absorbs else 0.0, "material": sensor if absorbs else "",
+        "mu": plain(d.mu * 1e-3) if absorbs else 0.0, "identifier": "", "mask": [], "gain": 1.0,
+        "pedestal": pedestal(experiment, values),
+        "px_mm_strategy": {"type": "ParallaxCorrectedPxMmStrategy" if absorbs else "SimplePxMmStrategy"},
+    }  # fmt: skip
+    hierarchy = {
+        "name": "", "type": "", "fast_axis": [1.0, 0.0, 0.0], "slow_axis": [0.0, 1.0, 0.0], "origin": ORIGIN,
+        "raw_image_offset": [0, 0], "image_size": [0, 0], "pixel_size": [0.0, 0.0], "trusted_range": [0.0, 0.0],
+        "thickness": 0.0, "material": "", "mu": 0.0, "identifier": "", "mask": [], "gain": 1.0, "pedestal": 0.0,
+        "px_mm_strategy": {"type": "SimplePxMmStrategy"}, "children": [{"panel": 0}],
+    }  # fmt: skip
+    return {"panels": [panel], "hierarchy": hierarchy}
+
+
+def _crystal(experiment: Experiment, phi: float) -> dict[str, Any]:
+    """The true cell vectors (Angstrom), turned about the spindle by ``phi`` radians."""
+    lab = to_dials(experiment)
+    axis = lab @ experiment.scan.spindle
+    real = np.linalg.inv(np.array(experiment.crystal.recip).T) @ lab.T  # rows a, b, c
+    turned = real * math.cos(phi) + np.cross(axis, real) * math.sin(phi)
+    turned = turned + np.outer(real @ axis, axis) * (1.0 - math.cos(phi))
+    names = ("real_space_a", "real_space_b", "real_space_c")
+    return {
+        "__id__": "crystal", **{name: row.tolist() for name, row in zip(names, turned, strict=True)},
+        "space_group_hall_symbol": " P 1",
+    }  # fmt: skip

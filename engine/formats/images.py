@@ -1,0 +1,22 @@
+"""Raw float images and PGM pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanobragg.engine.formats.whole import whole_file
+from nanobragg.engine.original.c_numbers import g
+
+
+def write_float(path: str, image: np.ndarray) -> None:
+    """Write a float32 image (slow, fast) without a header, little-endian."""
+    with whole_file(path, "-floatfile") as file:
+        file.write(np.ascontiguousarray(image, "<f4").data)
+
+
+def write_pgm(path: str, scale: float, pixels: np.ndarray) -> None:
+    """Write a uint8 image (slow, fast) as PGM, its scale in a comment."""
+    with whole_file(path, "-pgmfile") as file:
+        slow, fast = pixels.shape
+        file.write(f"P5\n{fast} {slow}\n# pixels scaled by {g(scale)}\n255\n".encode())
+        file.write(np.ascontiguousarray(pixels, np.uint8).data)

@@ -1,0 +1,1 @@
+"""What is known of an image because it was simulated: spots, maps, figures."""

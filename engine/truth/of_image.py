@@ -1,0 +1,82 @@
+"""What is known of an image because it was simulated: the ground truth beside its pixels."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nanobragg.engine.experiment import Experiment, mean_wavelength, shares
+from nanobragg.engine.formats.nexus import in_degrees, plain, rotation, total_flux, turn
+
+GROUP = "entry/ground_truth"
+# Settings that wavelengths depend on.
+OF_SPECTRUM = ("lambda0", "dispersion", "disp_steps", "source_file", "img_file")
+
+
+class Truth(NamedTuple):
+    """Of one image.
+
+    Its command line; reciprocal vectors a*, b*, c* at phi = 0, nine numbers in 1/Angstrom, in our laboratory and in
+    NeXus'; the real cell (Angstrom, degrees); the wavelength (Angstrom); photons per second; all photons expected;
+    seeds; the first and the last angle of its rotation (degrees).
+    """
+
+    number: int
+    argv: str
+    orientation: tuple[float, ...]
+    orientation_nexus: tuple[float, ...]
+    cell: tuple[float, ...]
+    wavelength: float
+    flux: float
+    photons: float
+    seed: int
+    mosaic_seed: int
+    phi: float
+    phi_end: float
+
+
+SHAPES: dict[str, tuple[int, ...]] = {"orientation": (3, 3), "orientation_nexus": (3, 3), "cell": (6,)}
+UNITS = {
+    "orientation": "1/angstrom", "orientation_nexus": "1/angstrom", "cell": "angstrom, degree",
+    "wavelength": "angstrom", "flux": "Hz", "photons": "count", "phi": "deg", "phi_end": "deg",
+}  # fmt: skip
+TYPES = {"number": np.int64, "seed": np.int64, "mosaic_seed": np.int64}
+
+
+def wavelength(experiment: Experiment) -> float:
+    """The mean wavelength of what is rendered, Angstrom: sources count as much as their terms do."""
+    return plain(mean_wavelength(experiment) * 1e10)
+
+
+def spectrum(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """Wavelengths (Angstrom), ascending, and their shares of the photons, which add up to 1."""
+    waves, place = np.unique(experiment.beam.wavelengths * 1e10, return_inverse=True)
+    weights = np.bincount(place.ravel(), shares(experiment))
+    return waves, weights / weights.sum()
+
+
+def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: np.ndarray) -> Truth:
+    """The ground truth of an image, whose expected photons are ``image``."""
+    e = experiment
+    recip = np.array(e.crystal.recip)
+    nexus = recip @ turn(e.frame.beam, e.frame.spindle).T
+    return Truth(
+        number, shlex.join(words), tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
+        (*e.crystal.cell[:3], *(in_degrees(angle) for angle in e.crystal.cell[3:])),
+        wavelength(e), total_flux(e), float(image.sum(dtype=np.float64)),
+        -e.settings.seed, -e.settings.mosaic_seed, *rotation(e),
+    )  # fmt: skip
+
+
+def columns(truths: Sequence[Truth]) -> dict[str, Any]:
+    """One array for each field, (images, ...)."""
+    made: dict[str, Any] = {}
+    for name, values in zip(Truth._fields, zip(*truths, strict=True), strict=True):
+        if name == "argv":
+            made[name] = list(values)
+        else:
+            made[name] = np.array(values, TYPES.get(name, np.float64)).reshape(len(truths), *SHAPES.get(name, ()))
+    return made

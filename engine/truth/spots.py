@@ -1,0 +1,170 @@
+"""Where the spots of an experiment fall: reflections near the Ewald sphere, by geometry alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.experiment import Experiment, mean_phi
+from nanobragg.engine.factors.atoms import indices_within
+from nanobragg.engine.factors.structure_factors import StructureFactors
+from nanobragg.engine.placed import Placed, of_experiment, turned_about
+
+LARGEST_SLICE = math.radians(1.0)  # of a rotation
+WEAKEST = 0.05  # partiality below which a spot is left out
+OF_FULL_WIDTH = 0.37  # of 1/(N a), the width of an interference function as a standard deviation
+UNKNOWN_WIDTH = 0.0008  # 1/Angstrom
+OF_RANGE = 1.0 / math.sqrt(12.0)  # of a uniform distribution's width, its standard deviation
+
+
+@dataclasses.dataclass(frozen=True)
+class Spots:
+    """Predicted spots, (n,) each.
+
+    ``hkl`` (n, 3); ``slow`` and ``fast`` in pixels (whole numbers and a half are centres of pixels); ``d_A``;
+    ``phi_deg``, where the crystal reflects best; ``partiality``, the recorded share of the reflection's rocking curve;
+    ``F``, electrons.
+    """
+
+    hkl: np.ndarray
+    slow: np.ndarray
+    fast: np.ndarray
+    d_A: np.ndarray
+    phi_deg: np.ndarray
+    partiality: np.ndarray
+    F: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.hkl)
+
+    def __repr__(self) -> str:
+        return f"Spots({len(self)} reflections to {self.d_A.min(initial=np.inf):.3g} A)"
+
+
+def predict_spots(experiment: Experiment, weakest: float = WEAKEST) -> Spots:
+    """The spots of an experiment on its detector.
+
+    The excitation error of a reflection, the distance of its node from the Ewald sphere, is compared with the width
+    that crystal size (0.37/(N a)), mosaicity, bandwidth and divergence give it, taken as one Gaussian. A still records
+    its value, a rotation its integral, degree by degree: what passes the sphere in two of them is listed twice, with
+    its share in each.
+
+    Parameters
+    ----------
+    experiment
+        What `set_up` returns.
+    weakest
+        Partiality below which a spot is left out.
+    """
+    if not isinstance(experiment, Experiment):
+        raise BadInput(f"predict_spots: takes what set_up returns, not {type(experiment).__name__}")
+    e, placed = experiment, of_experiment(experiment)
+    hkl = _candidates(np.array(e.crystal.recip), placed)
+    begin, width = mean_phi(e) - e.scan.osc / 2.0, e.scan.osc
+    count = max(math.ceil(width / LARGEST_SLICE), 1)
+    slices = [begin + width * n / count for n in range(count + 1)]
+    parts = [_in_slice(e, placed, hkl, *ends, weakest) for ends in itertools.pairwise(slices)]
+    return Spots(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _in_slice(
+    e: Experiment, placed: Placed, hkl: np.ndarray, begin: float, end: float, weakest: float
+) -> tuple[np.ndarray, ...]:
+    """The columns of `Spots` in a rotation that is small enough for nodes to pass the sphere on a straight way."""
+    q = hkl @ np.array(e.crystal.recip)
+    at_ends = [_excitation(turned_about(q, e.scan.spindle, phi), placed) for phi in (begin, end)]
+    turns = end > begin
+    share = np.clip(at_ends[0] / np.where(at_ends[0] == at_ends[1], 1.0, at_ends[0] - at_ends[1]), 0.0, 1.0)
+    phi = begin + (end - begin) * share if turns else np.full(len(q), begin)
+    best = turned_about(q, e.scan.spindle, phi)
+    error, width = _excitation(best, placed), _width(best, e)
+    parts = _normal(at_ends[1] / width) - _normal(at_ends[0] / width) if turns else np.exp(-0.5 * (error / width) ** 2)
+    slow, fast = _hits(best, placed)
+    partiality = np.abs(parts)
+    kept = (partiality >= weakest) & (slow >= 0) & (slow < placed.shape[0]) & (fast >= 0) & (fast < placed.shape[1])
+    kept &= _is_rendered(e, slow, fast, kept)
+    d = 1.0 / np.linalg.norm(q[kept], axis=1)
+    F = amplitudes_at(e.factors, hkl[kept])
+    return hkl[kept], slow[kept], fast[kept], d, np.degrees(phi[kept]), partiality[kept], F
+
+
+def near_sphere(placed: Placed, half_turn: float) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (n, 3) near the Ewald sphere and where they would be seen (n, 2; slow, fast pixels), of an image alone.
+
+    ``half_turn``: half of the rotation in the image, radians. The width of spots is not known, and taken as 0.0008/A.
+    """
+    assert placed.reciprocal is not None
+    hkl = _candidates(placed.reciprocal, placed)
+    q = hkl @ placed.reciprocal
+    error, reach = np.abs(_excitation(q, placed)), np.hypot(UNKNOWN_WIDTH, half_turn * np.linalg.norm(q, axis=1))
+    slow, fast = _hits(q, placed)
+    kept = (error < 1.5 * reach) & (slow >= 0) & (slow < placed.shape[0]) & (fast >= 0) & (fast < placed.shape[1])
+    return hkl[kept], np.column_stack([slow[kept], fast[kept]])
+
+
+def amplitudes_at(factors: StructureFactors, hkl: np.ndarray) -> np.ndarray:
+    """Amplitudes of whole indices (n, 3)."""
+    if factors.source == "default":
+        return np.full(len(hkl), factors.default_F)
+    low, high = factors.bounds.T
+    inside = ((hkl >= low) & (hkl <= high)).all(axis=1)
+    found = np.full(len(hkl), factors.default_F)
+    found[inside] = factors.table[tuple((hkl[inside] - low).T)]
+    return found
+
+
+def _candidates(recip: np.ndarray, placed: Placed) -> np.ndarray:
+    """Whole indices (n, 3) to the resolution of the panel's finest corner."""
+    corners = [(s, f) for s in (0, placed.shape[0]) for f in (0, placed.shape[1])]
+    slow, fast = (np.array(at, float) for at in zip(*corners, strict=True))
+    longest = float(np.linalg.norm(placed.scattering(slow, fast), axis=1).max()) * 1.01
+    return indices_within(recip, min(longest, 2.0 / placed.wavelength_A), "the image").hkl
+
+
+def _excitation(q: np.ndarray, placed: Placed) -> np.ndarray:
+    """How far nodes are outside the Ewald sphere, 1/Angstrom."""
+    k = 1.0 / placed.wavelength_A
+    return np.asarray(np.linalg.norm(q + k * placed.beam, axis=1) - k)
+
+
+def _width(q: np.ndarray, e: Experiment) -> np.ndarray:
+    """Standard deviation of the excitation error, 1/Angstrom."""
+    edges = [n * float(np.linalg.norm(v)) for n, v in zip(e.crystal.n_cells, e.crystal.real_A, strict=True)]
+    shape = OF_FULL_WIDTH / float(np.exp(np.mean(np.log(edges))))
+    length = np.linalg.norm(q, axis=1)
+    mosaic = length * e.crystal.mosaic_spread * 0.5
+    band = 0.5 * length**2 * float(np.ptp(e.beam.wavelengths)) * 1e10 * OF_RANGE
+    spread = length * float(np.ptp(e.beam.directions, axis=0).max(initial=0.0)) * OF_RANGE
+    return np.asarray(np.sqrt(shape**2 + mosaic**2 + band**2 + spread**2))
+
+
+def _normal(x: np.ndarray) -> np.ndarray:
+    """The normal distribution's integral up to ``x``."""
+    return np.array([0.5 * (1.0 + math.erf(v / math.sqrt(2.0))) for v in x])
+
+
+def _hits(q: np.ndarray, placed: Placed) -> tuple[np.ndarray, np.ndarray]:
+    """Where diffracted beams meet the panel, pixels (slow, fast); outside where they do not."""
+    beams = q + placed.beam / placed.wavelength_A
+    normal = np.cross(placed.fast, placed.slow)
+    with np.errstate(all="ignore"):
+        reach = (placed.origin @ normal) / (beams @ normal)
+        points = beams * reach[:, None] - placed.origin
+    slow, fast = (np.where(reach > 0.0, points @ v / placed.pixel_size, -1.0) for v in (placed.slow, placed.fast))
+    return np.nan_to_num(slow, nan=-1.0), np.nan_to_num(fast, nan=-1.0)
+
+
+def _is_rendered(e: Experiment, slow: np.ndarray, fast: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Whether spots fall on pixels that are rendered."""
+    d, found = e.detector, kept.copy()
+    s, f = slow[kept].astype(int), fast[kept].astype(int)
+    first_fast, last_fast, first_slow, last_slow = d.roi
+    inside = (f >= first_fast) & (f <= last_fast) & (s >= first_slow) & (s <= last_slow)
+    if d.mask.size:
+        inside &= d.mask.reshape(d.n_slow, d.n_fast)[s, f] != 0
+    found[kept] = inside
+    return found

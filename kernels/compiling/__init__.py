@@ -1,0 +1,1 @@
+"""How kernels are compiled, kept and called; what LLVM is told by hand."""

@@ -1,0 +1,1 @@
+"""The C reference: the oracle, serial and exact."""

@@ -1,0 +1,1 @@
+"""Fast numerics on a GPU."""

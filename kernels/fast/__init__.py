@@ -1,0 +1,1 @@
+"""Fast numerics on the CPU: tiles of pixels in vector registers."""

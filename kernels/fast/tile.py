@@ -1,0 +1,197 @@
+"""What happens to a tile of pixels before and after its terms are added: positions, directions, factors, photons.
+
+All arrays are a tile long and lie on the stack of the kernel, which these loops are put into.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nanobragg.kernels.compiling.decorators import scalar
+from nanobragg.kernels.compiling.vector import TILE
+from nanobragg.kernels.step import geometry, physics
+from nanobragg.kernels.step.fast_step import capture as capture_of
+from nanobragg.kernels.step.fast_step import polar_frame, polarization
+
+
+@scalar
+def raster_places(pixels, start, count, n_fast, fast, slow):
+    """Fast and slow pixel numbers of a tile; one that is not full repeats its last pixel."""
+    if count == TILE:
+        for i in range(TILE):
+            fast[i] = float(pixels[np.uint64(start) + np.uint64(i)])  # unsigned: no test for negative indices
+    else:  # next to never, and no vector code
+        for i in range(TILE):
+            fast[i] = float(pixels[start + min(i, count - 1)])
+    for i in range(TILE):
+        slow[i] = np.floor((fast[i] + 0.5) / n_fast)
+        fast[i] -= slow[i] * n_fast
+
+
+@scalar
+def flat_positions(plan, fast, slow, sub_f, sub_s, depth, x, y, z):
+    """Where this sub-pixel of each pixel is on a flat detector, metres from the sample."""
+    sub = plan.pixel_size / plan.oversample
+    half = sub / 2.0
+    fdet, sdet, odet, pix0 = plan.fdet, plan.sdet, plan.odet, plan.pix0
+    for i in range(TILE):
+        f_pos = sub * (fast[i] * plan.oversample + sub_f) + half
+        s_pos = sub * (slow[i] * plan.oversample + sub_s) + half
+        x[i], y[i], z[i] = physics.flat_position(f_pos, s_pos, depth, fdet, sdet, odet, pix0)
+
+
+@scalar
+def bend(plan, x, y, z):
+    """Move flat positions onto the curved detector: in a loop of its own, since its calls are no vector code."""
+    for i in range(TILE):
+        flat = (x[i], y[i], z[i])
+        x[i], y[i], z[i] = physics.curved_position(flat, plan.distance, plan.beam, plan.fdet, plan.sdet)
+
+
+@scalar
+def arcs(plan, fast, slow, sub_f, sub_s, depth, x, y, z):
+    """Where this sub-pixel of each pixel is on a detector bent about the sample."""
+    sub = plan.pixel_size / plan.oversample
+    for i in range(TILE):
+        f_pos = sub * (fast[i] * plan.oversample + sub_f) + sub / 2.0
+        s_pos = sub * (slow[i] * plan.oversample + sub_s) + sub / 2.0
+        x[i], y[i], z[i] = geometry.position(plan, f_pos, s_pos, depth)
+
+
+@scalar
+def places(plan, fast, slow, sub, depth, x, y, z):
+    """Where a sub-pixel of each pixel is, metres from the sample."""
+    sub_s, sub_f = sub // plan.oversample, sub % plan.oversample
+    if plan.arcs:
+        arcs(plan, fast, slow, sub_f, sub_s, depth, x, y, z)
+        return
+    flat_positions(plan, fast, slow, sub_f, sub_s, depth, x, y, z)
+    if plan.curved:
+        bend(plan, x, y, z)
+
+
+@scalar
+def airpaths(x, y, z, air):
+    """Distances from the sample."""
+    for i in range(TILE):
+        air[i] = math.sqrt(x[i] * x[i] + y[i] * y[i] + z[i] * z[i])
+
+
+@scalar
+def normalise(x, y, z, air):
+    """Make positions unit vectors."""
+    for i in range(TILE):
+        x[i], y[i], z[i] = x[i] / air[i], y[i] / air[i], z[i] / air[i]
+
+
+@scalar
+def solid_angles(plan, air, omega):
+    """The solid angle of each pixel, kept from its first sub-pixel unless each has its own."""
+    for i in range(TILE):
+        now = geometry.pixel_solid_angle(plan, air[i])
+        omega[i] = now if plan.oversample_omega or omega[i] == 0.0 else omega[i]
+
+
+@scalar
+def captures(plan, layer, dx, dy, dz, capture):
+    """The capture fraction of this layer, kept from its first sub-pixel unless each has its own."""
+    for i in range(TILE):
+        if plan.oversample_thick or capture[i] == 0.0:
+            capture[i] = capture_of(plan, layer, (dx[i], dy[i], dz[i]))
+
+
+@scalar
+def any_zero(values):
+    """Whether a value of the tile is still 0."""
+    zeros = np.int64(0)
+    for i in range(TILE):
+        zeros |= np.int64(values[i] == 0.0)
+    return zeros != 0
+
+
+@scalar
+def polarizations(plan, incident, dx, dy, dz, alive, polar):
+    """The polarization factor, kept from the first source that reaches the pixel unless each has its own."""
+    kahn, again = plan.kahn, plan.oversample_polar
+    frame = polar_frame(plan.polar_axis, incident)
+    for i in range(TILE):
+        now = polarization(kahn, incident, frame, (dx[i], dy[i], dz[i]))
+        polar[i] = now if alive[i] != 0.0 and (again or polar[i] == 0.0) else polar[i]
+
+
+@scalar
+def cut_by_resolution(plan, incident, wavelength, dx, dy, dz, alive):
+    """1 where the source counts, 0 where -dmin drops it; returns how many count."""
+    count = 0
+    for i in range(TILE):
+        alive[i] = 1.0
+    if plan.dmin > 0.0:
+        for i in range(TILE):
+            q = physics.scattering_vector((dx[i], dy[i], dz[i]), incident, wavelength)
+            if geometry.cut_by_resolution(plan, q):
+                alive[i] = 0.0
+            else:
+                count += 1
+        return count
+    return TILE
+
+
+@scalar
+def differences(incident, dx, dy, dz, qx, qy, qz):
+    """Diffracted minus incident direction: the scattering vector times the wavelength."""
+    for i in range(TILE):
+        qx[i], qy[i], qz[i] = dx[i] - incident[0], dy[i] - incident[1], dz[i] - incident[2]
+
+
+@scalar
+def weights(plan, capture, polar, omega, weight):
+    """What each term is multiplied with, or running products the sum (Q04): factors that the pixel does not share."""
+    for i in range(TILE):
+        w = 1.0
+        if plan.oversample_thick:
+            w *= capture[i]
+        if plan.oversample_polar:
+            w *= polar[i]
+        if plan.oversample_omega:
+            w *= omega[i]
+        weight[i] = w
+
+
+@scalar
+def add_background(plan, weight, total):
+    """What one source and sub-pixel have of the background, where each term is weighted by itself."""
+    part = geometry.background_of_term(plan)
+    for i in range(TILE):
+        total[i] += part * weight[i]
+
+
+@scalar
+def add_subtotal(running, alive, weight, subtotal, total):
+    """Add what a group of sources has brought; running products have multiplied the sum itself already (Q04)."""
+    for i in range(TILE):
+        more = total[i] + weight[i] * subtotal[i]
+        total[i] = subtotal[i] if running else more if alive[i] != 0.0 else total[i]
+
+
+@scalar
+def store(plan, targets, start, count, total, capture, polar, omega, image):
+    """Photons of each pixel: what the loops have not multiplied yet comes last."""
+    scale = plan.r_e_sqr * plan.fluence / plan.steps
+    for i in range(TILE):
+        photons = scale * total[i]
+        if not plan.oversample_thick:
+            photons *= capture[i]
+        if not plan.oversample_polar:
+            photons *= polar[i]
+        if not plan.oversample_omega:
+            photons *= omega[i]
+        total[i] = 0.0 + photons
+    first = np.int64(targets[start])
+    if count == TILE and np.int64(targets[start + TILE - 1]) - first == TILE - 1:  # one after the other
+        for i in range(TILE):
+            image[np.uint64(first) + np.uint64(i)] = total[i]
+    else:
+        for i in range(count):
+            image[np.uint64(targets[start + i])] = total[i]

@@ -1,0 +1,1 @@
+"""Loops over a rendered image: sums, integers, noise."""

@@ -1,0 +1,82 @@
+"""Figures of a rendered image and its integers, by compiled loops."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanobragg.kernels.compiling.machine_code import Kernel
+from nanobragg.kernels.order.threads import Grain, in_chunks
+from nanobragg.kernels.plan import RenderPlan
+
+add_up, add_deviations = Kernel("image.loops", "add_up"), Kernel("image.loops", "add_deviations")
+of_pixels, add_in_order = Kernel("image.loops", "solid_angles"), Kernel("image.loops", "add_in_order")
+draw_counts = Kernel("image.loops", "draw_counts")
+scaled_int, scaled_grey = Kernel("image.loops", "to_int"), Kernel("image.loops", "to_grey")
+PIXELS_AT_A_TIME = 1_000_000
+SOLID_ANGLES = Grain(worth_a_thread=100_000)
+
+
+def sums(plan: RenderPlan, image: np.ndarray) -> tuple[int, float, float, float, int]:
+    """Number of rendered pixels, their sum, the sum of their squares, the maximum and its raster index or -1."""
+    found = np.zeros(4)
+    where = add_up(image, plan.mask, plan.roi, found)
+    return int(found[0]), float(found[1]), float(found[2]), float(found[3]), where
+
+
+def deviations(plan: RenderPlan, image: np.ndarray, mean: float) -> tuple[int, float]:
+    """Number of pixels of the roi, and the sum of their squared deviations from ``mean``."""
+    found = np.zeros(2)
+    add_deviations(image, plan.roi, mean, found)
+    return int(found[0]), float(found[1])
+
+
+def solid_angle(plan: RenderPlan, threads: int) -> float:
+    """Solid angles of all layers and sub-pixels of the rendered pixels, added in raster order, steradians."""
+    pixels, total, per_pixel = plan.rendered_pixels(), np.zeros(1), plan.layers * plan.oversample**2
+    of_part = of_pixels.beginning_with(plan)
+    for start in range(0, len(pixels), PIXELS_AT_A_TIME):
+        some = pixels[start : start + PIXELS_AT_A_TIME]
+        omegas = np.empty(len(some))
+
+        def work(part: slice, some: np.ndarray = some, omegas: np.ndarray = omegas) -> None:
+            of_part(some[part], omegas[part])
+
+        in_chunks(len(some), work, threads, lambda count: None, per_pixel=per_pixel, grain=SOLID_ANGLES)
+        add_in_order(omegas, total)
+    return float(total[0])
+
+
+def to_int(plan: RenderPlan, image: np.ndarray, scale: float, adc: float) -> np.ndarray:
+    """Scaled 16-bit counts of the roi with the ADC offset."""
+    counts = np.zeros(image.shape, np.uint16)
+    scaled_int(image, plan.roi, scale, adc, counts)
+    return counts
+
+
+def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
+    """Scaled 8-bit grey levels of the roi."""
+    grey = np.zeros(image.shape, np.uint8)
+    scaled_grey(image, plan.roi, scale, grey)
+    return grey
+
+
+def philox_noise(
+    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int, highest: int, panel: int = 0
+) -> tuple[np.ndarray, float, int]:
+    """Counts (int32), photons before offset and clipping, and overloads; counter-based, the same on every machine.
+
+    ``seed`` is any 64-bit number. A pixel's count depends on the seed, the number of its panel, its place there and
+    its mean alone. Counts above ``highest`` are that.
+    """
+    counts, photons = np.zeros(image.shape, np.int32), np.zeros(plan.n_slow)
+    fast_first, fast_last, slow_first, slow_last = plan.roi
+    columns = (max(fast_first, 0), min(fast_last + 1, plan.n_fast))
+    first, end = max(slow_first, 0), min(slow_last + 1, plan.n_slow)
+    overloads: list[int] = []
+
+    def work(part: slice) -> None:
+        rows = (first + part.start, first + part.stop)
+        overloads.append(draw_counts(image, rows, columns, adc, seed, panel, float(highest), counts, photons))
+
+    in_chunks(max(end - first, 0), work, threads, lambda count: None, per_pixel=20 * plan.n_fast)
+    return counts, float(photons.sum()), sum(overloads)

@@ -1,0 +1,153 @@
+"""Loops over a rendered image, in raster order and exact: sums, solid angles, and the scalings to integers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanobragg.kernels.compiling.decorators import kernel, scalar
+from nanobragg.kernels.compiling.vector import TILE, stack_tile
+from nanobragg.kernels.fast import tile as tiles
+from nanobragg.kernels.image.philox import number_of, poisson
+
+F32 = np.float32
+
+
+@scalar
+def rows_of(roi, n_slow):
+    """The rows of the region of interest that are on the image."""
+    return range(max(roi[2], 0), min(roi[3] + 1, n_slow))
+
+
+@scalar
+def columns_of(roi, n_fast):
+    """The columns of the region of interest that are on the image."""
+    return range(max(roi[0], 0), min(roi[1] + 1, n_fast))
+
+
+@kernel
+def add_up(image, mask, roi, sums):
+    """Number of rendered pixels, their sum, the sum of their binary32 squares (Q29) and the maximum, into ``sums``.
+
+    Returns the raster index of the first maximum above 0, or -1.
+    """
+    n_slow, n_fast = image.shape
+    count, total, squares = 0, 0.0, 0.0
+    highest, where = F32(0.0), -1
+    for slow in rows_of(roi, n_slow):
+        for fast in columns_of(roi, n_fast):
+            value = image[slow, fast]
+            index = slow * n_fast + fast
+            if value > highest:
+                highest, where = value, index
+            if len(mask) == 0 or mask[index] != 0:
+                count += 1
+                total += np.float64(value)
+                squares += np.float64(F32(value * value))
+    sums[0], sums[1], sums[2], sums[3] = np.float64(count), total, squares, np.float64(highest)
+    return where
+
+
+@kernel
+def add_deviations(image, roi, mean, sums):
+    """Number of pixels of the roi, and the sum of their squared deviations from ``mean``."""
+    n_slow, n_fast = image.shape
+    count, squares = 0, 0.0
+    for slow in rows_of(roi, n_slow):
+        for fast in columns_of(roi, n_fast):
+            deviation = np.float64(image[slow, fast]) - mean
+            squares += deviation * deviation
+            count += 1
+    sums[0], sums[1] = np.float64(count), squares
+    return 0
+
+
+@kernel
+def solid_angles(plan, pixels, omegas):
+    """For each of ``pixels`` the solid angles of its layers and sub-pixels added up, as the original does (Q30)."""
+    fast, slow, air = stack_tile(), stack_tile(), stack_tile()
+    x, y, z = stack_tile(), stack_tile(), stack_tile()
+    omega, total = stack_tile(), stack_tile()
+    for start in range(0, len(pixels), TILE):
+        count = min(TILE, len(pixels) - start)
+        tiles.raster_places(pixels, start, count, plan.n_fast, fast, slow)
+        for i in range(TILE):
+            omega[i] = total[i] = 0.0
+        for layer in range(plan.layers):
+            for sub in range(plan.oversample * plan.oversample):
+                tiles.places(plan, fast, slow, sub, layer * plan.layer_step, x, y, z)
+                tiles.airpaths(x, y, z, air)
+                tiles.solid_angles(plan, air, omega)
+                for i in range(TILE):
+                    total[i] += omega[i]
+        for i in range(count):
+            omegas[start + i] = total[i]
+    return 0
+
+
+@kernel
+def add_in_order(values, sums):
+    """Add one value after the other to ``sums``, as a serial program does."""
+    total = sums[0]
+    for i in range(len(values)):
+        total += values[i]
+    sums[0] = total
+    return 0
+
+
+@scalar
+def count_of(value, scale, adc):
+    """A scaled 16-bit count with the ADC offset; the rounding to binary32 comes before the floor (Q77)."""
+    t = np.float64(value) * scale + adc
+    t = t if t > 0.0 else 0.0  # also what is no number
+    t = t if t < 65535.0 else 65535.0
+    return np.uint16(np.int32(F32(t + 0.5)))
+
+
+@scalar
+def grey_of(value, scale):
+    """A scaled 8-bit grey level: clipped above, truncated, the low byte of negative values (Q78)."""
+    t = np.float64(value) * scale
+    t = t if not t > 255.0 else 255.0
+    t = t if t > -2147483649.0 else 0.0
+    return np.uint8(np.int32(t) & 0xFF)
+
+
+@scalar
+def noisy_count_of(value, adc, seed, pixel, highest):
+    """Photons drawn for a pixel, and the count with the ADC offset, clipped at 0 and ``highest``."""
+    photons = poisson(np.float64(value), seed, pixel)
+    return photons, np.int32(min(max(photons + adc, 0.0), highest))
+
+
+@kernel
+def to_int(image, roi, scale, adc, counts):
+    """Scaled 16-bit counts of the roi."""
+    n_slow, n_fast = image.shape
+    for slow in rows_of(roi, n_slow):
+        for fast in columns_of(roi, n_fast):
+            counts[slow, fast] = count_of(image[slow, fast], scale, adc)
+    return 0
+
+
+@kernel
+def to_grey(image, roi, scale, grey):
+    """Scaled 8-bit grey levels of the roi."""
+    n_slow, n_fast = image.shape
+    for slow in rows_of(roi, n_slow):
+        for fast in columns_of(roi, n_fast):
+            grey[slow, fast] = grey_of(image[slow, fast], scale)
+    return 0
+
+
+@kernel
+def draw_counts(image, rows, columns, adc, seed, panel, highest, counts, photons):
+    """Noisy counts of some rows; adds up the photons of each row, returns the overloads."""
+    overloads = 0
+    for slow in range(rows[0], rows[1]):
+        for fast in range(columns[0], columns[1]):
+            pixel = number_of(panel, slow * image.shape[1] + fast)
+            drawn, counts[slow, fast] = noisy_count_of(image[slow, fast], adc, seed, pixel, highest)
+            photons[slow] += drawn
+            if drawn + adc > highest:
+                overloads += 1
+    return overloads

@@ -1,0 +1,1 @@
+"""Exact numerics on the CPU: bit for bit the original."""
