@@ -8,45 +8,83 @@
 #include <stdint.h>
 
 typedef struct {
-    int64_t n_fast, n_slow;
+    int64_t n_fast, n_slow;    /* of each panel */
     int64_t roi[4];            /* fast first, fast last, slow first, slow last; inclusive */
-    const uint8_t *mask;       /* n_fast*n_slow, 0 = not rendered; NULL = all are */
-    double pixel_size, distance, close_distance;
-    double pix0[3], fdet[3], sdet[3], odet[3], beam[3];
-    int64_t oversample;
-    int64_t layers;
-    double layer_step, thickness, mu;
+    const uint8_t *mask;       /* panels x n_slow x n_fast, 0 = not rendered; NULL = all are */
+    double pixel_size;
+    const double *pix0, *fdet, *sdet, *odet;          /* panels x 3 */
+    const double *distance, *close_distance;          /* panels */
+    const double *beam_spot;                          /* panels x 2 */
+    double beam[3];
     int64_t curved, point_pixel;
-    int64_t oversample_thick, oversample_polar, oversample_omega;
-    int64_t n_sources;
-    const double *sources;     /* n_sources x 5: unit vector towards the source, wavelength, share */
-    double dmin;
+} nb_panels;
+
+typedef struct {
+    double thickness, mu;
+    int64_t layers;
+    double layer_step;
+} nb_sensor;
+
+typedef struct {
+    const double *direction;   /* sources x 3: unit vector towards the source */
+    const double *wavelength, *weight;
+    const int64_t *table_number;
+} nb_sources;
+
+typedef struct {
     double kahn;
-    int64_t nopolar;
-    double polar_axis[3];
-    double fluence, r_e_sqr, background;
-    int64_t water;             /* a droplet is present: zero lattice factors are not skipped */
-    double phi0, phi_step;
-    int64_t phi_steps;
-    double spindle[3];
-    double mosaic_spread;
-    int64_t domains;
-    const double *mosaic_rotations; /* domains x 9 */
+    int64_t left_out;
+    double axis[3];
+} nb_polarization;
+
+typedef struct {
     double cell[9];            /* a, b, c at phi = 0 */
     double recip[9];           /* a*, b*, c* at phi = 0 */
     double n_cells[3];
     int64_t shape;             /* 0 square, 1 round, 2 gauss, 3 top-hat */
     double fudge;
-    int64_t interpolate;
+    double spindle[3];
+    double phi0, phi_step;
+    int64_t phi_steps;
+    double mosaic_spread;
+    const double *mosaic_rotations; /* domains x 9 */
+} nb_cells;
+
+typedef struct {
+    const double *table;
     int64_t n_hkl;
     double default_F;
     int64_t hkl_min[3], hkl_max[3], hkl_range[3];
-    int64_t table_shape[3];
-    const double *table;
-    double steps;
-    int64_t phi_carryover, sticky, running_products, keep_background, reduced_sines, arcs;
-    double beam_spot[2];
-    int64_t pixel_area, either_side, pure_polarization;
+    int64_t interpolate;
+    double dmin;
+} nb_factors;
+
+typedef struct {
+    int64_t oversample, oversample_thick, oversample_polar, oversample_omega;
+} nb_sampling;
+
+typedef struct {
+    double fluence, r_e_sqr, steps, background;
+    int64_t water;             /* a droplet is present: zero lattice factors are not skipped */
+} nb_scale;
+
+typedef struct {
+    int64_t phi_carryover, interpolation_ends, running_products, background_cut, drifting_axis;
+    int64_t bent_about_other_axes, unit_area, whole_sines, one_side;
+} nb_habits;
+
+typedef struct {
+    nb_panels panels;
+    nb_sensor sensor;
+    nb_sources sources;
+    nb_polarization polarization;
+    nb_cells cells;
+    nb_factors factors;
+    nb_sampling sampling;
+    nb_scale scale;
+    nb_habits habits;
+    int64_t n_panels, n_sources, domains;
+    int64_t table_shape[4];    /* table, h, k, l */
 } nb_plan;
 
 /* What one turn of the loops leaves for the next ones. */
@@ -87,7 +125,7 @@ void nb_to_grey(const nb_plan *plan, const float *image, double scale, uint8_t *
 void nb_random_start(nb_random *random, int64_t seed, int64_t iy, const int64_t *iv);
 float nb_uniform(nb_random *random);
 float nb_poisson(nb_random *random, float mean);
-void nb_noise(nb_random *random, const float *image, int64_t n_fast, int64_t n_slow,
-              const int64_t *roi, double adc, uint16_t *counts, double *photons, int64_t *overloads);
+void nb_noise(nb_random *random, const float *image, const int64_t *shape, const int64_t *roi,
+              double adc, uint16_t *counts, double *photons, int64_t *overloads);
 
 #endif

@@ -126,14 +126,15 @@ static uint16_t low_word(double t)
     return 0;
 }
 
-void nb_noise(nb_random *r, const float *image, int64_t n_fast, int64_t n_slow, const int64_t *roi,
-              double adc, uint16_t *counts, double *photons, int64_t *overloads)
+void nb_noise(nb_random *r, const float *image, const int64_t *shape, const int64_t *roi, double adc,
+              uint16_t *counts, double *photons, int64_t *overloads)
 {
-    for (int64_t slow = 0; slow < n_slow; slow++)
-        for (int64_t fast = 0; fast < n_fast; fast++) {
+    for (int64_t row = 0; row < shape[0] * shape[1]; row++)
+        for (int64_t fast = 0; fast < shape[2]; fast++) {
+            int64_t slow = row % shape[1];
             if (fast < roi[0] || fast > roi[1] || slow < roi[2] || slow > roi[3])
                 continue;
-            int64_t index = slow * n_fast + fast;
+            int64_t index = row * shape[2] + fast;
             double t = (double)nb_poisson(r, image[index]);
             *photons += t;
             t += adc;

@@ -79,11 +79,11 @@ static double sphere_transform(double x)
 
 static double lattice_factor(const nb_plan *p, const double *hkl, const double *node)
 {
-    const double *n = p->n_cells;
-    if (p->shape == SQUARE) {
+    const double *n = p->cells.n_cells;
+    if (p->cells.shape == SQUARE) {
         double f = 1.0;
         for (int k = 0; k < 3; k++) {
-            double phase = p->reduced_sines ? hkl[k] - node[k] : hkl[k];
+            double phase = p->habits.whole_sines ? hkl[k] : hkl[k] - node[k];
             double of_axis = n[k] > 1.0 ? grating(PI * phase, n[k]) : 1.0;
             TAP(LATTICE_LABELS[k], 1, &of_axis);
             f *= of_axis;
@@ -91,22 +91,23 @@ static double lattice_factor(const nb_plan *p, const double *hkl, const double *
         return f;
     }
     double d[3] = {hkl[0] - node[0], hkl[1] - node[1], hkl[2] - node[2]};
-    if (p->shape == ROUND) {
+    if (p->cells.shape == ROUND) {
         double r2 = d[0] * d[0] * n[0] * n[0] + d[1] * d[1] * n[1] * n[1] + d[2] * d[2] * n[2] * n[2];
-        return n[0] * n[1] * n[2] * 0.723601254558268 * sphere_transform(PI * sqrt(r2 * p->fudge));
+        return n[0] * n[1] * n[2] * 0.723601254558268 * sphere_transform(PI * sqrt(r2 * p->cells.fudge));
     }
     double v[3];
     for (int k = 0; k < 3; k++)
-        v[k] = d[0] * p->recip[k] + d[1] * p->recip[3 + k] + d[2] * p->recip[6 + k];
+        v[k] = d[0] * p->cells.recip[k] + d[1] * p->cells.recip[3 + k] + d[2] * p->cells.recip[6 + k];
     double r2 = (v[0] * v[0] + v[1] * v[1] + v[2] * v[2]) * n[0] * n[0] * n[1] * n[1] * n[2] * n[2];
-    if (p->shape == GAUSS)
-        return n[0] * n[1] * n[2] * exp(-(r2 / 0.63 * p->fudge));
-    return n[0] * n[1] * n[2] * (r2 * p->fudge < 0.3969 ? 1.0 : 0.0);
+    if (p->cells.shape == GAUSS)
+        return n[0] * n[1] * n[2] * exp(-(r2 / 0.63 * p->cells.fudge));
+    return n[0] * n[1] * n[2] * (r2 * p->cells.fudge < 0.3969 ? 1.0 : 0.0);
 }
 
-static double table_value(const nb_plan *p, int64_t i, int64_t j, int64_t k)
+static double table_value(const nb_plan *p, int64_t number, int64_t i, int64_t j, int64_t k)
 {
-    return p->table[(i * p->table_shape[1] + j) * p->table_shape[2] + k];
+    const int64_t *shape = p->table_shape;
+    return p->factors.table[((number * shape[1] + i) * shape[2] + j) * shape[3] + k];
 }
 
 /* The cubic through four equally spaced nodes n, n+1, n+2, n+3. */
@@ -120,18 +121,18 @@ static double cubic(double n, const double *y, double x)
     return x0 + x1 + x2 + x3;
 }
 
-static double tricubic(const nb_plan *p, const double *hkl)
+static double tricubic(const nb_plan *p, int64_t number, const double *hkl)
 {
     double first[3], e[4], g[4], y[4];
     int64_t at[3];
     for (int k = 0; k < 3; k++) {
         first[k] = floor(hkl[k]) - 1.0;
-        at[k] = (int64_t)first[k] - p->hkl_min[k];
+        at[k] = (int64_t)first[k] - p->factors.hkl_min[k];
     }
     for (int i = 0; i < 4; i++) {
         for (int j = 0; j < 4; j++) {
             for (int k = 0; k < 4; k++)
-                y[k] = table_value(p, at[0] + i, at[1] + j, at[2] + k);
+                y[k] = table_value(p, number, at[0] + i, at[1] + j, at[2] + k);
             g[j] = cubic(first[2], y, hkl[2]);
         }
         e[i] = cubic(first[1], g, hkl[1]);
@@ -139,24 +140,25 @@ static double tricubic(const nb_plan *p, const double *hkl)
     return cubic(first[0], e, hkl[0]);
 }
 
-static double structure_factor(const nb_plan *p, nb_state *state, const double *hkl, const double *node)
+static double structure_factor(const nb_plan *p, nb_state *state, int64_t number, const double *hkl,
+                               const double *node)
 {
-    if (!p->sticky)
-        state->interpolate = p->interpolate;
+    if (!p->habits.interpolation_ends)
+        state->interpolate = p->factors.interpolate;
     if (state->interpolate)
         for (int k = 0; k < 3; k++)
-            if (!(hkl[k] - (double)p->hkl_min[k] + 3.0 <= (double)p->hkl_range[k]
-                  && hkl[k] - 2.0 >= (double)p->hkl_min[k]))
+            if (!(hkl[k] - (double)p->factors.hkl_min[k] + 3.0 <= (double)p->factors.hkl_range[k]
+                  && hkl[k] - 2.0 >= (double)p->factors.hkl_min[k]))
                 state->interpolate = 0; /* so does what is no number: no address comes from it */
     if (state->interpolate)
-        return tricubic(p, hkl);
-    if (p->n_hkl == 0)
-        return p->default_F;
+        return tricubic(p, number, hkl);
+    if (p->factors.n_hkl == 0)
+        return p->factors.default_F;
     for (int k = 0; k < 3; k++)
-        if (node[k] < (double)p->hkl_min[k] || node[k] > (double)p->hkl_max[k])
-            return p->default_F;
-    return table_value(p, (int64_t)node[0] - p->hkl_min[0], (int64_t)node[1] - p->hkl_min[1],
-                       (int64_t)node[2] - p->hkl_min[2]);
+        if (node[k] < (double)p->factors.hkl_min[k] || node[k] > (double)p->factors.hkl_max[k])
+            return p->factors.default_F;
+    return table_value(p, number, (int64_t)node[0] - p->factors.hkl_min[0], (int64_t)node[1] - p->factors.hkl_min[1],
+                       (int64_t)node[2] - p->factors.hkl_min[2]);
 }
 
 /* Normalises the directions it is given where they stand, as the original does. */
@@ -199,34 +201,35 @@ static double pure_polarization(double kahn, const double *incident, const doubl
 /* The factors that are each term's own. */
 static double own_weight(const nb_plan *p, const pixel_sums *sums)
 {
-    return (p->oversample_thick ? sums->capture : 1.0) * (p->oversample_polar ? sums->polar : 1.0)
-           * (p->oversample_omega ? sums->omega : 1.0);
+    return (p->sampling.oversample_thick ? sums->capture : 1.0) * (p->sampling.oversample_polar ? sums->polar : 1.0)
+           * (p->sampling.oversample_omega ? sums->omega : 1.0);
 }
 
 /* Whether the background is added with each term, as that is weighted by itself. */
 static int is_spread(const nb_plan *p)
 {
-    return !p->running_products && (p->oversample_thick || p->oversample_polar || p->oversample_omega);
+    return !p->habits.running_products && (p->sampling.oversample_thick || p->sampling.oversample_polar || p->sampling.oversample_omega);
 }
 
-static void visit(const nb_plan *p, nb_state *state, const double *q, double share, pixel_sums *sums)
+static void visit(const nb_plan *p, nb_state *state, const double *q, int64_t source, pixel_sums *sums)
 {
-    for (int64_t i = 0; i < p->phi_steps; i++) {
-        double phi = p->phi0 + p->phi_step * (double)i;
+    double share = p->sources.weight[source];
+    for (int64_t i = 0; i < p->cells.phi_steps; i++) {
+        double phi = p->cells.phi0 + p->cells.phi_step * (double)i;
         for (int v = 0; v < 9; v++)
-            if (phi == 0.0 && !p->phi_carryover)
-                state->cell[v] = p->cell[v];
+            if (phi == 0.0 && !p->habits.phi_carryover)
+                state->cell[v] = p->cells.cell[v];
         if (phi != 0.0)
             for (int v = 0; v < 9; v += 3)
-                rotate_axis(p->cell + v, p->spindle, phi, state->cell + v);
+                rotate_axis(p->cells.cell + v, p->cells.spindle, phi, state->cell + v);
         for (int64_t m = 0; m < p->domains; m++) {
             double hkl[3], node[3];
             TAP("phi_rad", 1, &phi);
             for (int k = 0; k < 3; k++) {
                 double axis[3];
                 const double *now = state->cell + 3 * k;
-                if (p->mosaic_spread > 0.0) {
-                    rotate_matrix(now, p->mosaic_rotations + 9 * m, axis);
+                if (p->cells.mosaic_spread > 0.0) {
+                    rotate_matrix(now, p->cells.mosaic_rotations + 9 * m, axis);
                     now = axis;
                 }
                 TAP(AXIS_LABELS[k], 3, now);
@@ -237,131 +240,141 @@ static void visit(const nb_plan *p, nb_state *state, const double *q, double sha
             TAP("hkl_rounded", 3, node);
             double f_latt = lattice_factor(p, hkl, node);
             TAP("F_latt", 1, &f_latt);
-            if (f_latt == 0.0 && !p->water)
+            if (f_latt == 0.0 && !p->scale.water)
                 continue;
-            double f_cell = structure_factor(p, state, hkl, node);
+            double f_cell = structure_factor(p, state, p->sources.table_number[source], hkl, node);
             TAP("F_cell", 1, &f_cell);
             double term = f_cell * f_cell * f_latt * f_latt * share;
-            sums->intensity += p->running_products ? term : term * own_weight(p, sums);
+            sums->intensity += p->habits.running_products ? term : term * own_weight(p, sums);
             TAP("I_so_far", 1, &sums->intensity);
-            if (!p->running_products)
+            if (!p->habits.running_products)
                 continue;
-            if (p->oversample_thick)
+            if (p->sampling.oversample_thick)
                 sums->intensity *= sums->capture;
-            if (p->oversample_polar)
+            if (p->sampling.oversample_polar)
                 sums->intensity *= sums->polar;
-            if (p->oversample_omega)
+            if (p->sampling.oversample_omega)
                 sums->intensity *= sums->omega;
         }
     }
 }
 
-/* Where a sub-pixel is, metres from the sample. */
-static void position(const nb_plan *p, double f_pos, double s_pos, int64_t layer, double *d)
+static int is_arc(const nb_plan *p)
 {
-    double o_pos = (double)layer * p->layer_step;
+    return p->panels.curved && !p->habits.bent_about_other_axes;
+}
+
+/* Where a sub-pixel of a panel is, metres from the sample. */
+static void position(const nb_plan *p, int64_t panel, double f_pos, double s_pos, int64_t layer, double *d)
+{
+    const nb_panels *all = &p->panels;
+    const double *fdet = all->fdet + 3 * panel, *sdet = all->sdet + 3 * panel, *odet = all->odet + 3 * panel;
+    const double *pix0 = all->pix0 + 3 * panel, *spot = all->beam_spot + 2 * panel;
+    double distance = all->distance[panel];
+    double o_pos = (double)layer * p->sensor.layer_step;
     for (int k = 0; k < 3; k++)
-        d[k] = f_pos * p->fdet[k] + s_pos * p->sdet[k] + o_pos * p->odet[k] + p->pix0[k];
-    if (p->arcs) {
-        double alpha = (f_pos - p->beam_spot[0]) / p->distance, beta = (s_pos - p->beam_spot[1]) / p->distance;
+        d[k] = f_pos * fdet[k] + s_pos * sdet[k] + o_pos * odet[k] + pix0[k];
+    if (is_arc(p)) {
+        double alpha = (f_pos - spot[0]) / distance, beta = (s_pos - spot[1]) / distance;
         double along = cos(beta) * cos(alpha), across = cos(beta) * sin(alpha), up = sin(beta);
         for (int k = 0; k < 3; k++)
-            d[k] = (p->distance + o_pos) * (along * p->beam[k] + across * p->fdet[k] + up * p->sdet[k]);
+            d[k] = (distance + o_pos) * (along * all->beam[k] + across * fdet[k] + up * sdet[k]);
         return;
     }
-    if (p->curved) {
+    if (all->curved) {
         double v[3], w[3];
         for (int k = 0; k < 3; k++)
-            v[k] = p->distance * p->beam[k];
-        rotate_axis(v, p->sdet, d[1] / p->distance, w);
-        rotate_axis(w, p->fdet, d[2] / p->distance, d);
+            v[k] = distance * all->beam[k];
+        rotate_axis(v, sdet, d[1] / distance, w);
+        rotate_axis(w, fdet, d[2] / distance, d);
     }
 }
 
-static double pixel_solid_angle(const nb_plan *p, double airpath)
+static double pixel_solid_angle(const nb_plan *p, int64_t panel, double airpath)
 {
-    if (p->point_pixel || p->arcs)
-        return (p->pixel_area || p->arcs ? p->pixel_size * p->pixel_size : 1.0) / airpath / airpath;
-    return p->pixel_size * p->pixel_size / airpath / airpath * p->close_distance / airpath;
+    double size = p->panels.pixel_size;
+    if (p->panels.point_pixel || is_arc(p))
+        return (p->habits.unit_area && !is_arc(p) ? 1.0 : size * size) / airpath / airpath;
+    return size * size / airpath / airpath * p->panels.close_distance[panel] / airpath;
 }
 
-static void sub_pixel(const nb_plan *p, nb_state *state, double f_pos, double s_pos, int64_t layer,
+static void sub_pixel(const nb_plan *p, nb_state *state, int64_t panel, double f_pos, double s_pos, int64_t layer,
                       pixel_sums *sums)
 {
     double d[3];
-    position(p, f_pos, s_pos, layer, d);
+    position(p, panel, f_pos, s_pos, layer, d);
     TAP("pixel_pos_meters", 3, d);
     double airpath = unitize(d);
     TAP("R_distance_meters", 1, &airpath);
-    if (sums->omega == 0.0 || p->oversample_omega)
-        sums->omega = pixel_solid_angle(p, airpath);
+    if (sums->omega == 0.0 || p->sampling.oversample_omega)
+        sums->omega = pixel_solid_angle(p, panel, airpath);
     TAP("omega_pixel_sr", 1, &sums->omega);
     TAP("diffracted_vec", 3, d);
-    if (sums->capture == 0.0 || p->oversample_thick) {
-        double parallax = p->arcs ? 1.0 : dot(d, p->odet);
-        if (p->either_side)
+    if (sums->capture == 0.0 || p->sampling.oversample_thick) {
+        double parallax = is_arc(p) ? 1.0 : dot(d, p->panels.odet + 3 * panel);
+        if (!p->habits.one_side)
             parallax = fabs(parallax);
-        sums->capture = exp(-(double)layer * p->layer_step * p->mu / parallax)
-                        - exp(-(double)(layer + 1) * p->layer_step * p->mu / parallax);
+        sums->capture = exp(-(double)layer * p->sensor.layer_step * p->sensor.mu / parallax)
+                        - exp(-(double)(layer + 1) * p->sensor.layer_step * p->sensor.mu / parallax);
     }
     TAP("capture_of_layer", 1, &sums->capture);
     for (int64_t j = 0; j < p->n_sources; j++) {
-        const double *source = p->sources + 5 * j;
+        const double *source = p->sources.direction + 3 * j, *wavelength = p->sources.wavelength + j;
         double incident[3], q[3];
         for (int k = 0; k < 3; k++) {
             incident[k] = -source[k];
-            q[k] = (d[k] - incident[k]) / source[3];
+            q[k] = (d[k] - incident[k]) / *wavelength;
         }
         TAP("incident_vec", 3, incident);
-        TAP("lambda_meters", 1, source + 3);
+        TAP("lambda_meters", 1, wavelength);
 #ifdef TRACING
         double cosine = dot(incident, d);
         TAP("cos_2theta_of_source", 1, &cosine);
 #endif
         TAP("scattering_vec_A_inv", 3, q);
         double stol = 0.5 * magnitude(q);
-        int cut = p->dmin > 0.0 && stol > 0.0 && p->dmin > 0.5 / stol;
-        if (cut && !p->keep_background && !is_spread(p))
+        int cut = p->factors.dmin > 0.0 && stol > 0.0 && p->factors.dmin > 0.5 / stol;
+        if (cut && p->habits.background_cut && !is_spread(p))
             continue;
-        if (sums->polar == 0.0 || p->oversample_polar)
-            sums->polar = p->pure_polarization ? pure_polarization(p->kahn, incident, d, state->polar_axis)
-                                               : polarization(p->kahn, incident, d, state->polar_axis);
+        if (sums->polar == 0.0 || p->sampling.oversample_polar)
+            sums->polar = p->habits.drifting_axis ? polarization(p->polarization.kahn, incident, d, state->polar_axis)
+                                                  : pure_polarization(p->polarization.kahn, incident, d, state->polar_axis);
         TAP("polar_of_source", 1, &sums->polar);
         if (is_spread(p))
-            sums->intensity += p->background / (double)(p->oversample * p->oversample * p->n_sources
-                                                        * (p->oversample_thick ? 1 : p->layers))
+            sums->intensity += p->scale.background / (double)(p->sampling.oversample * p->sampling.oversample * p->n_sources
+                                                        * (p->sampling.oversample_thick ? 1 : p->sensor.layers))
                                * own_weight(p, sums);
         if (cut)
             continue;
-        visit(p, state, q, source[4], sums);
+        visit(p, state, q, j, sums);
     }
 }
 
 static double middle(const nb_plan *p, int64_t pixel, int64_t sub_pixel)
 {
-    double sub = p->pixel_size / (double)p->oversample;
-    return sub * (double)(pixel * p->oversample + sub_pixel) + sub / 2.0;
+    double sub = p->panels.pixel_size / (double)p->sampling.oversample;
+    return sub * (double)(pixel * p->sampling.oversample + sub_pixel) + sub / 2.0;
 }
 
-static double pixel(const nb_plan *p, nb_state *state, int64_t fast, int64_t slow)
+static double pixel(const nb_plan *p, nb_state *state, int64_t panel, int64_t fast, int64_t slow)
 {
-    pixel_sums sums = {is_spread(p) ? 0.0 : p->background, p->nopolar ? 1.0 : 0.0, 0.0, 0.0};
-    for (int64_t layer = 0; layer < p->layers; layer++) {
-        sums.capture = p->thickness == 0.0 ? 1.0 : 0.0;
-        for (int64_t sub_s = 0; sub_s < p->oversample; sub_s++)
-            for (int64_t sub_f = 0; sub_f < p->oversample; sub_f++)
-                sub_pixel(p, state, middle(p, fast, sub_f), middle(p, slow, sub_s), layer, &sums);
+    pixel_sums sums = {is_spread(p) ? 0.0 : p->scale.background, p->polarization.left_out ? 1.0 : 0.0, 0.0, 0.0};
+    for (int64_t layer = 0; layer < p->sensor.layers; layer++) {
+        sums.capture = p->sensor.thickness == 0.0 ? 1.0 : 0.0;
+        for (int64_t sub_s = 0; sub_s < p->sampling.oversample; sub_s++)
+            for (int64_t sub_f = 0; sub_f < p->sampling.oversample; sub_f++)
+                sub_pixel(p, state, panel, middle(p, fast, sub_f), middle(p, slow, sub_s), layer, &sums);
     }
     TAP("I_before_scaling", 1, &sums.intensity);
     TAP("capture_fraction", 1, &sums.capture);
     TAP("polar", 1, &sums.polar);
     TAP("omega_pixel", 1, &sums.omega);
-    double photons = p->r_e_sqr * p->fluence * sums.intensity / p->steps;
-    if (!p->oversample_thick)
+    double photons = p->scale.r_e_sqr * p->scale.fluence * sums.intensity / p->scale.steps;
+    if (!p->sampling.oversample_thick)
         photons *= sums.capture;
-    if (!p->oversample_polar)
+    if (!p->sampling.oversample_polar)
         photons *= sums.polar;
-    if (!p->oversample_omega)
+    if (!p->sampling.oversample_omega)
         photons *= sums.omega;
     TAP("I_pixel_final", 1, &photons);
     return photons;
@@ -370,26 +383,32 @@ static double pixel(const nb_plan *p, nb_state *state, int64_t fast, int64_t slo
 void nb_start(const nb_plan *p, nb_state *state)
 {
     for (int k = 0; k < 9; k++)
-        state->cell[k] = p->cell[k];
+        state->cell[k] = p->cells.cell[k];
     for (int k = 0; k < 3; k++)
-        state->polar_axis[k] = p->polar_axis[k];
-    state->interpolate = p->interpolate;
+        state->polar_axis[k] = p->polarization.axis[k];
+    state->interpolate = p->factors.interpolate;
     state->rendered = 0;
 }
 
 static int is_rendered(const nb_plan *p, int64_t index)
 {
-    int64_t fast = index % p->n_fast, slow = index / p->n_fast;
-    if (fast < p->roi[0] || fast > p->roi[1] || slow < p->roi[2] || slow > p->roi[3])
+    int64_t fast = index % p->panels.n_fast, slow = index / p->panels.n_fast % p->panels.n_slow;
+    if (fast < p->panels.roi[0] || fast > p->panels.roi[1] || slow < p->panels.roi[2] || slow > p->panels.roi[3])
         return 0;
-    return p->mask == NULL || p->mask[index];
+    return p->panels.mask == NULL || p->panels.mask[index];
+}
+
+static double at_index(const nb_plan *p, nb_state *state, int64_t index)
+{
+    int64_t row = index / p->panels.n_fast;
+    return pixel(p, state, row / p->panels.n_slow, index % p->panels.n_fast, row % p->panels.n_slow);
 }
 
 void nb_render(const nb_plan *p, nb_state *state, int64_t first, int64_t count, float *image)
 {
     for (int64_t index = first; index < first + count; index++)
         if (is_rendered(p, index)) {
-            image[index] = (float)((double)image[index] + pixel(p, state, index % p->n_fast, index / p->n_fast));
+            image[index] = (float)((double)image[index] + at_index(p, state, index));
             state->rendered++;
         }
 }
@@ -398,17 +417,18 @@ void nb_render(const nb_plan *p, nb_state *state, int64_t first, int64_t count, 
 double nb_solid_angle(const nb_plan *p)
 {
     double total = 0.0;
-    for (int64_t index = 0; index < p->n_fast * p->n_slow; index++) {
+    int64_t oversample = p->sampling.oversample;
+    for (int64_t index = 0; index < p->n_panels * p->panels.n_slow * p->panels.n_fast; index++) {
         if (!is_rendered(p, index))
             continue;
+        int64_t fast = index % p->panels.n_fast, slow = index / p->panels.n_fast % p->panels.n_slow, panel = index / p->panels.n_fast / p->panels.n_slow;
         double of_pixel = 0.0, omega = 0.0;
-        for (int64_t layer = 0; layer < p->layers; layer++)
-            for (int64_t sub = 0; sub < p->oversample * p->oversample; sub++) {
+        for (int64_t layer = 0; layer < p->sensor.layers; layer++)
+            for (int64_t sub = 0; sub < oversample * oversample; sub++) {
                 double d[3];
-                position(p, middle(p, index % p->n_fast, sub % p->oversample),
-                         middle(p, index / p->n_fast, sub / p->oversample), layer, d);
-                if (omega == 0.0 || p->oversample_omega)
-                    omega = pixel_solid_angle(p, sqrt(dot(d, d)));
+                position(p, panel, middle(p, fast, sub % oversample), middle(p, slow, sub / oversample), layer, d);
+                if (omega == 0.0 || p->sampling.oversample_omega)
+                    omega = pixel_solid_angle(p, panel, sqrt(dot(d, d)));
                 of_pixel += omega;
             }
         total += of_pixel;

@@ -18,8 +18,8 @@ THREADS = 128
 @scalar
 def in_roi(plan, index):
     """Whether a pixel is in the region of interest."""
-    fast, slow = index % plan.n_fast, index // plan.n_fast
-    return plan.roi[0] <= fast <= plan.roi[1] and plan.roi[2] <= slow <= plan.roi[3]
+    _, fast, slow = geometry.place_of_pixel(plan.panels, index)
+    return plan.panels.roi[0] <= fast <= plan.panels.roi[1] and plan.panels.roi[2] <= slow <= plan.panels.roi[3]
 
 
 @cuda.jit
@@ -34,7 +34,7 @@ def add_up(plan, mean, image, sums, maxima):
     me, segment = cuda.threadIdx.x, cuda.blockIdx.x
     count, total, squares, in_window, deviations = 0.0, 0.0, 0.0, 0.0, 0.0
     where = -1
-    for index in range(segment * SEGMENT + me, min((segment + 1) * SEGMENT, plan.n_fast * plan.n_slow), THREADS):
+    for index in range(segment * SEGMENT + me, min((segment + 1) * SEGMENT, len(image)), THREADS):
         if not in_roi(plan, index):
             continue
         value = image[index]
@@ -43,7 +43,7 @@ def add_up(plan, mean, image, sums, maxima):
         deviations += deviation * deviation
         if value > (image[where] if where >= 0 else np.float32(0.0)):
             where = index
-        if len(plan.mask) == 0 or plan.mask[index] != 0:
+        if len(plan.panels.mask) == 0 or plan.panels.mask[index] != 0:
             count += 1.0
             total += np.float64(value)
             squares += np.float64(np.float32(value * value))
@@ -76,11 +76,13 @@ def solid_angles(plan, pixels, sums):
     total = 0.0
     for i in range(segment * SEGMENT + me, min((segment + 1) * SEGMENT, len(pixels)), THREADS):
         omega = 0.0
-        for layer in range(plan.layers):
-            for sub in range(plan.oversample * plan.oversample):
-                if plan.oversample_omega or omega == 0.0:
-                    _, airpath = direction(plan, pixels[i] % plan.n_fast, pixels[i] // plan.n_fast, layer, sub)
-                    omega = geometry.pixel_solid_angle(plan, airpath)
+        number, fast, slow = geometry.place_of_pixel(plan.panels, pixels[i])
+        panel = geometry.placement(plan.panels, number)
+        for layer in range(plan.sensor.layers):
+            for sub in range(plan.sampling.oversample * plan.sampling.oversample):
+                if plan.sampling.oversample_omega or omega == 0.0:
+                    _, airpath = direction(plan, panel, fast, slow, layer, sub)
+                    omega = geometry.pixel_solid_angle(plan, panel, airpath)
                 total += omega
     shared[me] = total
     half = THREADS // 2
@@ -116,5 +118,7 @@ def draw_counts(plan, image, adc, seed, panel, highest, counts, photons):
     if index < len(image):
         drawn, count = 0.0, np.int32(0)
         if in_roi(plan, index):
-            drawn, count = noisy_count_of(image[index], adc, seed, number_of(panel, index), highest)
+            per_panel = plan.panels.n_slow * plan.panels.n_fast
+            pixel = number_of(panel + index // per_panel, index % per_panel)
+            drawn, count = noisy_count_of(image[index], adc, seed, pixel, highest)
         counts[index], photons[index] = count, drawn

@@ -13,7 +13,10 @@ from numba import cuda, float64
 
 from nanobragg.kernels.compiling.decorators import scalar
 from nanobragg.kernels.plan import ROUND, SQUARE
-from nanobragg.kernels.step import fast_step, geometry, physics
+from nanobragg.kernels.step import amplitude, background, geometry, lattice
+from nanobragg.kernels.step.capture import capture as capture_of
+from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
+from nanobragg.kernels.step.vectors import dot, magnitude
 
 CELLS_AT_A_TIME = 32
 STAGED = 9 * CELLS_AT_A_TIME
@@ -25,56 +28,64 @@ def evaluation(shape: int, interpolate: bool, products: bool, single: bool) -> A
     """A device function of one evaluation: the new sum of a pixel, and whether its interpolation is still on."""
 
     @scalar
-    def lattice(plan, hkl, node):
+    def lattice_of(plan, hkl, node):
+        size = lattice.size_of(plan.cells)
         if shape == SQUARE:
             if single:
-                return np.float64(fast_step.square_lattice_single(fast_step.crystal_of(plan), node, hkl))
-            return fast_step.square_lattice(fast_step.crystal_of(plan), node, hkl)
+                return np.float64(lattice.square_lattice_single(size, node, hkl))
+            return lattice.fast_square_lattice(size, node, hkl)
         if shape == ROUND:
-            return fast_step.round_lattice(fast_step.crystal_of(plan), node, hkl)
-        return physics.lattice_factor(shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
+            return lattice.fast_round_lattice(size, node, hkl)
+        return lattice.lattice_factor(plan.cells, hkl, node)
 
     @scalar
-    def amplitude_squared(plan, amplitudes, hkl, on):
+    def amplitude_squared(plan, amplitudes, table, hkl, on):
+        number, first = table
         if interpolate and on:
-            f_cell = fast_step.weighted_tricubic(plan.table, hkl, plan.hkl_min)
+            f_cell = amplitude.fast_tricubic(plan.factors, number, hkl)
             return f_cell * f_cell
-        squares, low, high, stride, origin = amplitudes
-        return squares[fast_step.table_place_by_integers(low, high, stride, origin, hkl)]
+        squares, low, high, stride, _ = amplitudes
+        return squares[amplitude.table_place_by_integers(low, high, stride, first, hkl)]
 
     @scalar
-    def evaluate(plan, amplitudes, reach, row, q, share, alive, on, weight, total):
-        hkl = (physics.dot(row[0:3], q), physics.dot(row[3:6], q), physics.dot(row[6:9], q))
-        node = fast_step.nearest_node_down(hkl) if shape > ROUND else fast_step.nearest_node(hkl)
+    def evaluate(plan, amplitudes, reach, row, q, share, table, alive, on, weight, total):
+        hkl = (dot(row[0:3], q), dot(row[3:6], q), dot(row[6:9], q))
+        node = lattice.fast_node_down(hkl) if shape > ROUND else lattice.fast_node(hkl)
         # A sharp spot out of reach is no evaluation at all, unless zeros count (Q05).
-        if shape > ROUND and not (reach[1] or fast_step.is_near(hkl, node, reach[0])):
+        if shape > ROUND and not (reach[1] or lattice.is_near(hkl, node, reach[0])):
             return total, on
-        f_latt = lattice(plan, hkl, node)
+        f_latt = lattice_of(plan, hkl, node)
         if shape > ROUND and f_latt == 0.0 and not reach[1]:
             return total, on
-        if interpolate and alive and (on or not plan.sticky):
-            on = physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range)
+        if interpolate and alive and (on or not plan.habits.interpolation_ends):
+            on = amplitude.within_tricubic_range(plan.factors, hkl)
         if products:
             if alive:
-                term = share * amplitude_squared(plan, amplitudes, hkl, on) * (f_latt * f_latt)
-                total = (total + term) * weight if plan.running_products else total + term * weight
+                term = share * amplitude_squared(plan, amplitudes, table, hkl, on) * (f_latt * f_latt)
+                total = (total + term) * weight if plan.habits.running_products else total + term * weight
             return total, on
-        squared = share * amplitude_squared(plan, amplitudes, hkl, on) if alive else 0.0
+        squared = share * amplitude_squared(plan, amplitudes, table, hkl, on) if alive else 0.0
         return total + squared * (f_latt * f_latt), on
 
     return evaluate
 
 
 @scalar
-def direction(plan, fast, slow, layer, sub):
-    """Unit vector to a sub-pixel in a layer, and its distance."""
-    sub_s, sub_f = sub // plan.oversample, sub % plan.oversample
-    size = plan.pixel_size / plan.oversample
-    f_pos = size * (fast * plan.oversample + sub_f) + size / 2.0
-    s_pos = size * (slow * plan.oversample + sub_s) + size / 2.0
-    point = geometry.position(plan, f_pos, s_pos, layer * plan.layer_step)
-    airpath = physics.magnitude(point)
+def direction(plan, panel, fast, slow, layer, sub):
+    """Unit vector to a sub-pixel of a panel in a layer, and its distance."""
+    oversample = plan.sampling.oversample
+    sub_s, sub_f = sub // oversample, sub % oversample
+    size = plan.panels.pixel_size / oversample
+    f_pos, s_pos = geometry.middle(size, oversample, fast, sub_f), geometry.middle(size, oversample, slow, sub_s)
+    point = geometry.position(plan, panel, f_pos, s_pos, layer * plan.sensor.layer_step)
+    airpath = magnitude(point)
     return (point[0] / airpath, point[1] / airpath, point[2] / airpath), airpath
+
+
+@scalar
+def incident_of(sources, j):
+    """Direction of the photons of a source."""
+    return (-sources.direction[j, ZERO], -sources.direction[j, ONE], -sources.direction[j, TWO])
 
 
 @cuda.jit
@@ -101,22 +112,24 @@ def aim(plan, pixels, layer, sub, directions, factors):
     i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     if i >= len(pixels):
         return
-    d, airpath = direction(plan, pixels[i] % plan.n_fast, pixels[i] // plan.n_fast, layer, sub)
+    number, fast, slow = geometry.place_of_pixel(plan.panels, pixels[i])
+    panel = geometry.placement(plan.panels, number)
+    d, airpath = direction(plan, panel, fast, slow, layer, sub)
     directions[0, i], directions[1, i], directions[2, i] = d
     factor = 1.0
-    if plan.oversample_thick:
-        factor *= fast_step.capture(plan, layer, d)
-    if plan.oversample_omega:
-        factor *= geometry.pixel_solid_angle(plan, airpath)
+    if plan.sampling.oversample_thick:
+        factor *= capture_of(plan, panel, layer, d)
+    if plan.sampling.oversample_omega:
+        factor *= geometry.pixel_solid_angle(plan, panel, airpath)
     factors[i] = factor
 
 
 @scalar
 def product_weight(plan, factor, incident, d):
     """What the running products multiply with at this evaluation (Q04)."""
-    if plan.oversample_polar:
-        frame = fast_step.polar_frame(plan.polar_axis, incident)
-        return factor * fast_step.polarization(plan.kahn, incident, frame, d)
+    if plan.sampling.oversample_polar:
+        frame = polar_frame(plan.polarization.axis, incident)
+        return factor * fast_polarization(plan.polarization.kahn, incident, frame, d)
     return factor
 
 
@@ -138,9 +151,12 @@ def sum_kernel(shape: int, interpolate: bool, products: bool, single: bool, weig
     evaluate = evaluation(shape, interpolate, products, single)
 
     @cuda.jit
-    def add_up(plan, amplitudes, reach, cells, first_cells, directions, factors, parts, states, sums):
+    def add_up(plan, tables, reach, cells, first_cells, directions, factors, parts, states, sums):
         staged = cuda.shared.array(STAGED, float64)
-        count, n_sources, n_cells = directions.shape[1], np.int32(len(plan.sources)), np.int32(len(cells) // 9)
+        amplitudes, size_of_table = tables
+        sources = plan.sources
+        count, n_sources = directions.shape[1], np.int32(len(sources.wavelength))
+        n_cells = np.int32(len(cells) // 9)
         own = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
         i = np.uint32(min(own, count - 1))  # beyond the last pixel a thread repeats that one
         part = np.uint32(cuda.blockIdx.y)
@@ -154,14 +170,16 @@ def sum_kernel(shape: int, interpolate: bool, products: bool, single: bool, weig
         for j in range(first_source, end_source):
             d = (directions[ZERO, i], directions[ONE, i], directions[TWO, i])
             source = np.uint32(j)
-            incident = (-plan.sources[source, ZERO], -plan.sources[source, ONE], -plan.sources[source, TWO])
-            q = physics.scattering_vector(d, incident, plan.sources[source, THREE])
-            alive = not geometry.cut_by_resolution(plan, q)
-            share = plan.sources[source, FOUR] if weighted else 1.0
+            incident = incident_of(sources, source)
+            q = geometry.scattering_vector(d, incident, sources.wavelength[source])
+            alive = not geometry.cut_by_resolution(plan.factors.dmin, q)
+            share = sources.weight[source] if weighted else 1.0
+            number = sources.table_number[source]
+            table = (number, amplitudes[4] + number * size_of_table)
             if products:
                 weight = product_weight(plan, factors[i], incident, d)
-                if not plan.running_products:
-                    total += geometry.background_of_term(plan) * weight
+                if not plan.habits.running_products:
+                    total += background.background_of_term(plan) * weight
             # Where there are first cells, all threads have the same pixel.
             begins = len(first_cells) > 0 and not visited and alive
             visited = visited or alive
@@ -179,7 +197,7 @@ def sum_kernel(shape: int, interpolate: bool, products: bool, single: bool, weig
                         staged[at + THREE], staged[at + FOUR], staged[at + FIVE],
                         staged[at + SIX], staged[at + SEVEN], staged[at + EIGHT],
                     )  # fmt: skip
-                    total, on = evaluate(plan, amplitudes, reach, row, q, share, alive, on, weight, total)
+                    total, on = evaluate(plan, amplitudes, reach, row, q, share, table, alive, on, weight, total)
         if own < count:
             sums[part, i] = total
             if interpolate or len(first_cells) > 0:
@@ -189,31 +207,32 @@ def sum_kernel(shape: int, interpolate: bool, products: bool, single: bool, weig
 
 
 @scalar
-def first_polarization(plan, fast, slow):
+def first_polarization(plan, panel, fast, slow):
     """The factor of the first source that reaches the pixel; 0 if none does."""
-    for layer in range(plan.layers):
-        for sub in range(plan.oversample * plan.oversample):
-            d, _ = direction(plan, fast, slow, layer, sub)
-            for j in range(len(plan.sources)):
-                incident = (-plan.sources[j, 0], -plan.sources[j, 1], -plan.sources[j, 2])
-                q = physics.scattering_vector(d, incident, plan.sources[j, 3])
-                if plan.keep_background or not geometry.cut_by_resolution(plan, q):
-                    frame = fast_step.polar_frame(plan.polar_axis, incident)
-                    polar = fast_step.polarization(plan.kahn, incident, frame, d)
+    everywhere = background.background_everywhere(plan)
+    for layer in range(plan.sensor.layers):
+        for sub in range(plan.sampling.oversample * plan.sampling.oversample):
+            d, _ = direction(plan, panel, fast, slow, layer, sub)
+            for j in range(len(plan.sources.wavelength)):
+                incident = incident_of(plan.sources, j)
+                q = geometry.scattering_vector(d, incident, plan.sources.wavelength[j])
+                if everywhere or not geometry.cut_by_resolution(plan.factors.dmin, q):
+                    frame = polar_frame(plan.polarization.axis, incident)
+                    polar = fast_polarization(plan.polarization.kahn, incident, frame, d)
                     if polar != 0.0:
                         return polar
     return 0.0
 
 
 @scalar
-def last_capture(plan, fast, slow):
+def last_capture(plan, panel, fast, slow):
     """The capture fraction of the last layer, at its first sub-pixel where that is not 0."""
-    if plan.thickness == 0.0:
+    if plan.sensor.thickness == 0.0:
         return 1.0
-    layer = plan.layers - 1
-    for sub in range(plan.oversample * plan.oversample):
-        d, _ = direction(plan, fast, slow, layer, sub)
-        capture = fast_step.capture(plan, layer, d)
+    layer = plan.sensor.layers - 1
+    for sub in range(plan.sampling.oversample * plan.sampling.oversample):
+        d, _ = direction(plan, panel, fast, slow, layer, sub)
+        capture = capture_of(plan, panel, layer, d)
         if capture != 0.0:
             return capture
     return 0.0
@@ -226,16 +245,18 @@ def finish(plan, pixels, sums, first, image):
     if i >= len(pixels):
         return
     pixel = pixels[i]
-    fast, slow = pixel % plan.n_fast, pixel // plan.n_fast
+    number, fast, slow = geometry.place_of_pixel(plan.panels, pixel)
+    panel = geometry.placement(plan.panels, number)
     total = 0.0
     for part in range(sums.shape[0]):
         total += sums[part, i]
-    photons = plan.r_e_sqr * plan.fluence / plan.steps * total
-    if not plan.oversample_thick:
-        photons *= last_capture(plan, fast, slow)
-    if not plan.oversample_polar and not plan.nopolar:
-        photons *= first_polarization(plan, fast, slow)
-    if not plan.oversample_omega:
-        _, airpath = direction(plan, fast, slow, 0, 0)
-        photons *= geometry.pixel_solid_angle(plan, airpath)
+    scale, sampling = plan.scale, plan.sampling
+    photons = scale.r_e_sqr * scale.fluence / scale.steps * total
+    if not sampling.oversample_thick:
+        photons *= last_capture(plan, panel, fast, slow)
+    if not sampling.oversample_polar and not plan.polarization.left_out:
+        photons *= first_polarization(plan, panel, fast, slow)
+    if not sampling.oversample_omega:
+        _, airpath = direction(plan, panel, fast, slow, 0, 0)
+        photons *= geometry.pixel_solid_angle(plan, panel, airpath)
     image[pixel - first] = np.float32(0.0 + photons)

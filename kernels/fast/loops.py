@@ -11,12 +11,10 @@ import numpy as np
 
 from nanobragg.kernels.compiling.decorators import fast_kernel
 from nanobragg.kernels.compiling.vector import TILE, prefer_wide_registers, stack_tile
-from nanobragg.kernels.fast import general_terms as weighted_terms
-from nanobragg.kernels.fast import plain_terms, sharp_terms
-from nanobragg.kernels.fast import tile as tiles
+from nanobragg.kernels.fast import general_terms, plain_terms, sharp_terms, tile
 from nanobragg.kernels.order.serial import NEVER
 from nanobragg.kernels.plan import ROUND
-from nanobragg.kernels.step.geometry import has_products
+from nanobragg.kernels.step import background, geometry
 
 
 def tiles_kernel(add_terms: Any) -> Any:
@@ -28,8 +26,8 @@ def tiles_kernel(add_terms: Any) -> Any:
 
         ``cells`` are those of all visits but the first of the run. ``first_cells`` are that one's, and empty where it
         is not among these pixels; where it is, only one of them may be visited at all. ``single`` are both in binary32.
-        ``part`` says which sub-pixels and sources count (`nanobragg.kernels.fast.host.Part`), and ``targets`` where in
-        ``image`` each pixel goes.
+        ``part`` says which sub-pixels and sources count (`nanobragg.kernels.fast.shares.Part`), and ``targets`` where
+        in ``image`` each pixel goes.
         """
         prefer_wide_registers()
         fast, slow = stack_tile(), stack_tile()
@@ -39,72 +37,75 @@ def tiles_kernel(add_terms: Any) -> Any:
         capture, polar, omega = stack_tile(), stack_tile(), stack_tile()
         weight, subtotal, total = stack_tile(), stack_tile(), stack_tile()
 
-        products = has_products(plan)
+        sensor, sampling, sources = plan.sensor, plan.sampling, plan.sources
+        dmin, towards = plan.factors.dmin, plan.sources.direction
+        products, n_sources = background.has_products(plan), len(plan.sources.wavelength)
         # Where the order of evaluations matters, each source is a group of its own; else all share M.d, unless next to
         # no evaluation needs it.
-        ordered = plan.shape > ROUND or products or interpolate or plan.dmin > 0.0 or len(first_cells) > 0
-        n_sources = len(plan.sources)
-        running = products and plan.running_products
-        spread = products and not running
-        everywhere = plan.keep_background or spread
+        ordered = plan.cells.shape > ROUND or products or interpolate or dmin > 0.0 or len(first_cells) > 0
+        running = products and plan.habits.running_products
+        spread, everywhere = background.is_spread(plan), background.background_everywhere(plan)
         first_sub, last_sub, first_source, last_source = part
         lead = 1 if first_sub > 0 else 0  # solid angle, capture and polarization may be those of the first sub-pixel
         switched_at = NEVER
-        for start in range(0, len(pixels), TILE):
-            count = min(TILE, len(pixels) - start)
-            tiles.raster_places(pixels, start, count, plan.n_fast, fast, slow)
+        start = 0
+        while start < len(pixels):
+            number, count = tile.panel_and_count(plan.panels, pixels, start)
+            panel = geometry.placement(plan.panels, number)
+            tile.raster_places(pixels, start, count, number, plan.panels, fast, slow)
             for i in range(TILE):
-                total[i] = 0.0 if spread else plan.background
-                polar[i] = 1.0 if plan.nopolar else 0.0
+                total[i] = background.background_at_start(plan)
+                polar[i] = 1.0 if plan.polarization.left_out else 0.0
                 omega[i] = 0.0
                 on[i] = 1.0
             visited = False
-            for layer in range(plan.layers):
-                depth = layer * plan.layer_step
+            for layer in range(sensor.layers):
+                depth = layer * sensor.layer_step
                 for i in range(TILE):
-                    capture[i] = 1.0 if plan.thickness == 0.0 else 0.0
+                    capture[i] = 1.0 if sensor.thickness == 0.0 else 0.0
                 for at in range(first_sub - lead, last_sub):
                     counts = at >= first_sub
                     sub = at if counts else 0
-                    tiles.places(plan, fast, slow, sub, depth, dx, dy, dz)
-                    tiles.airpaths(dx, dy, dz, air)
-                    tiles.normalise(dx, dy, dz, air)
-                    tiles.solid_angles(plan, air, omega)
-                    if plan.thickness != 0.0 or plan.oversample_thick:
-                        tiles.captures(plan, layer, dx, dy, dz, capture)
+                    tile.places(plan, panel, fast, slow, sub, depth, dx, dy, dz)
+                    tile.airpaths(dx, dy, dz, air)
+                    tile.normalise(dx, dy, dz, air)
+                    tile.solid_angles(plan, panel, air, omega)
+                    if sensor.thickness != 0.0 or sampling.oversample_thick:
+                        tile.captures(plan, panel, layer, dx, dy, dz, capture)
                     for group in range(last_source if ordered else 1):
-                        base = (-plan.sources[group, 0], -plan.sources[group, 1], -plan.sources[group, 2])
-                        reached = tiles.cut_by_resolution(plan, base, plan.sources[group, 3], dx, dy, dz, alive)
+                        base = (-towards[group, 0], -towards[group, 1], -towards[group, 2])
+                        reached = tile.cut_by_resolution(dmin, base, sources.wavelength[group], dx, dy, dz, alive)
                         if reached == 0 and not everywhere:
                             continue
-                        if plan.oversample_polar or tiles.any_zero(polar):
+                        if sampling.oversample_polar or tile.any_zero(polar):
                             for i in range(TILE):
                                 weight[i] = 1.0 if everywhere else alive[i]
-                            tiles.polarizations(plan, base, dx, dy, dz, weight, polar)
-                        tiles.weights(plan, capture, polar, omega, weight)
+                            tile.polarizations(plan, base, dx, dy, dz, weight, polar)
+                        tile.weights(sampling, capture, polar, omega, weight)
                         if spread and counts:
-                            tiles.add_background(plan, weight, total)
+                            tile.add_background(plan, weight, total)
                         if reached == 0 or not counts:
                             continue
-                        tiles.differences(base, dx, dy, dz, qx, qy, qz)
+                        tile.differences(base, dx, dy, dz, qx, qy, qz)
                         begins = len(first_cells) > 0 and not visited
                         turned, turned_single = (first_cells, single[0]) if begins else (cells, single[1])
                         visited = True
                         own = group if ordered else first_source
                         last = group + 1 if ordered else last_source
-                        sources = (own, last, ordered or n_sources == 1)
+                        group_of_sources = (own, last, ordered or n_sources == 1)
                         for i in range(TILE):
                             subtotal[i] = total[i] if running else 0.0
                         add_terms(
-                            plan, tables, sources, turned, turned_single, interpolate, count, (qx, qy, qz), alive, on,
-                            weight, subtotal,
+                            plan, tables, group_of_sources, turned, turned_single, interpolate, count, (qx, qy, qz),
+                            alive, on, weight, subtotal,
                         )  # fmt: skip
-                        tiles.add_subtotal(running, alive, weight, subtotal, total)
-            tiles.store(plan, targets, start, count, total, capture, polar, omega, image)
-            if interpolate and plan.sticky:
+                        tile.add_subtotal(running, alive, weight, subtotal, total)
+            tile.store(plan, targets, start, count, total, capture, polar, omega, image)
+            if interpolate and plan.habits.interpolation_ends:
                 for i in range(count):
                     if on[i] == 0.0:
                         switched_at = min(switched_at, np.int64(pixels[start + i]))
+            start += count
         return switched_at
 
     return render_tiles
@@ -113,5 +114,5 @@ def tiles_kernel(add_terms: Any) -> Any:
 render_blocks = tiles_kernel(plain_terms.of_blocks)
 render_blocks_mixed = tiles_kernel(plain_terms.of_blocks_in_mixed_precision)
 render_ellipsoids = tiles_kernel(plain_terms.of_ellipsoids)
-render_weighted = tiles_kernel(weighted_terms.in_all_cases)
+render_in_order = tiles_kernel(general_terms.in_all_cases)
 render_sharp = tiles_kernel(sharp_terms.of_sharp_spots)

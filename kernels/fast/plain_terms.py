@@ -20,7 +20,8 @@ from nanobragg.kernels.compiling.vector import (
     stack_tile_single,
     stack_two_tiles,
 )
-from nanobragg.kernels.step import fast_step
+from nanobragg.kernels.fast.tables import OFFSET, PER_LENGTH, SHARE, SHIFT
+from nanobragg.kernels.step import amplitude, lattice
 
 
 @scalar
@@ -44,8 +45,9 @@ def times_cell(cells, c, scale, qx, qy, qz, mh, mk, ml):
 
 
 @scalar
-def shifted(cells, c, ex, ey, ez):
+def shift_of(of_source, j, cells, c):
     """Indices by which a source differs from the first of its group."""
+    ex, ey, ez = of_source[j, SHIFT], of_source[j, SHIFT + 1], of_source[j, SHIFT + 2]
     return (
         cells[c, 0] * ex + cells[c, 1] * ey + cells[c, 2] * ez,
         cells[c, 3] * ex + cells[c, 4] * ey + cells[c, 5] * ez,
@@ -64,15 +66,15 @@ class Way(NamedTuple):
     add: Any
 
 
-def in_double(lattice: Callable[..., Any]) -> Way:
-    """As the quotient that ``lattice`` gives."""
+def in_double(quotient: Callable[..., Any]) -> Way:
+    """As the quotient that ``quotient`` gives."""
 
     @scalar
-    def keep(crystal, node, hkl, i, kept):
-        kept[0][i], kept[1][i] = lattice(crystal, node, hkl)
+    def keep(size, node, hkl, i, kept):
+        kept[0][i], kept[1][i] = quotient(size, node, hkl)
 
     @scalar
-    def add(crystal, squares, share, place, kept, total):
+    def add(size, squares, share, place, kept, total):
         above, below = kept
         for i in range(TILE):
             f_latt = above[i] / below[i]
@@ -85,18 +87,18 @@ def in_mixed_precision() -> Way:
     """As phases of a block-shaped crystal; polynomials and division in binary32, twice as many at a time."""
 
     @scalar
-    def keep(crystal, node, hkl, i, kept):
-        of_h, of_k, of_l = fast_step.square_phases_single(crystal, node, hkl)
+    def keep(size, node, hkl, i, kept):
+        of_h, of_k, of_l = lattice.square_phases_single(size, node, hkl)
         kept[0][i], kept[1][i] = of_h
         kept[2][i], kept[3][i] = of_k
         kept[4][i], kept[5][i] = of_l
 
     @scalar
-    def add(crystal, squares, share, place, kept, total):
+    def add(size, squares, share, place, kept, total):
         th, dh, tk, dk, tl, dl = kept
         f_latt = stack_tile_single()
         for i in range(TILE):
-            above, below = fast_step.square_quotient_single(crystal, ((th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i])))
+            above, below = lattice.square_quotient_single(size, ((th[i], dh[i]), (tk[i], dk[i]), (tl[i], dl[i])))
             f_latt[i] = above / below
         for i in range(TILE):
             wide = np.float64(f_latt[i])
@@ -105,41 +107,42 @@ def in_mixed_precision() -> Way:
     return Way(stack_six_tiles_single, keep, add)
 
 
-def terms_of_cell(way: Way, place_of: Callable[..., Any]) -> tuple[Any, Any]:
-    """What adds the terms of one cell, for the only source of a group and for one of several.
+@scalar
+def of_cell(cell, q, i):
+    """Indices of a pixel: cell vectors over the wavelength times the difference of directions."""
+    a, b, c = cell
+    qx, qy, qz = q
+    return (
+        a[0] * qx[i] + a[1] * qy[i] + a[2] * qz[i],
+        b[0] * qx[i] + b[1] * qy[i] + b[2] * qz[i],
+        c[0] * qx[i] + c[1] * qy[i] + c[2] * qz[i],
+    )
 
-    ``place_of`` says where the amplitude of a node is.
-    """
+
+@scalar
+def of_shift(source, m, i):
+    """Indices of a pixel for one of several sources: those that all share over the wavelength, and its own shift."""
+    per_length, shift = source
+    return (m[0][i] * per_length + shift[0], m[1][i] * per_length + shift[1], m[2][i] * per_length + shift[2])
+
+
+def terms_of_cell(way: Way, place_of: Callable[..., Any], hkl_of: Callable[..., Any]) -> Any:
+    """What adds the terms of one source and cell: ``hkl_of`` makes indices, ``place_of`` says where amplitudes are."""
     tiles, keep, add = way
 
     @scalar
-    def add_alone(crystal, amplitudes, source, cells, c, qx, qy, qz, total):
-        per_length, share = source
+    def add_terms_of_cell(size, amplitudes, share, offset, vectors, q, total):
         squares, low, high, stride, origin = amplitudes
         place, kept = stack_places(), tiles()
-        va, vb, vc = scaled_cell(cells, c, per_length)
+        first = origin + offset
         for i in range(TILE):
-            h = va[0] * qx[i] + va[1] * qy[i] + va[2] * qz[i]
-            k = vb[0] * qx[i] + vb[1] * qy[i] + vb[2] * qz[i]
-            x = vc[0] * qx[i] + vc[1] * qy[i] + vc[2] * qz[i]
-            node = fast_step.nearest_node((h, k, x))
-            keep(crystal, node, (h, k, x), i, kept)
-            place[i] = place_of(low, high, stride, origin, node)
-        add(crystal, squares, share, place, kept, total)
+            hkl = hkl_of(vectors, q, i)
+            node = lattice.fast_node(hkl)
+            keep(size, node, hkl, i, kept)
+            place[i] = place_of(low, high, stride, first, node)
+        add(size, squares, share, place, kept, total)
 
-    @scalar
-    def add_shifted(crystal, amplitudes, source, shift, mh, mk, ml, total):
-        per_length, share = source
-        squares, low, high, stride, origin = amplitudes
-        place, kept = stack_places(), tiles()
-        for i in range(TILE):
-            hkl = (mh[i] * per_length + shift[0], mk[i] * per_length + shift[1], ml[i] * per_length + shift[2])
-            node = fast_step.nearest_node(hkl)
-            keep(crystal, node, hkl, i, kept)
-            place[i] = place_of(low, high, stride, origin, node)
-        add(crystal, squares, share, place, kept, total)
-
-    return add_alone, add_shifted
+    return add_terms_of_cell
 
 
 @scalar
@@ -155,40 +158,40 @@ def terms_by(add_alone: Any, add_shifted: Any) -> Any:
     """What adds all terms of a group of sources to a tile, from what adds those of one cell."""
 
     @scalar
-    def add_terms(crystal, amplitudes, shifts, shares, sources, cells, q, total):
+    def add_terms(size, amplitudes, of_source, sources, cells, q, total):
         first, last, alone = sources
         mh, mk, ml = stack_tile(), stack_tile(), stack_tile()
         for c in range(len(cells)):
             if alone:
-                source = (shifts[first, 0], shares[first, 4])
-                add_alone(crystal, amplitudes, source, cells, c, q[0], q[1], q[2], total)
+                cell = scaled_cell(cells, c, of_source[first, PER_LENGTH])
+                add_alone(size, amplitudes, of_source[first, SHARE], of_source[first, OFFSET], cell, q, total)
                 continue
             times_cell(cells, c, 1.0, q[0], q[1], q[2], mh, mk, ml)
             for j in range(first, last):
-                source = (shifts[j, 0], shares[j, 4])
-                shift = shifted(cells, c, shifts[j, 1], shifts[j, 2], shifts[j, 3])
-                add_shifted(crystal, amplitudes, source, shift, mh, mk, ml, total)
+                source = (of_source[j, PER_LENGTH], shift_of(of_source, j, cells, c))
+                add_shifted(size, amplitudes, of_source[j, SHARE], of_source[j, OFFSET], source, (mh, mk, ml), total)
 
     return add_terms
 
 
 def plain_terms(way: Way) -> Any:
     """What adds all terms of a group of sources to a tile; indices are only limited where some may be outside."""
-    add_inside = terms_by(*terms_of_cell(way, fast_step.table_place_inside))
-    add_anywhere = terms_by(*terms_of_cell(way, fast_step.table_place))
+    inside, anywhere = amplitude.table_place_inside, amplitude.table_place
+    add_inside = terms_by(terms_of_cell(way, inside, of_cell), terms_of_cell(way, inside, of_shift))
+    add_anywhere = terms_by(terms_of_cell(way, anywhere, of_cell), terms_of_cell(way, anywhere, of_shift))
 
     @scalar
     def add_terms(plan, tables, sources, cells, single, interpolate, count, q, alive, on, weight, total):
-        amplitudes, _, shifts, longest_squared, _ = tables
-        crystal = fast_step.crystal_of(plan)
+        amplitudes, _, of_source, longest_squared, _ = tables
+        size = lattice.size_of(plan.cells)
         if all_within(longest_squared, q[0], q[1], q[2]):
-            add_inside(crystal, amplitudes, shifts, plan.sources, sources, cells, q, total)
+            add_inside(size, amplitudes, of_source, sources, cells, q, total)
         else:
-            add_anywhere(crystal, amplitudes, shifts, plan.sources, sources, cells, q, total)
+            add_anywhere(size, amplitudes, of_source, sources, cells, q, total)
 
     return add_terms
 
 
-of_blocks = plain_terms(in_double(fast_step.square_quotient))
-of_ellipsoids = plain_terms(in_double(fast_step.round_quotient))
+of_blocks = plain_terms(in_double(lattice.square_quotient))
+of_ellipsoids = plain_terms(in_double(lattice.round_quotient))
 of_blocks_in_mixed_precision = plain_terms(in_mixed_precision())

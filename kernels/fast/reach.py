@@ -33,15 +33,15 @@ def reach(plan: RenderPlan) -> Reach:
 
     It is widened by what binary32 can make of the largest index that occurs.
     """
-    lengths = tuple(magnitude(plan.cell[k : k + 3]) for k in (0, 3, 6))
-    largest = 2.0 / min(np.abs(plan.sources[:, 3]))
-    if plan.shape <= ROUND or not plan.fudge > 0.0 or not max(lengths) * largest < LARGEST_SINGLE:
+    lengths = tuple(magnitude(plan.cells.cell[k : k + 3]) for k in (0, 3, 6))
+    largest = 2.0 / min(np.abs(plan.sources.wavelength))
+    if plan.cells.shape <= ROUND or not plan.cells.fudge > 0.0 or not max(lengths) * largest < LARGEST_SINGLE:
         return Reach((0.0, 0.0, 0.0), (0.0, 0.0), (0xFFFFFFFF, 0xFFFFFFFF))
-    limit = ZERO_EXPONENT * 0.63 if plan.shape == GAUSS else 0.3969
-    counts = plan.n_cells[0] * plan.n_cells[1] * plan.n_cells[2]
-    furthest = math.sqrt(limit / plan.fudge) / counts  # 1/Angstrom
+    limit = ZERO_EXPONENT * 0.63 if plan.cells.shape == GAUSS else 0.3969
+    counts = plan.cells.n_cells[0] * plan.cells.n_cells[1] * plan.cells.n_cells[2]
+    furthest = math.sqrt(limit / plan.cells.fudge) / counts  # 1/Angstrom
     try:
-        dual = np.linalg.norm(np.linalg.inv(np.reshape(plan.recip, (3, 3))), axis=0)
+        dual = np.linalg.norm(np.linalg.inv(np.reshape(plan.cells.recip, (3, 3))), axis=0)
     except np.linalg.LinAlgError:
         dual = np.full(3, np.inf)
     if not np.isfinite(dual).all():

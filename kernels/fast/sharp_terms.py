@@ -8,10 +8,9 @@ from nanobragg.kernels.compiling.decorators import scalar
 from nanobragg.kernels.compiling.vector import TILE, stack_tile, stack_tile_single
 from nanobragg.kernels.fast.plain_terms import times_cell
 from nanobragg.kernels.fast.reach import FRACTION_BITS
-from nanobragg.kernels.step import physics
-from nanobragg.kernels.step.fast_step import is_near, nearest_node_down
-from nanobragg.kernels.step.geometry import has_products
-from nanobragg.kernels.step.interpolation import tricubic
+from nanobragg.kernels.fast.tables import PER_LENGTH, SHARE
+from nanobragg.kernels.step import amplitude, lattice
+from nanobragg.kernels.step.background import has_products
 
 
 @scalar
@@ -62,36 +61,38 @@ def next_near(cells, first, offsets, limits, sx, sy, sz, every):
 
 
 @scalar
-def sharp_amplitude(plan, hkl, node, on):
+def sharp_amplitude(factors, number, hkl, node, on):
     """F_cell at one place."""
     if on:
-        return tricubic(plan.table, hkl, plan.hkl_min)
-    return physics.table_factor(node, plan.hkl_min, plan.hkl_max, plan.n_hkl, plan.table, plan.default_F)
+        return amplitude.tricubic(factors, number, hkl)
+    return amplitude.table_factor(factors, number, node)
 
 
 @scalar
 def add_sharp(
-    plan, count, alive, running, interpolating, zeros_count, narrow, weight, per_length, share, mh, mk, ml, on, total
-):
+    plan, count, alive, running, interpolating, zeros_count, narrow, weight, per_length, share, number, mh, mk, ml, on,
+    total,
+):  # fmt: skip
     """One source and one cell of a crystal with Gaussian or sharp-edged spots, pixel by pixel.
 
     A lattice factor of exactly 0 is no evaluation at all, unless ``zeros_count``, which water and running products or
     interpolation bring about.
     """
+    ends, factors = plan.habits.interpolation_ends, plan.factors
     for i in range(count):
         if alive[i] == 0.0:
             continue
         hkl = (mh[i] * per_length, mk[i] * per_length, ml[i] * per_length)
-        node = nearest_node_down(hkl)
-        if not zeros_count and not is_near(hkl, node, narrow):
+        node = lattice.fast_node_down(hkl)
+        if not zeros_count and not lattice.is_near(hkl, node, narrow):
             continue
-        f_latt = physics.lattice_factor(plan.shape, hkl, node, plan.n_cells, plan.recip, plan.fudge)
+        f_latt = lattice.lattice_factor(plan.cells, hkl, node)
         if f_latt == 0.0 and not zeros_count:
             continue
         if interpolating:
-            inside = physics.within_tricubic_range(hkl, plan.hkl_min, plan.hkl_range)
-            on[i] = 0.0 if not inside else on[i] if plan.sticky else 1.0
-        f_cell = sharp_amplitude(plan, hkl, node, interpolating and on[i] != 0.0)
+            inside = amplitude.within_tricubic_range(factors, hkl)
+            on[i] = 0.0 if not inside else on[i] if ends else 1.0
+        f_cell = sharp_amplitude(factors, number, hkl, node, interpolating and on[i] != 0.0)
         term = share * f_cell * f_cell * (f_latt * f_latt)
         total[i] = (total[i] + term) * weight[i] if running else total[i] + term
 
@@ -99,10 +100,12 @@ def add_sharp(
 @scalar
 def of_sharp_spots(plan, tables, sources, cells, single, interpolate, count, q, alive, on, weight, total):
     """Add all terms of one source to a tile."""
-    _, (narrow, offsets, limits), shifts, _, _ = tables
-    running = has_products(plan) and plan.running_products
-    zeros_count = plan.water and (running or (interpolate and plan.sticky))
-    per_length, share = shifts[sources[0], 0], plan.sources[sources[0], 4]
+    _, (narrow, offsets, limits), of_source, _, _ = tables
+    running = has_products(plan) and plan.habits.running_products
+    zeros_count = plan.scale.water and (running or (interpolate and plan.habits.interpolation_ends))
+    source = sources[0]
+    per_length, share = of_source[source, PER_LENGTH], of_source[source, SHARE]
+    number = plan.sources.table_number[source]
     mh, mk, ml = stack_tile(), stack_tile(), stack_tile()
     sx, sy, sz = stack_tile_single(), stack_tile_single(), stack_tile_single()
     to_single(per_length, q[0], q[1], q[2], sx, sy, sz)
@@ -113,6 +116,6 @@ def of_sharp_spots(plan, tables, sources, cells, single, interpolate, count, q, 
             break
         times_cell(cells, c, 1.0, q[0], q[1], q[2], mh, mk, ml)
         add_sharp(
-            plan, count, alive, running, interpolate, zeros_count, narrow, weight, per_length, share, mh, mk, ml, on,
-            total,
+            plan, count, alive, running, interpolate, zeros_count, narrow, weight, per_length, share, number, mh, mk,
+            ml, on, total,
         )  # fmt: skip

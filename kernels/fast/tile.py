@@ -1,6 +1,6 @@
 """What happens to a tile of pixels before and after its terms are added: positions, directions, factors, photons.
 
-All arrays are a tile long and lie on the stack of the kernel, which these loops are put into.
+All arrays are a tile long and lie on the stack of the kernel, which these loops are put into. A tile is on one panel.
 """
 
 from __future__ import annotations
@@ -11,65 +11,80 @@ import numpy as np
 
 from nanobragg.kernels.compiling.decorators import scalar
 from nanobragg.kernels.compiling.vector import TILE
-from nanobragg.kernels.step import geometry, physics
-from nanobragg.kernels.step.fast_step import capture as capture_of
-from nanobragg.kernels.step.fast_step import polar_frame, polarization
+from nanobragg.kernels.step import geometry
+from nanobragg.kernels.step.background import background_of_term
+from nanobragg.kernels.step.capture import capture as capture_of
+from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
 
 
 @scalar
-def raster_places(pixels, start, count, n_fast, fast, slow):
-    """Fast and slow pixel numbers of a tile; one that is not full repeats its last pixel."""
+def panel_and_count(panels, pixels, start):
+    """The panel of a tile, and how many of ``pixels`` from ``start`` on are in it: a tile ends where its panel does."""
+    per_panel = panels.n_slow * panels.n_fast
+    count = min(TILE, len(pixels) - start)
+    number = np.int64(pixels[start]) // per_panel
+    while np.int64(pixels[start + count - 1]) // per_panel != number:
+        count -= 1
+    return number, count
+
+
+@scalar
+def raster_places(pixels, start, count, number, panels, fast, slow):
+    """Fast and slow pixel numbers of a tile on a panel; one that is not full repeats its last pixel."""
+    n_fast, before = panels.n_fast, float(number * panels.n_slow * panels.n_fast)
     if count == TILE:
         for i in range(TILE):
-            fast[i] = float(pixels[np.uint64(start) + np.uint64(i)])  # unsigned: no test for negative indices
+            fast[i] = float(pixels[np.uint64(start) + np.uint64(i)]) - before  # unsigned: no negative indices
     else:  # next to never, and no vector code
         for i in range(TILE):
-            fast[i] = float(pixels[start + min(i, count - 1)])
+            fast[i] = float(pixels[start + min(i, count - 1)]) - before
     for i in range(TILE):
         slow[i] = np.floor((fast[i] + 0.5) / n_fast)
         fast[i] -= slow[i] * n_fast
 
 
 @scalar
-def flat_positions(plan, fast, slow, sub_f, sub_s, depth, x, y, z):
-    """Where this sub-pixel of each pixel is on a flat detector, metres from the sample."""
-    sub = plan.pixel_size / plan.oversample
+def flat_positions(plan, panel, fast, slow, sub_f, sub_s, depth, x, y, z):
+    """Where this sub-pixel of each pixel is on a flat panel, metres from the sample."""
+    oversample = plan.sampling.oversample
+    sub = plan.panels.pixel_size / oversample
     half = sub / 2.0
-    fdet, sdet, odet, pix0 = plan.fdet, plan.sdet, plan.odet, plan.pix0
+    fdet, sdet, odet, pix0 = panel.fdet, panel.sdet, panel.odet, panel.pix0
     for i in range(TILE):
-        f_pos = sub * (fast[i] * plan.oversample + sub_f) + half
-        s_pos = sub * (slow[i] * plan.oversample + sub_s) + half
-        x[i], y[i], z[i] = physics.flat_position(f_pos, s_pos, depth, fdet, sdet, odet, pix0)
+        f_pos = sub * (fast[i] * oversample + sub_f) + half
+        s_pos = sub * (slow[i] * oversample + sub_s) + half
+        x[i], y[i], z[i] = geometry.flat_position(f_pos, s_pos, depth, fdet, sdet, odet, pix0)
 
 
 @scalar
-def bend(plan, x, y, z):
-    """Move flat positions onto the curved detector: in a loop of its own, since its calls are no vector code."""
+def bend(plan, panel, x, y, z):
+    """Move flat positions onto the curved panel: in a loop of its own, since its calls are no vector code."""
     for i in range(TILE):
         flat = (x[i], y[i], z[i])
-        x[i], y[i], z[i] = physics.curved_position(flat, plan.distance, plan.beam, plan.fdet, plan.sdet)
+        x[i], y[i], z[i] = geometry.curved_position(flat, panel.distance, plan.panels.beam, panel.fdet, panel.sdet)
 
 
 @scalar
-def arcs(plan, fast, slow, sub_f, sub_s, depth, x, y, z):
-    """Where this sub-pixel of each pixel is on a detector bent about the sample."""
-    sub = plan.pixel_size / plan.oversample
+def arcs(plan, panel, fast, slow, sub_f, sub_s, depth, x, y, z):
+    """Where this sub-pixel of each pixel is on a panel bent about the sample."""
+    oversample = plan.sampling.oversample
+    size = plan.panels.pixel_size / oversample
     for i in range(TILE):
-        f_pos = sub * (fast[i] * plan.oversample + sub_f) + sub / 2.0
-        s_pos = sub * (slow[i] * plan.oversample + sub_s) + sub / 2.0
-        x[i], y[i], z[i] = geometry.position(plan, f_pos, s_pos, depth)
+        f_pos = geometry.middle(size, oversample, fast[i], sub_f)
+        s_pos = geometry.middle(size, oversample, slow[i], sub_s)
+        x[i], y[i], z[i] = geometry.position(plan, panel, f_pos, s_pos, depth)
 
 
 @scalar
-def places(plan, fast, slow, sub, depth, x, y, z):
+def places(plan, panel, fast, slow, sub, depth, x, y, z):
     """Where a sub-pixel of each pixel is, metres from the sample."""
-    sub_s, sub_f = sub // plan.oversample, sub % plan.oversample
-    if plan.arcs:
-        arcs(plan, fast, slow, sub_f, sub_s, depth, x, y, z)
+    sub_s, sub_f = sub // plan.sampling.oversample, sub % plan.sampling.oversample
+    if geometry.is_arc(plan):
+        arcs(plan, panel, fast, slow, sub_f, sub_s, depth, x, y, z)
         return
-    flat_positions(plan, fast, slow, sub_f, sub_s, depth, x, y, z)
-    if plan.curved:
-        bend(plan, x, y, z)
+    flat_positions(plan, panel, fast, slow, sub_f, sub_s, depth, x, y, z)
+    if plan.panels.curved:
+        bend(plan, panel, x, y, z)
 
 
 @scalar
@@ -87,19 +102,19 @@ def normalise(x, y, z, air):
 
 
 @scalar
-def solid_angles(plan, air, omega):
+def solid_angles(plan, panel, air, omega):
     """The solid angle of each pixel, kept from its first sub-pixel unless each has its own."""
     for i in range(TILE):
-        now = geometry.pixel_solid_angle(plan, air[i])
-        omega[i] = now if plan.oversample_omega or omega[i] == 0.0 else omega[i]
+        now = geometry.pixel_solid_angle(plan, panel, air[i])
+        omega[i] = now if plan.sampling.oversample_omega or omega[i] == 0.0 else omega[i]
 
 
 @scalar
-def captures(plan, layer, dx, dy, dz, capture):
+def captures(plan, panel, layer, dx, dy, dz, capture):
     """The capture fraction of this layer, kept from its first sub-pixel unless each has its own."""
     for i in range(TILE):
-        if plan.oversample_thick or capture[i] == 0.0:
-            capture[i] = capture_of(plan, layer, (dx[i], dy[i], dz[i]))
+        if plan.sampling.oversample_thick or capture[i] == 0.0:
+            capture[i] = capture_of(plan, panel, layer, (dx[i], dy[i], dz[i]))
 
 
 @scalar
@@ -114,23 +129,23 @@ def any_zero(values):
 @scalar
 def polarizations(plan, incident, dx, dy, dz, alive, polar):
     """The polarization factor, kept from the first source that reaches the pixel unless each has its own."""
-    kahn, again = plan.kahn, plan.oversample_polar
-    frame = polar_frame(plan.polar_axis, incident)
+    kahn, again = plan.polarization.kahn, plan.sampling.oversample_polar
+    frame = polar_frame(plan.polarization.axis, incident)
     for i in range(TILE):
-        now = polarization(kahn, incident, frame, (dx[i], dy[i], dz[i]))
+        now = fast_polarization(kahn, incident, frame, (dx[i], dy[i], dz[i]))
         polar[i] = now if alive[i] != 0.0 and (again or polar[i] == 0.0) else polar[i]
 
 
 @scalar
-def cut_by_resolution(plan, incident, wavelength, dx, dy, dz, alive):
-    """1 where the source counts, 0 where -dmin drops it; returns how many count."""
+def cut_by_resolution(dmin, incident, wavelength, dx, dy, dz, alive):
+    """1 where the source counts, 0 where ``dmin`` drops it; returns how many count."""
     count = 0
     for i in range(TILE):
         alive[i] = 1.0
-    if plan.dmin > 0.0:
+    if dmin > 0.0:
         for i in range(TILE):
-            q = physics.scattering_vector((dx[i], dy[i], dz[i]), incident, wavelength)
-            if geometry.cut_by_resolution(plan, q):
+            q = geometry.scattering_vector((dx[i], dy[i], dz[i]), incident, wavelength)
+            if geometry.cut_by_resolution(dmin, q):
                 alive[i] = 0.0
             else:
                 count += 1
@@ -146,15 +161,15 @@ def differences(incident, dx, dy, dz, qx, qy, qz):
 
 
 @scalar
-def weights(plan, capture, polar, omega, weight):
+def weights(sampling, capture, polar, omega, weight):
     """What each term is multiplied with, or running products the sum (Q04): factors that the pixel does not share."""
     for i in range(TILE):
         w = 1.0
-        if plan.oversample_thick:
+        if sampling.oversample_thick:
             w *= capture[i]
-        if plan.oversample_polar:
+        if sampling.oversample_polar:
             w *= polar[i]
-        if plan.oversample_omega:
+        if sampling.oversample_omega:
             w *= omega[i]
         weight[i] = w
 
@@ -162,7 +177,7 @@ def weights(plan, capture, polar, omega, weight):
 @scalar
 def add_background(plan, weight, total):
     """What one source and sub-pixel have of the background, where each term is weighted by itself."""
-    part = geometry.background_of_term(plan)
+    part = background_of_term(plan)
     for i in range(TILE):
         total[i] += part * weight[i]
 
@@ -178,14 +193,15 @@ def add_subtotal(running, alive, weight, subtotal, total):
 @scalar
 def store(plan, targets, start, count, total, capture, polar, omega, image):
     """Photons of each pixel: what the loops have not multiplied yet comes last."""
-    scale = plan.r_e_sqr * plan.fluence / plan.steps
+    sampling = plan.sampling
+    scale = plan.scale.r_e_sqr * plan.scale.fluence / plan.scale.steps
     for i in range(TILE):
         photons = scale * total[i]
-        if not plan.oversample_thick:
+        if not sampling.oversample_thick:
             photons *= capture[i]
-        if not plan.oversample_polar:
+        if not sampling.oversample_polar:
             photons *= polar[i]
-        if not plan.oversample_omega:
+        if not sampling.oversample_omega:
             photons *= omega[i]
         total[i] = 0.0 + photons
     first = np.int64(targets[start])

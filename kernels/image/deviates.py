@@ -115,14 +115,16 @@ def low_word(t):
 @kernel
 def sweep_pixels(image, roi, adc, stream, table, cache, counts, photons):
     """Draw every pixel of the roi in raster order; adds up the photons before clipping, returns the overloads."""
+    n_panels, n_slow, n_fast = image.shape
     overloads = 0
-    for slow in range(max(roi[2], 0), min(roi[3] + 1, image.shape[0])):
-        for fast in range(max(roi[0], 0), min(roi[1] + 1, image.shape[1])):
-            t = np.float64(poisson(image[slow, fast], stream, table, cache))
-            photons[0] += t
-            t += adc
-            if t > 65535.0:
-                t = 65535.0
-                overloads += 1
-            counts[slow, fast] = low_word(t)
+    for panel in range(n_panels):
+        for slow in range(max(roi[2], 0), min(roi[3] + 1, n_slow)):
+            for fast in range(max(roi[0], 0), min(roi[1] + 1, n_fast)):
+                t = np.float64(poisson(image[panel, slow, fast], stream, table, cache))
+                photons[0] += t
+                t += adc
+                if t > 65535.0:
+                    t = 65535.0
+                    overloads += 1
+                counts[panel, slow, fast] = low_word(t)
     return overloads

@@ -19,20 +19,20 @@ SOLID_ANGLES = Grain(worth_a_thread=100_000)
 def sums(plan: RenderPlan, image: np.ndarray) -> tuple[int, float, float, float, int]:
     """Number of rendered pixels, their sum, the sum of their squares, the maximum and its raster index or -1."""
     found = np.zeros(4)
-    where = add_up(image, plan.mask, plan.roi, found)
+    where = add_up(image, plan.panels.mask, plan.panels.roi, found)
     return int(found[0]), float(found[1]), float(found[2]), float(found[3]), where
 
 
 def deviations(plan: RenderPlan, image: np.ndarray, mean: float) -> tuple[int, float]:
     """Number of pixels of the roi, and the sum of their squared deviations from ``mean``."""
     found = np.zeros(2)
-    add_deviations(image, plan.roi, mean, found)
+    add_deviations(image, plan.panels.roi, mean, found)
     return int(found[0]), float(found[1])
 
 
 def solid_angle(plan: RenderPlan, threads: int) -> float:
     """Solid angles of all layers and sub-pixels of the rendered pixels, added in raster order, steradians."""
-    pixels, total, per_pixel = plan.rendered_pixels(), np.zeros(1), plan.layers * plan.oversample**2
+    pixels, total, per_pixel = plan.rendered_pixels(), np.zeros(1), plan.sensor.layers * plan.sub_pixels
     of_part = of_pixels.beginning_with(plan)
     for start in range(0, len(pixels), PIXELS_AT_A_TIME):
         some = pixels[start : start + PIXELS_AT_A_TIME]
@@ -49,14 +49,14 @@ def solid_angle(plan: RenderPlan, threads: int) -> float:
 def to_int(plan: RenderPlan, image: np.ndarray, scale: float, adc: float) -> np.ndarray:
     """Scaled 16-bit counts of the roi with the ADC offset."""
     counts = np.zeros(image.shape, np.uint16)
-    scaled_int(image, plan.roi, scale, adc, counts)
+    scaled_int(image, plan.panels.roi, scale, adc, counts)
     return counts
 
 
 def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
     """Scaled 8-bit grey levels of the roi."""
     grey = np.zeros(image.shape, np.uint8)
-    scaled_grey(image, plan.roi, scale, grey)
+    scaled_grey(image, plan.panels.roi, scale, grey)
     return grey
 
 
@@ -65,18 +65,19 @@ def philox_noise(
 ) -> tuple[np.ndarray, float, int]:
     """Counts (int32), photons before offset and clipping, and overloads; counter-based, the same on every machine.
 
-    ``seed`` is any 64-bit number. A pixel's count depends on the seed, the number of its panel, its place there and
-    its mean alone. Counts above ``highest`` are that.
+    ``seed`` is any 64-bit number. A pixel's count depends on the seed, the number of its panel (counted from ``panel``
+    on), its place there and its mean alone. Counts above ``highest`` are that.
     """
-    counts, photons = np.zeros(image.shape, np.int32), np.zeros(plan.n_slow)
-    fast_first, fast_last, slow_first, slow_last = plan.roi
-    columns = (max(fast_first, 0), min(fast_last + 1, plan.n_fast))
-    first, end = max(slow_first, 0), min(slow_last + 1, plan.n_slow)
+    rows_of_all = image.shape[0] * image.shape[1]
+    counts, photons = np.zeros(image.shape, np.int32), np.zeros(rows_of_all)
+    rows, columns = (part.indices(n) for part, n in zip(plan.window, image.shape[1:], strict=True))
     overloads: list[int] = []
 
     def work(part: slice) -> None:
-        rows = (first + part.start, first + part.stop)
-        overloads.append(draw_counts(image, rows, columns, adc, seed, panel, float(highest), counts, photons))
+        for number in range(len(image)):
+            before = number * image.shape[1]
+            some = (before + rows[0] + part.start, before + rows[0] + part.stop)
+            overloads.append(draw_counts(image, some, columns[:2], adc, seed, panel, float(highest), counts, photons))
 
-    in_chunks(max(end - first, 0), work, threads, lambda count: None, per_pixel=20 * plan.n_fast)
+    in_chunks(max(rows[1] - rows[0], 0), work, threads, lambda count: None, per_pixel=20 * len(image) * image.shape[2])
     return counts, float(photons.sum()), sum(overloads)

@@ -6,21 +6,22 @@ import numpy as np
 
 from nanobragg.kernels.compiling.decorators import kernel, scalar
 from nanobragg.kernels.compiling.vector import TILE, stack_tile
-from nanobragg.kernels.fast import tile as tiles
+from nanobragg.kernels.fast import tile
 from nanobragg.kernels.image.philox import number_of, poisson
+from nanobragg.kernels.step import geometry
 
 F32 = np.float32
 
 
 @scalar
 def rows_of(roi, n_slow):
-    """The rows of the region of interest that are on the image."""
+    """The rows of the region of interest that are on a panel."""
     return range(max(roi[2], 0), min(roi[3] + 1, n_slow))
 
 
 @scalar
 def columns_of(roi, n_fast):
-    """The columns of the region of interest that are on the image."""
+    """The columns of the region of interest that are on a panel."""
     return range(max(roi[0], 0), min(roi[1] + 1, n_fast))
 
 
@@ -30,19 +31,20 @@ def add_up(image, mask, roi, sums):
 
     Returns the raster index of the first maximum above 0, or -1.
     """
-    n_slow, n_fast = image.shape
+    n_panels, n_slow, n_fast = image.shape
     count, total, squares = 0, 0.0, 0.0
     highest, where = F32(0.0), -1
-    for slow in rows_of(roi, n_slow):
-        for fast in columns_of(roi, n_fast):
-            value = image[slow, fast]
-            index = slow * n_fast + fast
-            if value > highest:
-                highest, where = value, index
-            if len(mask) == 0 or mask[index] != 0:
-                count += 1
-                total += np.float64(value)
-                squares += np.float64(F32(value * value))
+    for panel in range(n_panels):
+        for slow in rows_of(roi, n_slow):
+            for fast in columns_of(roi, n_fast):
+                value = image[panel, slow, fast]
+                index = (panel * n_slow + slow) * n_fast + fast
+                if value > highest:
+                    highest, where = value, index
+                if len(mask) == 0 or mask[index] != 0:
+                    count += 1
+                    total += np.float64(value)
+                    squares += np.float64(F32(value * value))
     sums[0], sums[1], sums[2], sums[3] = np.float64(count), total, squares, np.float64(highest)
     return where
 
@@ -50,13 +52,14 @@ def add_up(image, mask, roi, sums):
 @kernel
 def add_deviations(image, roi, mean, sums):
     """Number of pixels of the roi, and the sum of their squared deviations from ``mean``."""
-    n_slow, n_fast = image.shape
+    n_panels, n_slow, n_fast = image.shape
     count, squares = 0, 0.0
-    for slow in rows_of(roi, n_slow):
-        for fast in columns_of(roi, n_fast):
-            deviation = np.float64(image[slow, fast]) - mean
-            squares += deviation * deviation
-            count += 1
+    for panel in range(n_panels):
+        for slow in rows_of(roi, n_slow):
+            for fast in columns_of(roi, n_fast):
+                deviation = np.float64(image[panel, slow, fast]) - mean
+                squares += deviation * deviation
+                count += 1
     sums[0], sums[1] = np.float64(count), squares
     return 0
 
@@ -67,20 +70,24 @@ def solid_angles(plan, pixels, omegas):
     fast, slow, air = stack_tile(), stack_tile(), stack_tile()
     x, y, z = stack_tile(), stack_tile(), stack_tile()
     omega, total = stack_tile(), stack_tile()
-    for start in range(0, len(pixels), TILE):
-        count = min(TILE, len(pixels) - start)
-        tiles.raster_places(pixels, start, count, plan.n_fast, fast, slow)
+    oversample = plan.sampling.oversample
+    start = 0
+    while start < len(pixels):
+        number, count = tile.panel_and_count(plan.panels, pixels, start)
+        panel = geometry.placement(plan.panels, number)
+        tile.raster_places(pixels, start, count, number, plan.panels, fast, slow)
         for i in range(TILE):
             omega[i] = total[i] = 0.0
-        for layer in range(plan.layers):
-            for sub in range(plan.oversample * plan.oversample):
-                tiles.places(plan, fast, slow, sub, layer * plan.layer_step, x, y, z)
-                tiles.airpaths(x, y, z, air)
-                tiles.solid_angles(plan, air, omega)
+        for layer in range(plan.sensor.layers):
+            for sub in range(oversample * oversample):
+                tile.places(plan, panel, fast, slow, sub, layer * plan.sensor.layer_step, x, y, z)
+                tile.airpaths(x, y, z, air)
+                tile.solid_angles(plan, panel, air, omega)
                 for i in range(TILE):
                     total[i] += omega[i]
         for i in range(count):
             omegas[start + i] = total[i]
+        start += count
     return 0
 
 
@@ -122,32 +129,38 @@ def noisy_count_of(value, adc, seed, pixel, highest):
 @kernel
 def to_int(image, roi, scale, adc, counts):
     """Scaled 16-bit counts of the roi."""
-    n_slow, n_fast = image.shape
-    for slow in rows_of(roi, n_slow):
-        for fast in columns_of(roi, n_fast):
-            counts[slow, fast] = count_of(image[slow, fast], scale, adc)
+    n_panels, n_slow, n_fast = image.shape
+    for panel in range(n_panels):
+        for slow in rows_of(roi, n_slow):
+            for fast in columns_of(roi, n_fast):
+                counts[panel, slow, fast] = count_of(image[panel, slow, fast], scale, adc)
     return 0
 
 
 @kernel
 def to_grey(image, roi, scale, grey):
     """Scaled 8-bit grey levels of the roi."""
-    n_slow, n_fast = image.shape
-    for slow in rows_of(roi, n_slow):
-        for fast in columns_of(roi, n_fast):
-            grey[slow, fast] = grey_of(image[slow, fast], scale)
+    n_panels, n_slow, n_fast = image.shape
+    for panel in range(n_panels):
+        for slow in rows_of(roi, n_slow):
+            for fast in columns_of(roi, n_fast):
+                grey[panel, slow, fast] = grey_of(image[panel, slow, fast], scale)
     return 0
 
 
 @kernel
-def draw_counts(image, rows, columns, adc, seed, panel, highest, counts, photons):
-    """Noisy counts of some rows; adds up the photons of each row, returns the overloads."""
-    overloads = 0
-    for slow in range(rows[0], rows[1]):
+def draw_counts(image, rows, columns, adc, seed, first_panel, highest, counts, photons):
+    """Noisy counts of some rows, numbered through all panels; adds up the photons of each row, returns the overloads.
+
+    Panels are numbered from ``first_panel`` on.
+    """
+    overloads, n_slow = 0, image.shape[1]
+    for row in range(rows[0], rows[1]):
+        panel, slow = row // n_slow, row % n_slow
         for fast in range(columns[0], columns[1]):
-            pixel = number_of(panel, slow * image.shape[1] + fast)
-            drawn, counts[slow, fast] = noisy_count_of(image[slow, fast], adc, seed, pixel, highest)
-            photons[slow] += drawn
+            pixel = number_of(first_panel + panel, slow * image.shape[2] + fast)
+            drawn, counts[panel, slow, fast] = noisy_count_of(image[panel, slow, fast], adc, seed, pixel, highest)
+            photons[row] += drawn
             if drawn + adc > highest:
                 overloads += 1
     return overloads

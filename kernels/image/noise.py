@@ -12,7 +12,7 @@ sweep_pixels = Kernel("image.deviates", "sweep_pixels")
 def noise(
     image: np.ndarray, roi: tuple[int, int, int, int], adc: float, seed: int, table: np.ndarray
 ) -> tuple[np.ndarray, float, int]:
-    """Photon counts of a float32 image (slow, fast) with the original's serial generator.
+    """Photon counts of a float32 image (panel, slow, fast) with the original's serial generator.
 
     Parameters
     ----------

@@ -16,12 +16,12 @@ from nanobragg.kernels.vectors import Vector, rotate_axis, rotate_matrix, unit
 
 def unrotated(plan: RenderPlan) -> tuple[Vector, Vector, Vector]:
     """The three cell vectors at phi = 0."""
-    return plan.cell[0:3], plan.cell[3:6], plan.cell[6:9]  # type: ignore[return-value]
+    return plan.cells.cell[0:3], plan.cells.cell[3:6], plan.cells.cell[6:9]  # type: ignore[return-value]
 
 
 def rotated_by_phi(plan: RenderPlan, phi: float) -> tuple[Vector, Vector, Vector]:
     """The three cell vectors turned by ``phi`` radians about the spindle."""
-    return tuple(rotate_axis(v, plan.spindle, phi) for v in unrotated(plan))  # type: ignore[return-value]
+    return tuple(rotate_axis(v, plan.cells.spindle, phi) for v in unrotated(plan))  # type: ignore[return-value]
 
 
 def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
@@ -30,8 +30,8 @@ def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
     A step at phi = 0 exactly keeps the vectors of the non-zero step before it (Q01): of an earlier step of the
     same visit, else of the last non-zero step of the visit before, else the unrotated cell.
     """
-    phis = [plan.phi0 + plan.phi_step * float(i) for i in range(plan.phi_steps)]
-    at_zero = None if plan.phi_carryover else unrotated(plan)
+    phis = [plan.cells.phi0 + plan.cells.phi_step * float(i) for i in range(plan.cells.phi_steps)]
+    at_zero = None if plan.habits.phi_carryover else unrotated(plan)
     turned = [rotated_by_phi(plan, phi) if phi != 0.0 else at_zero for phi in phis]
 
     def one_visit(held):
@@ -48,10 +48,10 @@ def cells_per_phi(plan: RenderPlan) -> tuple[list, list]:
 def with_domains(plan: RenderPlan, per_phi: list) -> np.ndarray:
     """Each orientation in each mosaic domain, (phi steps, domains, 9) metres."""
     cells = np.empty((len(per_phi), plan.domains, 9))
-    if not plan.mosaic_spread > 0.0:
+    if not plan.cells.mosaic_spread > 0.0:
         cells[:] = np.array(per_phi, dtype=float).reshape(-1, 1, 9)
         return cells
-    rotations = plan.mosaic_rotations.T
+    rotations = plan.cells.mosaic_rotations.T
     components = np.array(per_phi, dtype=float).reshape(-1, 3, 3, 1)  # (phi, vector, component, any domain)
     for k in range(3):
         cells[:, :, 3 * k], cells[:, :, 3 * k + 1], cells[:, :, 3 * k + 2] = rotate_matrix(
@@ -75,9 +75,10 @@ class PolarAxes(NamedTuple):
 
 def axes_of(plan: RenderPlan, most_calls: int) -> PolarAxes:
     """The axes of a plan's calls: always the one it was given, normalised once, or as the original leaves them."""
-    if plan.pure_polarization:
-        return PolarAxes(np.array([plan.polar_axis, unit(plan.polar_axis)]), 1, 1)
-    return polar_axes(plan.polar_axis, most_calls)
+    axis = plan.polarization.axis
+    if plan.habits.drifting_axis:
+        return polar_axes(axis, most_calls)
+    return PolarAxes(np.array([axis, unit(axis)]), 1, 1)
 
 
 def polar_axes(axis: Vector, most_calls: int) -> PolarAxes:

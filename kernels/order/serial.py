@@ -15,7 +15,7 @@ from nanobragg.kernels.compiling.machine_code import Kernel
 from nanobragg.kernels.order.threads import CPU_GRAIN, Grain, in_chunks
 from nanobragg.kernels.plan import Pixels, RenderPlan
 
-first_visited = Kernel("step.geometry", "first_visited")
+first_visited = Kernel("order.visits", "first_visited")
 NEVER = np.iinfo(np.int64).max
 
 
@@ -82,9 +82,9 @@ def render(
     first = 0
     if carries_over and len(pixels):
         first = min(number_before_first_visit(plan, pixels) + 1, len(pixels))
-        switches.append(draw(*part_of(0, slice(0, first)), plan.interpolate, True))
+        switches.append(draw(*part_of(0, slice(0, first)), plan.factors.interpolate, True))
         done(first)
-    if plan.interpolate:
+    if plan.factors.interpolate:
         # Render as if interpolation never went off, until a pixel says that it did; what comes after that pixel is
         # rendered without, again where it was begun.
         def hopeful(some: np.ndarray, calls: np.ndarray) -> None:

@@ -1,81 +1,129 @@
-"""Where a plan's pixels are, what they see, and which scattering vectors count: the same for every CPU kernel."""
+"""Where pixels are, what they see of the sample, and which scattering vectors count."""
 
 from __future__ import annotations
 
-from nanobragg.kernels import plan as plans
-from nanobragg.kernels.compiling.decorators import kernel, scalar
-from nanobragg.kernels.step import physics
+import math
 
-has_products = scalar(plans.has_products)
+from nanobragg.kernels.compiling.decorators import scalar, separate
+from nanobragg.kernels.plan import Placement
+from nanobragg.kernels.step.vectors import dot, magnitude, rotate_axis
 
 
 @scalar
-def position(plan, fast, slow, depth):
-    """Point of the detector as this plan has it, metres from the sample."""
-    if plan.arcs:
-        spot = plan.beam_spot
-        return physics.arc_position(
-            fast - spot[0], slow - spot[1], depth, plan.distance, plan.beam, plan.fdet, plan.sdet
-        )
-    flat = physics.flat_position(fast, slow, depth, plan.fdet, plan.sdet, plan.odet, plan.pix0)
-    if plan.curved:
-        return physics.curved_position(flat, plan.distance, plan.beam, plan.fdet, plan.sdet)
+def place_of_pixel(panels, index):
+    """Panel, fast and slow number of a pixel, by its raster index in the image (panel, slow, fast)."""
+    per_panel = panels.n_slow * panels.n_fast
+    on_panel = index % per_panel
+    return index // per_panel, on_panel % panels.n_fast, on_panel // panels.n_fast
+
+
+@scalar
+def placement(panels, number):
+    """Where a panel is, as vectors and lengths of its own."""
+    pix0, fdet, sdet, odet = panels.pix0, panels.fdet, panels.sdet, panels.odet
+    return Placement(
+        (pix0[number, 0], pix0[number, 1], pix0[number, 2]),
+        (fdet[number, 0], fdet[number, 1], fdet[number, 2]),
+        (sdet[number, 0], sdet[number, 1], sdet[number, 2]),
+        (odet[number, 0], odet[number, 1], odet[number, 2]),
+        panels.distance[number],
+        panels.close_distance[number],
+        (panels.beam_spot[number, 0], panels.beam_spot[number, 1]),
+    )
+
+
+@scalar
+def middle(size, oversample, pixel, sub_pixel):
+    """Middle of a sub-pixel along an edge of the panel, metres from its corner; ``size`` is that of a sub-pixel."""
+    return size * (pixel * oversample + sub_pixel) + size / 2.0
+
+
+@scalar
+def flat_position(fast, slow, depth, fdet, sdet, odet, pix0):
+    """Point of a flat panel, metres from the sample; ``fast``, ``slow``, ``depth`` in metres from its corner."""
+    return (
+        fast * fdet[0] + slow * sdet[0] + depth * odet[0] + pix0[0],
+        fast * fdet[1] + slow * sdet[1] + depth * odet[1] + pix0[1],
+        fast * fdet[2] + slow * sdet[2] + depth * odet[2] + pix0[2],
+    )
+
+
+@separate
+def curved_position(flat, distance, beam, fdet, sdet):
+    """The flat point's lab y and z, bent onto a sphere of radius ``distance`` about the sample (Q18)."""
+    centre = (distance * beam[0], distance * beam[1], distance * beam[2])
+    return rotate_axis(rotate_axis(centre, sdet, flat[1] / distance), fdet, flat[2] / distance)
+
+
+@separate
+def arc_position(fast, slow, depth, distance, beam, fdet, sdet):
+    """Point of a panel bent about the sample: ``fast`` and ``slow`` are arcs from the beam's spot, metres."""
+    alpha, beta, radius = fast / distance, slow / distance, distance + depth
+    along, across, up = math.cos(beta) * math.cos(alpha), math.cos(beta) * math.sin(alpha), math.sin(beta)
+    return (
+        radius * (along * beam[0] + across * fdet[0] + up * sdet[0]),
+        radius * (along * beam[1] + across * fdet[1] + up * sdet[1]),
+        radius * (along * beam[2] + across * fdet[2] + up * sdet[2]),
+    )
+
+
+@scalar
+def is_arc(plan):
+    """Whether panels are bent about the sample; the original bends them about other axes (Q18)."""
+    return plan.panels.curved and not plan.habits.bent_about_other_axes
+
+
+@scalar
+def position(plan, panel, fast, slow, depth):
+    """Point of a panel, flat or bent, metres from the sample."""
+    beam = plan.panels.beam
+    if is_arc(plan):
+        spot = panel.beam_spot
+        return arc_position(fast - spot[0], slow - spot[1], depth, panel.distance, beam, panel.fdet, panel.sdet)
+    flat = flat_position(fast, slow, depth, panel.fdet, panel.sdet, panel.odet, panel.pix0)
+    if plan.panels.curved:
+        return curved_position(flat, panel.distance, beam, panel.fdet, panel.sdet)
     return flat
 
 
 @scalar
-def pixel_solid_angle(plan, airpath):
-    """Steradians of a pixel as this plan has it; a point pixel's may be per square metre (Q19)."""
-    if plan.point_pixel or plan.arcs:
-        area = plan.pixel_size * plan.pixel_size if plan.pixel_area or plan.arcs else 1.0
+def solid_angle(pixel_size, airpath, close_distance):
+    """Steradians of a square pixel on a flat panel: its area over the squared distance, times the obliquity."""
+    return pixel_size * pixel_size / airpath / airpath * close_distance / airpath
+
+
+@scalar
+def pixel_solid_angle(plan, panel, airpath):
+    """Steradians of a pixel as this plan has it; the original's point pixel has 1 square metre (Q19)."""
+    panels = plan.panels
+    if panels.point_pixel or is_arc(plan):
+        area = panels.pixel_size * panels.pixel_size
+        area = 1.0 if plan.habits.unit_area and not is_arc(plan) else area
         return area / airpath / airpath
-    return physics.solid_angle(plan.pixel_size, airpath, plan.close_distance)
+    return solid_angle(panels.pixel_size, airpath, panel.close_distance)
 
 
 @scalar
-def parallax(plan, d):
-    """Cosine between a direction and the detector's normal where it hits."""
-    if plan.arcs:
+def parallax(plan, panel, d):
+    """Cosine between a direction and the panel's normal where it hits; the original's may be negative (Q26)."""
+    if is_arc(plan):
         return 1.0
-    cosine = physics.dot(d, plan.odet)
-    return abs(cosine) if plan.either_side else cosine
+    cosine = dot(d, panel.odet)
+    return cosine if plan.habits.one_side else abs(cosine)
 
 
 @scalar
-def background_of_term(plan):
-    """What one source and sub-pixel have of the background, where each term is weighted by itself."""
-    layers = 1 if plan.oversample_thick else plan.layers
-    return plan.background / (plan.oversample * plan.oversample * len(plan.sources) * layers)
+def scattering_vector(diffracted, incident, wavelength):
+    """(d - i)/lambda, 1/m: Ewald's construction."""
+    return (
+        (diffracted[0] - incident[0]) / wavelength,
+        (diffracted[1] - incident[1]) / wavelength,
+        (diffracted[2] - incident[2]) / wavelength,
+    )
 
 
 @scalar
-def cut_by_resolution(plan, q):
-    """Whether ``-dmin`` drops this scattering vector."""
-    stol = 0.5 * physics.magnitude(q)
-    return plan.dmin > 0.0 and stol > 0.0 and plan.dmin > 0.5 / stol
-
-
-@scalar
-def is_visited(plan, fast, slow):
-    """Whether any source passes the resolution cut at any sub-pixel and layer."""
-    sub = plan.pixel_size / plan.oversample
-    for layer in range(plan.layers):
-        for sub_s in range(plan.oversample):
-            for sub_f in range(plan.oversample):
-                f_pos = sub * (fast * plan.oversample + sub_f) + sub / 2.0
-                s_pos = sub * (slow * plan.oversample + sub_s) + sub / 2.0
-                d = physics.unit(position(plan, f_pos, s_pos, layer * plan.layer_step))
-                for j in range(len(plan.sources)):
-                    incident = (-plan.sources[j, 0], -plan.sources[j, 1], -plan.sources[j, 2])
-                    if not cut_by_resolution(plan, physics.scattering_vector(d, incident, plan.sources[j, 3])):
-                        return True
-    return False
-
-
-@kernel
-def first_visited(plan, pixels):
-    """Position in ``pixels`` of the first one that is visited, or their number."""
-    for i in range(len(pixels)):
-        if is_visited(plan, pixels[i] % plan.n_fast, pixels[i] // plan.n_fast):
-            return i
-    return len(pixels)
+def cut_by_resolution(dmin, q):
+    """Whether a scattering vector (1/m) is of finer spacing than ``dmin`` (m), where that is above 0."""
+    stol = 0.5 * magnitude(q)
+    return dmin > 0.0 and stol > 0.0 and dmin > 0.5 / stol

@@ -97,8 +97,8 @@ def phases(n, h0, h):
 
 
 @scalar
-def grating(n, h0, h):
-    """Numerator and denominator of sin(pi n h)/sin(pi h), up to the same sign; ``h0`` is the index nearest to ``h``.
+def fast_grating(n, h0, h):
+    """`lattice.grating` at pi h as a quotient, up to the same sign; ``h0`` is the index nearest to ``h``.
 
     `TINY` keeps the denominator from 0 on a node, where the quotient is then n, and vanishes elsewhere.
     """
@@ -121,6 +121,6 @@ def sinpi_over_single(z):
 
 @scalar
 def grating_single(n, t, d):
-    """`grating` in binary32, from its phases."""
+    """`fast_grating` in binary32, from its phases."""
     n = np.float32(n)
     return t * sinpi_over_single(t * t) + n * SINGLE_TINY, d * sinpi_over_single(d * d) + SINGLE_TINY

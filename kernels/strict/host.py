@@ -6,12 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from nanobragg.kernels.backend import Capabilities
 from nanobragg.kernels.compiling.machine_code import Kernel
+from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.order import serial
 from nanobragg.kernels.order.cells import axes_of, cells_per_phi, with_domains
 from nanobragg.kernels.plan import RenderPlan
 
+CAPABILITIES = Capabilities(exact=True, options=("shuffle",))
 render_pixels = Kernel("strict.loops", "render_pixels")
+
+
+def check(**options: Any) -> None:
+    """It can be used everywhere."""
 
 
 class Run:
@@ -23,8 +30,9 @@ class Run:
         self.carries_over = first != later
         self.cells = with_domains(plan, later)
         self.first_cells = with_domains(plan, first) if self.carries_over else self.cells
-        per_pixel = plan.layers * plan.oversample**2 * len(plan.sources) if plan.oversample_polar else 1
-        self.axes = axes_of(plan, per_pixel * plan.n_fast * plan.n_slow if plan.kahn != 0.0 else 1)
+        of_each = plan.sensor.layers * plan.sub_pixels * plan.n_sources
+        per_pixel = of_each if plan.sampling.oversample_polar else 1
+        self.axes = axes_of(plan, per_pixel * image.size if plan.polarization.kahn != 0.0 else 1)
 
     def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
@@ -39,12 +47,12 @@ class Run:
 
         The calls of a pixel do not depend on phi steps and domains, so a plan without phi steps counts them.
         """
-        if self.axes.settled or self.plan.kahn == 0.0:
+        if self.axes.settled or self.plan.polarization.kahn == 0.0:
             return np.empty(0, np.int64)
         pixels = self.plan.rendered_pixels()[:]
         before = np.zeros(len(pixels), np.int64)
         calls = np.empty_like(before)
-        counting = self.plan._replace(phi_steps=0)
+        counting = self.plan.changed(phi_steps=0)
         nothing = np.empty((0, 1, 9))
         while len(before):  # a factor of exactly 0 is asked for again, so the count itself can depend on the axis
             render_pixels(counting, nothing, nothing, self.axes, pixels, before, False, self.image, calls)
@@ -55,20 +63,19 @@ class Run:
         return before
 
 
-def render(plan: RenderPlan, image: np.ndarray, **how: Any) -> bool:
-    """Fill ``image``, float32 (slow, fast), with strict numerics.
-
-    Returns whether interpolation went off on the way.
+def render(plan: RenderPlan, **how: Any) -> Rendered:
+    """Render with strict numerics.
 
     Parameters
     ----------
     plan
         What to render.
-    image
-        Photons per pixel; zero on entry.
     how
-        ``threads``, ``progress``, ``shuffle`` of `order.serial.render`; they do not change the result.
+        ``threads``, ``progress``, ``shuffle`` of `nanobragg.kernels.order.serial.render`; no pixel depends on them.
     """
+    image = np.zeros(plan.shape, np.float32)
     run = Run(plan, image)
-    pixels = plan.rendered_pixels()
-    return serial.render(plan, run.draw, pixels, run.calls_before(), carries_over=run.carries_over, **how)
+    ended = serial.render(
+        plan, run.draw, plan.rendered_pixels(), run.calls_before(), carries_over=run.carries_over, **how
+    )
+    return Rendered(plan, image, ended)

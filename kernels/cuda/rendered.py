@@ -1,0 +1,121 @@
+"""An image that is on a GPU: its sums, integers and noise are made there, without another copy."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nanobragg.kernels.backend import Unavailable
+from nanobragg.kernels.cuda.device import Device, pixel_list, resident_plan
+from nanobragg.kernels.image.rendered import Rendered
+from nanobragg.kernels.plan import RenderPlan
+
+THREADS = 128
+
+
+def _else_on_the_host(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the host do what does not fit on the device."""
+
+    @functools.wraps(function)
+    def either(self: RenderedOnDevice, *arguments: Any) -> Any:
+        try:
+            with self._device.active():
+                return function(self, *arguments)
+        except Unavailable:
+            return getattr(super(RenderedOnDevice, self), function.__name__)(*arguments)
+
+    return either
+
+
+class RenderedOnDevice(Rendered):
+    """An image on a GPU, and the same in the host's memory.
+
+    Parameters
+    ----------
+    plan, panels, interpolation_ended
+        Those of `Rendered`.
+    device, there
+        The GPU, and the flat image on it.
+    """
+
+    def __init__(self, plan: RenderPlan, panels: np.ndarray, interpolation_ended: bool, device: Device, there: Any):
+        super().__init__(plan, panels, interpolation_ended)
+        panels.setflags(write=False)  # it would no longer be what is on the device
+        self._device, self._there = device, there
+
+    def _resident(self) -> RenderPlan:
+        return resident_plan(self._device, self.plan, masked=True)
+
+    def _figures(self, mean: float) -> tuple[np.ndarray, np.ndarray]:
+        from nanobragg.kernels.cuda import figures
+
+        cuda, segments = self._device.cuda, -(-self.panels.size // figures.SEGMENT)
+        sums, maxima = cuda.device_array((segments, 5)), cuda.device_array(segments, np.int64)
+        figures.add_up[segments, figures.THREADS](self._resident(), mean, self._there, sums, maxima)
+        return sums.copy_to_host(), maxima.copy_to_host()
+
+    @_else_on_the_host
+    def sums(self) -> tuple[int, float, float, float, int]:
+        """See `Rendered.sums`; added up in a fixed order of the device's own."""
+        found, maxima = self._figures(0.0)
+        values = self.panels.reshape(-1)
+        where = max((int(i) for i in maxima if i >= 0), key=lambda i: (values[i], -i), default=-1)
+        count, total, squares = (float(sum(column)) for column in found.T[:3])
+        return int(count), total, squares, float(values[where]) if where >= 0 else 0.0, where
+
+    @_else_on_the_host
+    def deviations(self, mean: float) -> tuple[int, float]:
+        """See `Rendered.deviations`."""
+        found, _ = self._figures(mean)
+        return int(sum(found[:, 3])), float(sum(found[:, 4]))
+
+    @_else_on_the_host
+    def solid_angle(self, threads: int) -> float:
+        """See `Rendered.solid_angle`."""
+        from nanobragg.kernels.cuda import figures
+
+        if 4 * self.plan.n_rendered > self._device.free_memory() // 4:
+            raise Unavailable("the GPU has not enough free memory for the list of pixels")
+        pixels = pixel_list(self._device, self.plan)
+        segments = max(-(-len(pixels) // figures.SEGMENT), 1)
+        sums = self._device.cuda.device_array(segments)
+        figures.solid_angles[segments, figures.THREADS](self._resident(), pixels, sums)
+        return float(sum(sums.copy_to_host()))
+
+    def _per_pixel(self, kernel: str, dtype: Any, *numbers: float) -> np.ndarray:
+        from nanobragg.kernels.cuda import figures
+
+        made = self._device.cuda.device_array(self.panels.size, dtype)
+        blocks = -(-self.panels.size // THREADS)
+        getattr(figures, kernel)[blocks, THREADS](self._resident(), self._there, *numbers, made)
+        return np.asarray(made.copy_to_host().reshape(self.panels.shape))
+
+    @_else_on_the_host
+    def to_int(self, scale: float, adc: float) -> np.ndarray:
+        """See `Rendered.to_int`."""
+        return self._per_pixel("to_int", np.uint16, scale, adc)
+
+    @_else_on_the_host
+    def to_grey(self, scale: float) -> np.ndarray:
+        """See `Rendered.to_grey`."""
+        return self._per_pixel("to_grey", np.uint8, scale)
+
+    @_else_on_the_host
+    def counts(
+        self, adc: float, seed: int, threads: int, highest: int, panel: int = 0
+    ) -> tuple[np.ndarray, float, int]:
+        """See `Rendered.counts`."""
+        from nanobragg.kernels.cuda import figures
+
+        cuda, size, shape = self._device.cuda, self.panels.size, self.panels.shape
+        counts, photons = cuda.device_array(size, np.int32), cuda.device_array(size, np.float64)
+        figures.draw_counts[-(-size // THREADS), THREADS](
+            self._resident(), self._there, adc, seed, panel, float(highest), counts, photons
+        )
+        drawn = photons.copy_to_host().reshape(shape)
+        by_row = np.add.accumulate(drawn.reshape(-1, shape[2]), axis=1)[:, -1]
+        inside = drawn[(slice(None), *self.plan.window)]
+        return counts.copy_to_host().reshape(shape), float(by_row.sum()), int((inside + adc > highest).sum())
