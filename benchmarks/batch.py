@@ -20,22 +20,23 @@ import time
 import numpy as np
 
 from nanobragg.cli.batch.job_file import read_job
-from nanobragg.cli.batch.preparer import Preparer
+from nanobragg.cli.batch.lines import Preparer
+from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.cli.tools.bench import timed
 from nanobragg.engine import images
 from nanobragg.engine.batch.job.job import Job
 from nanobragg.engine.batch.run.driver import left
 from nanobragg.engine.batch.run.executors import InProcess
 from nanobragg.engine.batch.run.status import status
-from nanobragg.engine.batch.run.work import How, Workshop, render_shard
+from nanobragg.engine.batch.run.work import How, ShardRenderer, render_shard
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store import records
 from nanobragg.engine.batch.store.master import shown, write_masters
 from nanobragg.engine.batch.store.shard_file import ShardFile, digest_of
 from nanobragg.engine.check.workloads import write_amplitudes
-from nanobragg.engine.experiment import freeze
 from nanobragg.engine.formats.hdf5 import open_file
 from nanobragg.engine.formats.nexus import DATA, now
+from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import default_threads, render
 
 LINE = (
@@ -58,7 +59,7 @@ def make_job(folder: pathlib.Path, images: int, per_shard: int, pixels: int, dom
 def bare_rate(job: Job) -> float:
     """Images per second of renders of the job's plans and nothing else."""
     prepare = Preparer(job)
-    plans = [freeze(prepare(job.words(n))) for n in range(job.images)]
+    plans = [plan_of(prepare(job.words(n))) for n in range(job.images)]
     started = time.perf_counter()
     for plan in plans:
         render(plan, job.backend, threads=default_threads())
@@ -70,7 +71,7 @@ def batch_rate(path: pathlib.Path, output: pathlib.Path) -> float:
     job = read_job(str(path), str(output))
     places.begin(job)
     started = time.perf_counter()
-    executor = InProcess(Workshop(job, Preparer, How(default_threads())))
+    executor = InProcess(ShardRenderer(job, Scenes, How(default_threads())))
     kinds = {o.kind for o in executor.outcomes(collections.deque(range(job.shards)), lambda: False, lambda count: None)}
     assert kinds == {"finished"}, kinds
     return job.images / (time.perf_counter() - started)
@@ -154,10 +155,10 @@ def frame_pieces(folder: pathlib.Path) -> None:
     path = make_job(folder, 4, 4, 4096, 1)
     job = read_job(str(path), str(folder / "frames"))
     places.begin(job)
-    shop = Workshop(job, Preparer, How(1))
+    shop = ShardRenderer(job, Scenes, How(1))
     frame = shop.frame(0)
     pixels = np.random.default_rng(1).poisson(0.5, frame.pixels.shape).astype(np.int32)
-    plan, image = freeze(frame.experiment), np.full(pixels.shape, 0.5, np.float32)
+    plan, image = plan_of(frame.experiment), np.full(pixels.shape, 0.5, np.float32)
     noise, _ = timed(lambda: images.philox_noise(plan, image, 0.0, 1, "fast", 1, np.int32))
     digest, _ = timed(lambda: digest_of(pixels))
     file = ShardFile(job, job.shard(0), now())
@@ -175,7 +176,7 @@ def folder_pieces(folder: pathlib.Path, shards: int, per_shard: int) -> None:
     path = make_job(folder, shards * per_shard, per_shard, 64, 1)
     job = read_job(str(path), str(folder / "many"))
     places.begin(job)
-    shop = Workshop(job, Preparer, How(1))
+    shop = ShardRenderer(job, Scenes, How(1))
     render_shard(shop, 0, lambda: False, lambda count: None)
     record = records.finished_record(job, 0)
     assert record is not None

@@ -23,7 +23,7 @@ from batch import bare_rate, batch_rate
 import nanobragg as nb
 from nanobragg.cli.batch.job_file import read_job
 from nanobragg.engine.check.workloads import write_amplitudes
-from nanobragg.engine.experiment import freeze
+from nanobragg.engine.plan import plan_of
 from nanobragg.kernels.fast import host as fast
 
 CALLS = 200
@@ -51,7 +51,7 @@ def measure_simulate() -> None:
         nb.Crystal(cell=(42, 42, 89, 90, 90, 90), N=(10, 10, 10), misset_deg=(i, 2 * i, 3)) for i in range(CALLS)
     ]
     how = {"oversample": 1, "interpolate": False}
-    plan = freeze(nb.set_up(crystals[0], detector, factors, **how))
+    plan = plan_of(nb.set_up(crystals[0], detector, factors, **how))
     run = fast.Run(plan, np.zeros((256, 256), np.float32))
     pixels, nothing = plan.rendered_pixels()[:], np.empty(0, np.int64)
     bare = milliseconds(lambda number: run.draw(pixels, nothing, False, False))

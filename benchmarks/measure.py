@@ -25,7 +25,7 @@ import numpy as np
 
 from nanobragg.cli.tools.bench import arguments_of, plan_of, timed
 from nanobragg.engine.check.workloads import WORKLOADS, write_amplitudes
-from nanobragg.engine.factors.structure_factors import from_reflections
+from nanobragg.engine.factors.tables import from_reflections
 from nanobragg.engine.formats.hkl import read_reflections
 from nanobragg.engine.formats.reading import read
 from nanobragg.engine.render import render
@@ -47,7 +47,7 @@ def seconds(function) -> float:
 def mosaic_workload(rounds: int) -> dict:
     """Strict against the C reference, per core and on two threads."""
     plan = plan_of([*CRYSTAL, *MOSAIC.split()])
-    steps = plan.evaluations * plan.n_fast * plan.n_slow
+    steps = plan.evaluations * plan.panels.n_fast * plan.panels.n_slow
     render(plan, "strict", threads=2)
     taken: dict[str, list[float]] = {name: [] for name in ("cref", "strict", "strict on 2 threads")}
     for _ in range(rounds):

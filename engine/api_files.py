@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nanobragg.engine.api_checks import in_own_words, numbers, of_file, of_kind, path_of, pixels_of, words_for
+from nanobragg.engine.api_words import in_own_words, of_file, path_of, pixels_of, words_for
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.factors.files import amplitudes_of
 from nanobragg.engine.factors.files import cell_of as cell_of_file
-from nanobragg.engine.factors.structure_factors import StructureFactors, from_reflections, read_any_table
+from nanobragg.engine.factors.tables import from_reflections, read_any_table
 from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.formats import any_image
 from nanobragg.engine.formats.hkl import Reflections
 from nanobragg.engine.formats.images import write_float as _write_float
 from nanobragg.engine.formats.output import write_output
-from nanobragg.engine.formats.smv import write_smv
-from nanobragg.engine.original.fixes import FIXABLE
-from nanobragg.engine.original.smv_header import of_experiment
+from nanobragg.engine.formats.smv import header, write_smv
+from nanobragg.engine.model.checks import numbers, of_kind
+from nanobragg.engine.model.structure_factors import StructureFactors, constant_factors
+from nanobragg.engine.scene.scene import Scene
 
 
 def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0.0) -> StructureFactors:
@@ -63,7 +63,7 @@ def read_structure_factors(path: str | os.PathLike) -> StructureFactors:
     """Structure factors of an hkl text file (h k l F in each line) or of a dump."""
     name = path_of(path)
     with of_file("-hkl"):
-        return read_any_table(name, lambda line: None, FIXABLE)
+        return read_any_table(name, lambda line: None)
 
 
 def structure_factors_from(
@@ -139,7 +139,7 @@ def cell_of(path: str | os.PathLike) -> tuple[float, float, float, float, float,
     return cell
 
 
-def write(path: str | os.PathLike, image: npt.ArrayLike, made: Experiment) -> None:
+def write(path: str | os.PathLike, image: npt.ArrayLike, scene: Scene) -> None:
     """Write an image in the format of the name's ending.
 
     Parameters
@@ -148,23 +148,23 @@ def write(path: str | os.PathLike, image: npt.ArrayLike, made: Experiment) -> No
         Whole numbers go to .h5 .nxs (NXmx) .cbf .npy .tif .img (SMV) .png, reals to .h5 .nxs .npy .tif .bin .png.
     image
         Counts or expected photons, (slow, fast).
-    made
+    scene
         What `set_up` returns: where the image was taken.
     """
-    of_kind("made", made, Experiment, "what set_up returns")
+    of_kind("made", scene, Scene, "what set_up returns")
     pixels = np.asarray(image)
-    if pixels.dtype.kind not in "iuf" or pixels.shape != (made.detector.n_slow, made.detector.n_fast):
-        raise BadInput(f"image: must be numbers of shape {(made.detector.n_slow, made.detector.n_fast)} (slow, fast)")
+    if pixels.dtype.kind not in "iuf" or pixels.shape != scene.detector.shape:
+        raise BadInput(f"image: must be numbers of shape {scene.detector.shape} (slow, fast)")
     if pixels.dtype.kind in "iu" and pixels.size and (pixels.min() < -1 or pixels.max() > 2**31 - 1):
         raise BadInput("image: counts must fit into 32 bits")
     with in_own_words():
-        write_output(path_of(path), pixels, made, "path")
+        write_output(path_of(path), pixels, scene, "path")
 
 
 def constant(F: float) -> StructureFactors:
     """The same amplitude for all indices."""
     numbers("F", F, 1)
-    return StructureFactors(np.zeros((1, 1, 1)), np.zeros((3, 2), np.int64), 0, F, "default")
+    return constant_factors(F)
 
 
 def read_image(name: str | os.PathLike, shape: tuple[int, int] | None = None) -> np.ndarray:
@@ -195,15 +195,12 @@ def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:
         _write_float(name, pixels)
 
 
-def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, made: Experiment) -> None:
+def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, scene: Scene) -> None:
     """Counts (uint16) as an SMV image with the geometry of `set_up`."""
-    of_kind("made", made, Experiment, "what set_up returns")
-    s, pixels = made.settings, np.asarray(counts)
-    if pixels.shape != (made.detector.n_slow, made.detector.n_fast):
-        raise BadInput(
-            f"counts: have shape {pixels.shape}, the detector {(made.detector.n_slow, made.detector.n_fast)}"
-        )
+    of_kind("made", scene, Scene, "what set_up returns")
+    pixels = np.asarray(counts)
+    if pixels.shape != scene.detector.shape:
+        raise BadInput(f"counts: have shape {pixels.shape}, the detector {scene.detector.shape}")
     if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 65535:
         raise BadInput("counts: must be whole numbers from 0 to 65535")
-    text = of_experiment(made, noise=True, fixes=s.fixes)
-    write_smv(path_of(path), "path", text, pixels.astype(np.uint16))
+    write_smv(path_of(path), "path", header(scene), pixels.astype(np.uint16))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -28,7 +29,7 @@ def seconds(plan: RenderPlan, backend: str, threads: int) -> float:
         return nominal
     wanted = int(SAMPLE_S / (per_step * plan.evaluations)) + 1
     some = sample(plan, min(max(wanted, 1), plan.n_rendered))
-    render(sample(plan, 1)._replace(phi_steps=1), backend, threads=threads)  # loads, or compiles, the kernel
+    render(sample(plan, 1).changed(phi_steps=1), backend, threads=threads)  # loads, or compiles, the kernel
     begun = time.perf_counter()
     render(some, backend, threads=threads)
     return (time.perf_counter() - begun) * plan.n_rendered / some.n_rendered
@@ -36,20 +37,20 @@ def seconds(plan: RenderPlan, backend: str, threads: int) -> float:
 
 def sample(plan: RenderPlan, number: int) -> RenderPlan:
     """The plan of about so many of its pixels, in the middle."""
-    first_fast, last_fast, first_slow, last_slow = plan.roi
-    slow = (max(first_slow, 0) + min(last_slow, plan.n_slow - 1)) // 2
-    width = min(last_fast, plan.n_fast - 1) - max(first_fast, 0) + 1
+    first_fast, last_fast, first_slow, last_slow = plan.panels.roi
+    slow = (max(first_slow, 0) + min(last_slow, plan.panels.n_slow - 1)) // 2
+    width = min(last_fast, plan.panels.n_fast - 1) - max(first_fast, 0) + 1
     rows, columns = max(number // width, 1), min(number, width)
-    middle = (max(first_fast, 0) + min(last_fast, plan.n_fast - 1) + 1) // 2
+    middle = (max(first_fast, 0) + min(last_fast, plan.panels.n_fast - 1) + 1) // 2
     left = max(middle - columns // 2, 0)
-    bottom = min(slow + rows - 1, plan.n_slow - 1)
-    some = plan._replace(roi=(left, min(left + columns - 1, plan.n_fast - 1), slow, bottom))
-    return some if some.n_rendered else plan._replace(mask=_first(plan, number))
+    bottom = min(slow + rows - 1, plan.panels.n_slow - 1)
+    some = plan.changed(roi=(left, min(left + columns - 1, plan.panels.n_fast - 1), slow, bottom))
+    return some if some.n_rendered else plan.changed(mask=_first(plan, number))
 
 
 def _first(plan: RenderPlan, number: int) -> np.ndarray:
     """A mask of the first rendered pixels: where those in the middle are masked."""
-    made = np.zeros(plan.n_fast * plan.n_slow, np.uint8)
+    made = np.zeros(math.prod(plan.shape), np.uint8)
     made[plan.rendered_pixels()[:number]] = 1
     return made
 
@@ -57,8 +58,8 @@ def _first(plan: RenderPlan, number: int) -> np.ndarray:
 def in_words(plan: RenderPlan, total_s: float) -> str:
     """``1.1e13 steps: about 9 h on this machine``, and what fewer sub-pixels would take."""
     text = f"{steps_of(plan):.2g} steps: about {duration(total_s)} on this machine"
-    fewer = total_s / plan.oversample**2
-    return text + (f" (-oversample 1: {duration(fewer)})" if plan.oversample > 1 else "")
+    fewer = total_s / plan.sub_pixels
+    return text + (f" (-oversample 1: {duration(fewer)})" if plan.sampling.oversample > 1 else "")
 
 
 def duration(s: float) -> str:

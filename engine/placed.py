@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
+from nanobragg.engine.scene.scene import Scene
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,20 +73,21 @@ class Placed:
         return float(hit @ self.slow) / self.pixel_size, float(hit @ self.fast) / self.pixel_size
 
 
-def of_experiment(experiment: Experiment) -> Placed:
-    """What an experiment's image shows; the crystal as it stands in the middle of its rotation.
+def of_scene(scene: Scene) -> Placed:
+    """What a scene's image shows; the crystal as it stands in the middle of its rotation.
 
     Raises
     ------
     BadInput
         For a curved detector.
     """
-    d, e = experiment.detector, experiment
+    d, e = scene.detector, scene
     if d.curved:
         raise BadInput("Detector: curved: maps, rings and predictions are of flat detectors")
-    turned = turned_about(np.array(e.crystal.recip), e.scan.spindle, mean_phi(e))
-    origin, fast, slow, beam = (np.asarray(v, float) for v in (d.pix0, d.fdet, d.sdet, e.beam.direction))
-    return Placed((d.n_slow, d.n_fast), d.pixel_size, origin, fast, slow, beam, mean_wavelength(e) * 1e10, turned)
+    turned = turned_about(np.array(e.crystal.recip), e.scan.spindle, e.scan.mean)
+    vectors = (d.panel.pix0, d.panel.fdet, d.panel.sdet, e.beam.direction)
+    origin, fast, slow, beam = (np.asarray(v, float) for v in vectors)
+    return Placed((d.n_slow, d.n_fast), d.pixel_size, origin, fast, slow, beam, e.beam.mean_wavelength * 1e10, turned)
 
 
 def turned_about(vectors: np.ndarray, axis: Sequence[float] | np.ndarray, angle: float | np.ndarray) -> np.ndarray:

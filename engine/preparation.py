@@ -10,7 +10,7 @@ import numpy as np
 
 from nanobragg.engine.api import Crystal, Detector, Scan, set_up, structure_factors
 from nanobragg.engine.check.trace import trace
-from nanobragg.engine.experiment import freeze
+from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import render
 from nanobragg.kernels.image import figures, noise
 from nanobragg.kernels.image.random import new_table
@@ -27,10 +27,10 @@ def tiny_plan(shape: str = "square", domains: int = 1, quirks: str = "right", **
     nodes = np.stack(np.meshgrid(*[np.arange(-4, 5)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     factors = structure_factors(nodes, np.full(len(nodes), 10.0))  # interpolation needs a table
     scan = Scan(range_deg=1.0, steps=2)
-    made = set_up(crystal, detector, factors, scan=scan, oversample=1, quirks=quirks, **how)
+    scene = set_up(crystal, detector, factors, scan=scan, oversample=1, quirks=quirks, **how)
     rotations = np.tile(np.eye(3).reshape(1, 9), (domains, 1))
     rotations.setflags(write=False)  # as those of all plans, by which Numba knows them
-    return freeze(made)._replace(mosaic_rotations=rotations)
+    return plan_of(scene).changed(mosaic_rotations=rotations)
 
 
 def _renders() -> Iterator[tuple[str, Callable[[], object]]]:
@@ -48,16 +48,16 @@ def _renders() -> Iterator[tuple[str, Callable[[], object]]]:
 
 def _figures() -> Iterator[tuple[str, Callable[[], object]]]:
     plan = tiny_plan()
-    image = np.ones((SIDE, SIDE), np.float32)
+    image = np.ones((1, SIDE, SIDE), np.float32)
     yield "figures", lambda: (figures.sums(plan, image), figures.deviations(plan, image, 0.0))
     yield "figures, solid angle", lambda: figures.solid_angle(plan, 1)
     yield "figures, integers", lambda: (figures.to_int(plan, image, 1.0, 0.0), figures.to_grey(plan, image, 1.0))
-    yield "noise, original", lambda: noise.noise(image, plan.roi, 0.0, -1, new_table())
+    yield "noise, original", lambda: noise.noise(image, plan.panels.roi, 0.0, -1, new_table())
     yield "noise, philox", lambda: figures.philox_noise(plan, image, 0.0, 1, 1, 65535)
 
 
 def _kernels() -> Iterator[tuple[str, Callable[[], object]]]:
-    carried = tiny_plan(quirks="c")._replace(phi_steps=2, phi0=0.0)
+    carried = tiny_plan(quirks="c").changed(phi_steps=2, phi0=0.0)
     yield "strict", lambda: render(carried, "strict", threads=1)
     yield from _renders()
     yield from _figures()

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.c_numbers import g
 from nanobragg.engine.formats.nexus import turn
-from nanobragg.engine.original.c_numbers import g
-from nanobragg.engine.original.frame import CUSTOM
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.kernels.plan import GAUSS, RenderPlan
 
 SHORTEST_A, LONGEST_A = 0.01, 20.0  # wavelengths of X-rays that diffract in crystals, generously
@@ -22,37 +21,26 @@ NO_ANGLE = 1e-162  # of a pixel over its distance, whose square is 0
 GRID = 33  # pixels along each edge that are looked at
 
 
-def before(made: Experiment, plan: RenderPlan) -> Iterator[str]:
+def before(scene: Scene, plan: RenderPlan) -> Iterator[str]:
     """One line for each thing that is allowed and unlikely to be meant."""
-    settings = made.settings
-    wavelength = settings.lambda0 * 1e10
+    wavelength = scene.beam.wavelength * 1e10
     if not SHORTEST_A <= wavelength <= LONGEST_A:
         yield f"the wavelength is {g(wavelength)} A ({g(12398.42 / wavelength)} eV): is that meant?"
-    spread = (settings.hdiv, settings.vdiv, settings.hdiv_step, settings.vdiv_step, settings.dispersion)
-    counts = (settings.hdiv_steps, settings.vdiv_steps, settings.disp_steps)
-    if settings.source_file is not None and (max(spread) > 0.0 or max(counts) > 0):
-        yield "-sourcefile: divergence and dispersion of other flags are not used"
-    if settings.convention == CUSTOM and not ("Q83" in settings.fixes and any(settings.pix0)):
-        yield (
-            "directions are given (custom convention): the beam centre is counted from the corner of the image along "
-            "fast and slow, without MOSFLM's half pixel; unset, it is the middle"
-        )
-    if settings.coherent:
-        yield "Q33: -coherent has no effect, in the original either"
     lengths = _lengths_on(plan)
-    shortest = _shortest_reciprocal(made)
-    if len(lengths) and min(plan.n_cells) > FEW_CELLS and lengths.max() < shortest:
+    shortest = _shortest_reciprocal(scene)
+    if len(lengths) and min(plan.cells.n_cells) > FEW_CELLS and lengths.max() < shortest:
         yield (
             f"no reflection can reach the detector: its finest resolution is {g(1.0 / lengths.max())} A, the longest "
             f"spacing of the crystal {g(1.0 / shortest)} A: check wavelength, distance and cell"
         )
 
 
-def of_header(made: Experiment, form: str) -> str | None:
+def of_header(scene: Scene, form: str) -> str | None:
     """What to say of a detector that a header in this format (``SMV``, ``CBF``) has no words for."""
-    if made.detector.curved:
+    if scene.detector.curved:
         return f"{form} headers have no words for a curved detector: readers take it for a flat one"
-    nexus = turn(made.frame.beam, made.frame.spindle) @ np.array([made.detector.fdet, made.detector.sdet]).T
+    panel = scene.detector.panel
+    nexus = turn(scene.beam.direction, scene.scan.spindle) @ np.array([panel.fdet, panel.sdet]).T
     if np.abs(nexus - AS_READ).max() < UNTURNED:
         return None
     return (
@@ -61,58 +49,58 @@ def of_header(made: Experiment, form: str) -> str | None:
     )
 
 
-def of_brightness(made: Experiment, plan: RenderPlan, image: np.ndarray, max_I: float) -> str | None:
+def of_brightness(scene: Scene, plan: RenderPlan, image: np.ndarray, max_I: float) -> str | None:
     """What to say of an image that is all zero, or nearly so."""
     if 0.0 < max_I < FAINT:
         return f"the brightest pixel expects {g(max_I)} photons"
     if max_I > 0.0 or image.any():
         return None
-    return f"the image is all zero: {_why_zero(made, plan)}"
+    return f"the image is all zero: {_why_zero(scene, plan)}"
 
 
-def of_faint(made: Experiment, plan: RenderPlan, image: np.ndarray) -> Iterator[str]:
+def of_faint(scene: Scene, plan: RenderPlan, image: np.ndarray) -> Iterator[str]:
     """The same of one image among many, in words that are equal for many of them."""
     brightest = float(image.max(initial=0.0))
     if 0.0 < brightest < FAINT:
         yield f"the brightest pixel expects less than {FAINT} photons"
-    elif brightest <= 0.0 and (said := of_brightness(made, plan, image, brightest)):
+    elif brightest <= 0.0 and (said := of_brightness(scene, plan, image, brightest)):
         yield said
 
 
 def of_overflow(plan: RenderPlan) -> str:
     """What to say of an image with pixels that are infinite or no numbers, as the original's are."""
-    if plan.close_distance == 0.0:
+    if not plan.panels.close_distance.all():
         return "the detector is at distance 0: pixels are not numbers, as in the original"
     return "Q79 smv: the image overflows, as the original's does: its infinite or undefined pixels are kept"
 
 
-def _why_zero(made: Experiment, plan: RenderPlan) -> str:
+def _why_zero(scene: Scene, plan: RenderPlan) -> str:
     if not plan.n_rendered:
         return "roi and mask leave no pixel"
-    if plan.close_distance == 0.0:
+    if not plan.panels.close_distance.all():
         return "the detector is at distance 0, where its pixels have no solid angle"
-    if plan.pixel_size < abs(plan.close_distance) * NO_ANGLE:
+    if plan.panels.pixel_size < np.abs(plan.panels.close_distance).min() * NO_ANGLE:
         return "the detector is so far away that its pixels have no solid angle"
-    if plan.fluence == 0.0:
+    if plan.scale.fluence == 0.0:
         return "there are no photons (the fluence is 0)"
-    if plan.thickness > 0.0 and plan.mu == 0.0:
+    if plan.sensor.thickness > 0.0 and plan.sensor.mu == 0.0:
         return "the sensor absorbs nothing (Q08: -detector_abs inf before -detector_thick)"
-    if plan.oversample_thick and plan.thickness == 0.0:
+    if plan.sampling.oversample_thick and plan.sensor.thickness == 0.0:
         return "-oversample_thick without a sensor (Q07)"
-    if plan.default_F == 0.0 and not plan.table.any():
+    if plan.factors.default_F == 0.0 and not plan.factors.table.any():
         return "all amplitudes are 0"
     lengths = _lengths_on(plan)
     if not len(lengths):
         return "no pixel has a direction"
-    if plan.dmin > 0.0 and 1.0 / lengths.min() < plan.dmin * 1e10:
+    if plan.factors.dmin > 0.0 and 1.0 / lengths.min() < plan.factors.dmin * 1e10:
         return f"-dmin cuts every pixel: they see {g(1.0 / lengths.min())} A and finer"
-    reach = _reach_of_table(made, plan)
-    if plan.default_F == 0.0 and lengths.min() > reach:
+    reach = _reach_of_table(scene)
+    if plan.factors.default_F == 0.0 and lengths.min() > reach:
         return (
             f"the amplitudes reach to {g(1.0 / reach)} A, and all pixels see finer than {g(1.0 / lengths.min())} A "
             "(-default_F is that of all others)"
         )
-    if plan.shape >= GAUSS:
+    if plan.cells.shape >= GAUSS:
         return (
             "no spot falls on a pixel: Gaussian and top-hat spots end, and these are narrow (-N, -fudge, -oversample)"
         )
@@ -121,34 +109,34 @@ def _why_zero(made: Experiment, plan: RenderPlan) -> str:
 
 def _lengths_on(plan: RenderPlan) -> np.ndarray:
     """Lengths of the scattering vectors (1/Angstrom) of some rendered pixels, those of the rim among them."""
-    pixels = plan.rendered_pixels()
+    pixels, panels = plan.rendered_pixels(), plan.panels
     if not len(pixels):
         return np.empty(0)
     rows = np.linspace(0, len(pixels) - 1, GRID * GRID).astype(int)
-    some = pixels[rows]
-    slow, fast = np.divmod(some, plan.n_fast)
+    number, slow, fast = np.unravel_index(pixels[rows], plan.shape)
     corners = [
         (slow.min(), fast.min()), (slow.min(), fast.max()), (slow.max(), fast.min()), (slow.max(), fast.max()),
     ]  # fmt: skip
     slow, fast = (np.append(at, [corner[k] for corner in corners]) for k, at in enumerate((slow, fast)))
-    f_pos, s_pos = ((at[:, None] + 0.5) * plan.pixel_size for at in (fast, slow))
-    point = f_pos * plan.fdet + s_pos * plan.sdet + np.asarray(plan.pix0)
+    number = np.append(number, [number[0]] * len(corners))
+    f_pos, s_pos = ((at[:, None] + 0.5) * panels.pixel_size for at in (fast, slow))
+    point = f_pos * panels.fdet[number] + s_pos * panels.sdet[number] + panels.pix0[number]
     with np.errstate(all="ignore"):
         point /= np.abs(point).max(axis=1, keepdims=True)  # else the squares of large distances overflow
         direction = point / np.linalg.norm(point, axis=1, keepdims=True)
-        source = plan.sources[0]
-        lengths = np.linalg.norm(direction + source[:3], axis=1) / source[3] * 1e-10
+        towards, wavelength = plan.sources.direction[0], plan.sources.wavelength[0]
+        lengths = np.linalg.norm(direction + towards, axis=1) / wavelength * 1e-10
     return lengths[np.isfinite(lengths) & (lengths > 0.0)]
 
 
-def _shortest_reciprocal(made: Experiment) -> float:
+def _shortest_reciprocal(scene: Scene) -> float:
     """Length of the shortest reciprocal vector among the 26 around the origin, 1/Angstrom."""
     steps = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    lengths = np.linalg.norm(steps @ np.asarray(made.crystal.recip), axis=1)
+    lengths = np.linalg.norm(steps @ np.asarray(scene.crystal.recip), axis=1)
     return float(lengths[lengths > 0.0].min(initial=math.inf))
 
 
-def _reach_of_table(made: Experiment, plan: RenderPlan) -> float:
+def _reach_of_table(scene: Scene) -> float:
     """Length of the longest reciprocal vector of the table's box, 1/Angstrom."""
-    corners = np.stack(np.meshgrid(*made.factors.bounds.astype(float), indexing="ij"), axis=-1).reshape(-1, 3)
-    return float(np.linalg.norm(corners @ np.asarray(made.crystal.recip), axis=1).max())
+    corners = np.stack(np.meshgrid(*scene.factors.bounds.astype(float), indexing="ij"), axis=-1).reshape(-1, 3)
+    return float(np.linalg.norm(corners @ np.asarray(scene.crystal.recip), axis=1).max())

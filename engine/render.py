@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nanobragg.engine import images
 from nanobragg.engine.errors import BadInput, DeviceLost
-from nanobragg.engine.experiment import Experiment
+from nanobragg.engine.scene.scene import Scene
+from nanobragg.kernels import backends
 from nanobragg.kernels.backend import Unavailable
+from nanobragg.kernels.backends import MODULES as BACKENDS_BY_NAME
 from nanobragg.kernels.compiling.processor import VARIABLE, WrongProcessor, processor
-from nanobragg.kernels.cref import host as cref
+from nanobragg.kernels.cref import binding
+from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
 
-BACKENDS = ("auto", "fast", "strict", "cref", "cuda")
+BACKENDS = ("auto", *BACKENDS_BY_NAME)
 PRECISIONS = ("double", "mixed")
-KNOWN_OPTIONS = {"fast": ("precision",), "cuda": ("device", "precision")}
 NOISES = ("original", "philox")
 # Loading LLVM and kept kernels takes about 0.1 s, the C reference about 0.1 us a step.
 STEPS_WORTH_KERNELS = 2_000_000
@@ -33,17 +33,6 @@ EDGE_ON = 1e-9  # pixels from the sample to the detector's plane, below which th
 def default_threads() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class Rendered(NamedTuple):
-    """A rendered image.
-
-    ``image`` holds photons per pixel, float32 (slow, fast); ``interpolation_ended`` says whether interpolation went off
-    (Q02).
-    """
-
-    image: np.ndarray
-    interpolation_ended: bool
 
 
 def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[[str], None] | None = None) -> str:
@@ -73,20 +62,20 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
             processor()
         except WrongProcessor as error:
             raise BadInput(str(error)) from None
-    if backend == "cref" and not cref.available():
-        raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
-    edge_on = backend in ("fast", "cuda", "auto") and _is_edge_on(plan)
-    too_large = backend not in ("strict", "cref") and _largest_index(plan) > LARGEST_FAST_INDEX
+    if backend == "cref":
+        _check("cref")
+    edge_on = not _is_exact(backend) and _is_edge_on(plan)
+    too_large = not _is_exact(backend) and _largest_index(plan) > LARGEST_FAST_INDEX
     if backend != "auto" and not edge_on:
         if too_large:
             raise BadInput(
                 f"--backend {backend}: indices beyond 32 bits; --backend strict computes what the original would"
             )
         if backend == "cuda":
-            _open(device)
+            _check("cuda", device=device)
         return backend
     steps = plan.evaluations * plan.n_rendered
-    if backend == "auto" and steps < STEPS_WORTH_KERNELS and cref.available():
+    if backend == "auto" and steps < STEPS_WORTH_KERNELS and binding.available():
         return "cref"
     if too_large or edge_on:
         if remark is not None:
@@ -95,7 +84,7 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
         return "strict"
     if steps >= STEPS_WORTH_GPU and os.path.exists("/dev/nvidiactl"):
         try:
-            _open(device)
+            _check("cuda", device=device)
             return "cuda"
         except BadInput as error:
             if remark is not None:
@@ -103,23 +92,28 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
     return "fast"
 
 
-def _open(device: int) -> None:
-    """Raise `BadInput` unless this GPU can be used."""
+def _is_exact(name: str) -> bool:
+    """Whether a backend does whatever the original does; ``auto`` may choose one that does not."""
+    return name in BACKENDS_BY_NAME and backends.backend(name).CAPABILITIES.exact
+
+
+def _check(name: str, **options: Any) -> None:
+    """Raise `BadInput` unless a backend can be used here."""
     try:
-        importlib.import_module("nanobragg.kernels.cuda.host").open_device(device)
+        backends.backend(name).check(**options)
     except Unavailable as error:
-        raise BadInput(f"--backend cuda: {error}") from None
+        raise BadInput(f"--backend {name}: {error}") from None
 
 
 def _is_edge_on(plan: RenderPlan) -> bool:
     """Whether the sample lies in the detector's plane: which pixels are no number then depends on the last bits."""
-    return abs(plan.close_distance) < EDGE_ON * plan.pixel_size
+    return bool((np.abs(plan.panels.close_distance) < EDGE_ON * plan.panels.pixel_size).any())
 
 
 def _largest_index(plan: RenderPlan) -> float:
     """No index can be larger: the cell vectors times 2/wavelength."""
     with np.errstate(all="ignore"):
-        return float(np.abs(plan.cell).max() * 6.0 / np.abs(plan.sources[:, 3]).min())
+        return float(np.abs(plan.cells.cell).max() * 6.0 / np.abs(plan.sources.wavelength).min())
 
 
 def render(
@@ -131,7 +125,7 @@ def render(
     remark: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Rendered:
-    """Render one image; ``options`` are backends' own (`KNOWN_OPTIONS`); others go without.
+    """Render one image; ``options`` are backends' own; who does not know one goes without.
 
     Parameters
     ----------
@@ -151,15 +145,14 @@ def render(
     BadInput
         As `choose`, and `DeviceLost` if a GPU that was asked for fails.
     """
-    image = np.zeros((plan.n_slow, plan.n_fast), np.float32)
     threads = default_threads() if threads is None else threads
     if options.get("precision", "double") not in PRECISIONS:
         raise BadInput(f"precision {options['precision']}: not one of {', '.join(PRECISIONS)}")
     chosen = choose(backend, plan, device=options.get("device", 0), remark=remark)
-    options = {name: value for name, value in options.items() if name in KNOWN_OPTIONS.get(chosen, ())}
-    run = importlib.import_module(f"nanobragg.kernels.{chosen}.host").render
+    by = backends.backend(chosen)
+    known = {name: value for name, value in options.items() if name in by.CAPABILITIES.options}
     try:
-        return Rendered(image, run(plan, image, threads=threads, progress=progress, **options))
+        return by.render(plan, threads=threads, progress=progress, **known)
     except Unavailable as error:
         if backend != "auto":
             raise DeviceLost(f"--backend cuda: {error}") from None
@@ -168,37 +161,37 @@ def render(
     return render(plan, "fast", threads=threads, progress=progress, precision=options.get("precision", "double"))
 
 
-def noisy(
-    made: Experiment,
-    plan: RenderPlan,
-    image: np.ndarray,
-    backend: str,
-    *,
-    philox: bool,
-    threads: int,
-    dtype: npt.DTypeLike = np.uint16,
+def counts_of(
+    scene: Scene, rendered: Rendered, *, philox: bool, threads: int, dtype: npt.DTypeLike = np.uint16
 ) -> tuple[np.ndarray, float, int]:
-    """Counts with photon noise, photons before offset and clipping, and overloads.
+    """Counts with photon noise (panel, slow, fast), photons before offset and clipping, and overloads.
 
     Parameters
     ----------
-    made, plan, image
-        What was rendered; the generator goes on where mosaic and misset draws have left it.
-    backend
-        What rendered it.
+    scene, rendered
+        What was rendered; the original's generator goes on where mosaic and misset draws have left it.
     philox
-        Whether counts are drawn from seed and place alone; fixes ask for it too (Q52, Q82).
+        Whether counts are drawn from seed and place alone, as they are without the original's generator.
     threads
         For those; the original's generator is serial.
     dtype
         uint16; or int32, for counts that the original would clip.
     """
-    settings = made.settings
-    if philox or settings.fixes & {"Q52", "Q82"}:
-        adc = float(np.floor(settings.adc + 0.5)) if "Q78" in settings.fixes else settings.adc
-        return images.philox_noise(
-            plan, image, adc, settings.seed, backend, threads, dtype, saturation=settings.saturation
-        )
-    by: Any = cref if images.loops(backend, plan) is cref else importlib.import_module("nanobragg.kernels.image.noise")
-    counts, photons, overloads = by.noise(image, plan.roi, settings.adc, settings.seed, made.random_table)
+    noise = scene.noise
+    if philox or noise.table is None:
+        return drawn(rendered, noise.offset, noise.seed, threads, dtype, saturation=scene.detector.saturation)
+    counts, photons, overloads = rendered.serial_counts(noise.offset, noise.seed, noise.table)
+    return counts.astype(dtype, copy=False), photons, overloads
+
+
+def drawn(
+    rendered: Rendered, offset: float, seed: int, threads: int, dtype: npt.DTypeLike, *, panel: int = 0,
+    saturation: float = 0.0,
+) -> tuple[np.ndarray, float, int]:  # fmt: skip
+    """Counts from counters, photons and overloads, made where the image is.
+
+    Counts are clipped at what ``dtype``, uint16 or int32, can hold, or at ``saturation`` if that is less and not 0.
+    """
+    most = np.iinfo(dtype).max
+    counts, photons, overloads = rendered.counts(offset, seed, threads, min(most, int(saturation) or most), panel)
     return counts.astype(dtype, copy=False), photons, overloads

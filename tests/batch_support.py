@@ -28,7 +28,7 @@ from nanobragg.engine.errors import DeviceLost
 if "GPUS" in os.environ:
     from nanobragg.engine.batch.run import on_dask
     on_dask.gpus = work.gpus = lambda: int(os.environ["GPUS"])
-frame = work.Workshop.frame
+frame = work.ShardRenderer.frame
 poisoned = {int(n) for n in os.environ.get("POISONED", "").split()}
 def injected(self, number):
     time.sleep(float(os.environ.get("SLOW_S", "0")))
@@ -42,7 +42,7 @@ def injected(self, number):
     with open(os.environ.get("SEEN", os.devnull), "a") as seen:
         seen.write(f"{number}\\n")
     return made
-work.Workshop.frame = injected
+work.ShardRenderer.frame = injected
 """
 
 

@@ -63,11 +63,11 @@ def amplitude(e, hkl):
 
 def image(e):
     """Photons per pixel, (slow, fast) binary64, of everything computed right."""
-    d, s, b = e.detector, e.settings, e.beam
-    fdet, sdet, odet, beam = (np.array(v) for v in (d.fdet, d.sdet, d.odet, b.direction))
+    d, s, b, place = e.detector, e.settings, e.beam, e.detector.panel
+    fdet, sdet, odet, beam = (np.array(v) for v in (place.fdet, place.sdet, place.odet, b.direction))
     n, layers = e.oversample, d.layers
     out = np.zeros((d.n_slow, d.n_fast))
-    weights = b.weights / b.weights.sum()
+    weights = b.given_weights / b.given_weights.sum()
     water = WATER * s.water**3
     axis = np.array(b.polar) / np.linalg.norm(b.polar)
     spindle = np.array(e.scan.spindle)
@@ -86,25 +86,25 @@ def image(e):
                     g = d.pixel_size * (slow + (sub // n + 0.5) / n)
                     depth = layer * d.layer_step
                     if d.curved:
-                        alpha, beta = (f - d.Fbeam) / d.distance, (g - d.Sbeam) / d.distance
-                        point = (d.distance + depth) * (
+                        alpha, beta = (f - place.Fbeam) / place.distance, (g - place.Sbeam) / place.distance
+                        point = (place.distance + depth) * (
                             np.cos(beta) * (np.cos(alpha) * beam + np.sin(alpha) * fdet) + np.sin(beta) * sdet
                         )
                     else:
                         stands = depth + mean_depth(d.layer_step, d.mu)
-                        point = np.array(d.pix0) + f * fdet + g * sdet + stands * odet
+                        point = np.array(place.pix0) + f * fdet + g * sdet + stands * odet
                     air = np.linalg.norm(point)
                     u = point / air
                     omega = d.pixel_size**2 / air**2
                     if not (d.curved or d.point_pixel):
-                        omega *= (d.close_distance + mean_depth(d.layer_step, d.mu)) / air
+                        omega *= (place.close_distance + mean_depth(d.layer_step, d.mu)) / air
                     capture = 1.0
                     if d.thickness > 0.0:
                         cosine = 1.0 if d.curved else u @ odet
                         capture = np.exp(-depth * d.mu / cosine) - np.exp(-(depth + d.layer_step) * d.mu / cosine)
                     for source, wavelength, w in zip(b.directions, b.wavelengths, weights, strict=True):
                         polar = 1.0
-                        if not b.nopolar:
+                        if not b.polarization_left_out:
                             c2 = (-source @ u) ** 2
                             across = np.cross(axis, -source)
                             across /= np.linalg.norm(across)

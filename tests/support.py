@@ -14,11 +14,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nanobragg.cli.nanobragg.command import read_headers
+from nanobragg.cli.nanobragg.headers import read_headers
 from nanobragg.cli.nanobragg.parse import parse
 from nanobragg.cli.tools.bench import working_in as working_in
-from nanobragg.engine.experiment import Experiment, experiment, freeze, geometry
-from nanobragg.kernels.cref import host as cref
+from nanobragg.engine import plan as plans
+from nanobragg.engine.original import set_up as set_ups
+from nanobragg.engine.original.set_up import SetUp
+from nanobragg.kernels.cref import binding as cref
 from nanobragg.kernels.image.random import _powf
 from nanobragg.kernels.plan import RenderPlan
 from tests.tolerances import FAST_OF_MAXIMUM, FAST_OF_PIXEL
@@ -105,20 +107,25 @@ def libm_is_the_recorded_one() -> bool:
     return all(bits(functions[name](*args)) == expected for name, args, expected in probe)
 
 
-def set_up(arguments: Sequence[str], folder: pathlib.Path, remarks: list[str] | None = None) -> Experiment:
+def set_up(arguments: Sequence[str], folder: pathlib.Path, remarks: list[str] | None = None) -> SetUp:
     """The experiment of a command line, with ``folder`` as working directory."""
     with working_in(folder):
         start: dict = {"seed": -1, "misset_seed": -1}
         mask = read_headers(arguments, start)
         settings = parse(arguments, start).settings
         remark = [].append if remarks is None else remarks.append
-        return experiment(geometry(settings, mask, remark), remark)
+        return set_ups.set_up(set_ups.geometry(settings, mask, remark), remark)
+
+
+def frozen(made) -> RenderPlan:
+    """The plan of a scene, or of a command line's set-up."""
+    return plans.plan_of(getattr(made, "scene", made))
 
 
 def plan_of(line: str | Sequence[str], folder: pathlib.Path) -> RenderPlan:
     """The plan of a command line; inputs are named ``{in}/...``."""
     arguments = line.split() if isinstance(line, str) else list(line)
-    return freeze(set_up([_found(a) for a in arguments], folder))
+    return plans.plan_of(set_up([_found(a) for a in arguments], folder).scene)
 
 
 def command(arguments: Sequence[str], folder: pathlib.Path, **options) -> subprocess.CompletedProcess:

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 import nanobragg as nb
-from nanobragg.engine.experiment import freeze
-from nanobragg.engine.original.fixes import fixes_of
+from nanobragg.engine.original.quirks import fixes_of
 from nanobragg.engine.render import render
-from tests.support import INPUT_FOLDERS, ROOT, assert_same_image, plan_of, read_smv
+from tests.support import INPUT_FOLDERS, ROOT, assert_same_image, frozen, plan_of, read_smv
 from tests.test_fixes import fixed
 
 INPUTS = INPUT_FOLDERS[0]
@@ -50,7 +49,7 @@ def test_c_mode_is_the_command(line, parts, tmp_path, monkeypatch):
 def test_right_by_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     e = fixed(LINE + "-lambda 1 -osc 1 -phisteps 2 -oversample 2", fixes_of("all"), tmp_path)
-    theirs = render(freeze(e), "strict").image
+    theirs = render(frozen(e), "strict").image
     image = nb.simulate(CRYSTAL, DETECTOR, nb.constant(9.0), scan=nb.Scan(0, 1, 2), oversample=2, backend="strict")
     np.testing.assert_allclose(image, theirs, rtol=2e-6, atol=1e-9 * theirs.max())
 
@@ -249,7 +248,7 @@ def test_round_spots_are_those_of_the_crystals_volume(quirks):
 
     crystal = nb.Crystal(cell=CELL, N=(3, 4, 6), misset_deg=(10, 20, 30), shape="gauss_round", fudge=0.7)
     e = nb.set_up(crystal, DETECTOR, nb.constant(9.0), oversample=1, quirks=quirks)
-    figures = {f.label: f.values for f in trace(freeze(e), 7, 11)}
+    figures = {f.label: f.values for f in trace(frozen(e), 7, 11)}
     dh = np.array(figures["hkl_frac"]) - figures["hkl_rounded"]
     dq = dh @ np.array(e.crystal.recip)
     edge = (72 * abs(e.crystal.volume)) ** (1 / 3)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from nanobragg.engine import images
+from nanobragg.engine.original import figures as images
 from nanobragg.engine.render import render
-from nanobragg.kernels.cref import host as cref
-from nanobragg.kernels.image import figures, noise
+from nanobragg.kernels.cref import image as cref
+from nanobragg.kernels.image import figures, noise, rendered
 from nanobragg.kernels.image.random import new_table
+from nanobragg.kernels.image.rendered import Rendered
 from tests.support import CASES, assert_same_image, libm_is_the_recorded_one, plan_of
 from tests.tolerances import OTHER_LIBM
 
@@ -16,12 +17,12 @@ from tests.tolerances import OTHER_LIBM
 @pytest.mark.cref
 def test_strict_is_the_c_reference(case, tmp_path):
     plan = plan_of(case.arguments(tmp_path), tmp_path)
-    reference, _ = render(plan, "cref")
+    reference = render(plan, "cref").image
     assert_same_image(reference[case.window], case.arrays["float"], 0.0 if libm_is_the_recorded_one() else OTHER_LIBM)
     for threads in (1, 2, 5):
-        image, _ = render(plan, "strict", threads=threads)
+        image = render(plan, "strict", threads=threads).image
         assert_same_image(image, reference)
-    shuffled, _ = render(plan, "strict", threads=2, shuffle=np.random.default_rng(7))
+    shuffled = render(plan, "strict", threads=2, shuffle=np.random.default_rng(7)).image
     assert_same_image(shuffled, reference)
 
 
@@ -59,28 +60,28 @@ SERIAL_HABITS = {
 @pytest.mark.cref
 def test_serial_habits_do_not_depend_on_threads(line, tmp_path):
     plan = plan_of(line, tmp_path)
-    reference, _ = render(plan, "cref")
+    reference = render(plan, "cref").image
     for threads in (1, 2, 5):
-        image, _ = render(plan, "strict", threads=threads)
+        image = render(plan, "strict", threads=threads).image
         assert_same_image(image, reference)
-    assert_same_image(render(plan, "strict", threads=3, shuffle=np.random.default_rng(3))[0], reference)
+    assert_same_image(render(plan, "strict", threads=3, shuffle=np.random.default_rng(3)).image, reference)
 
 
 @pytest.mark.cref
 def test_the_habits_really_bite(tmp_path):
     """Each special case must differ from what a kernel without the habit gives, or the test above shows nothing."""
     switch = plan_of(SERIAL_HABITS["switch in mid-image"], tmp_path)
-    with_switch = render(switch, "strict")[0]
-    without = render(switch._replace(interpolate=False), "strict")[0]
+    with_switch = render(switch, "strict").image
+    without = render(switch.changed(interpolate=False), "strict").image
     assert (with_switch == without).any() and (with_switch != without).any()
     late = plan_of(SERIAL_HABITS["axis that settles late"], tmp_path)
     from nanobragg.kernels.order.cells import polar_axes
 
-    axes = polar_axes(late.polar_axis, 10_000)
+    axes = polar_axes(late.polarization.axis, 10_000)
     assert len(axes.axes) > 1000 and not axes.settled
-    assert polar_axes(plan_of(SERIAL_HABITS["axis that alternates"], tmp_path).polar_axis, 10_000).period == 2
+    assert polar_axes(plan_of(SERIAL_HABITS["axis that alternates"], tmp_path).polarization.axis, 10_000).period == 2
     carried = plan_of(SERIAL_HABITS["first visit after the resolution cut"], tmp_path)
-    image = render(carried, "strict")[0]
+    image = render(carried, "strict").image
     assert image.reshape(-1)[0] == 0.0, "the corner must be cut by resolution"
 
 
@@ -88,12 +89,12 @@ def test_the_habits_really_bite(tmp_path):
 @pytest.mark.parametrize("seed", [-31415, -99, 12])
 def test_noise_is_the_c_references(seed, tmp_path):
     rng = np.random.default_rng(1)
-    image = (10 ** rng.uniform(-3, 9, (40, 50))).astype(np.float32)
-    image[0, :6] = [0.0, 12.0, 1e6, np.inf, np.nan, -3.0]
+    image = (10 ** rng.uniform(-3, 9, (1, 40, 50))).astype(np.float32)
+    image[0, 0, :6] = [0.0, 12.0, 1e6, np.inf, np.nan, -3.0]
     plan = plan_of(TRICLINIC + "-detpixels_x 50", tmp_path)
     table = new_table()
-    ours = noise.noise(image, plan.roi, 40.0, seed, table)
-    theirs = cref.noise(image, plan.roi, 40.0, seed, table)
+    ours = noise.noise(image, plan.panels.roi, 40.0, seed, table)
+    theirs = cref.noise(image, plan.panels.roi, 40.0, seed, table)
     assert_same_image(ours[0], theirs[0])
     assert ours[2] == theirs[2] and (ours[1] == theirs[1] or (np.isnan(ours[1]) and np.isnan(theirs[1])))
 
@@ -101,15 +102,18 @@ def test_noise_is_the_c_references(seed, tmp_path):
 @pytest.mark.cref
 @pytest.mark.parametrize("line", [*SERIAL_HABITS.values(), CURVED + " -oversample_omega -roi 3 50 -2 38 -point_pixel"])
 def test_figures_and_integers_are_the_c_references(line, tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "FIGURES_WORTH_KERNELS", 0)
     plan = plan_of(line, tmp_path)
-    image = np.random.default_rng(5).exponential(300.0, (plan.n_slow, plan.n_fast)).astype(np.float32)
-    image[0, :6] = [np.inf, np.nan, -3.0, 1e30, 1e-30, -1e30]
-    for pixels in (image, np.abs(image[::-1].copy()) * np.float32(0.01), np.zeros_like(image)):
-        with np.errstate(all="ignore"):
-            ours, theirs = (images.statistics(plan, pixels, backend, 2) for backend in ("strict", "cref"))
-        assert images.loops("strict", plan) is figures and images.loops("cref", plan) is cref
-        np.testing.assert_array_equal(np.hstack(ours), np.hstack(theirs))
+    image = np.random.default_rng(5).exponential(300.0, plan.shape).astype(np.float32)
+    image[0, 0, :6] = [np.inf, np.nan, -3.0, 1e30, 1e-30, -1e30]
+    for pixels in (image, np.abs(image[:, ::-1].copy()) * np.float32(0.01), np.zeros_like(image)):
+        found = []
+        for worth, by in ((0, figures), (1 << 60, cref)):
+            monkeypatch.setattr(rendered, "WORTH_KERNELS", worth)
+            whole = Rendered(plan, pixels)
+            assert whole._loops() is by
+            with np.errstate(all="ignore"):
+                found.append(np.hstack(images.statistics(whole, frozenset(), 2)))
+        np.testing.assert_array_equal(*found)
         for scale, adc in ((1.0, 40.0), (0.0, 0.0), (55000.0 / 300.0, -7.0)):
             assert_same_image(figures.to_int(plan, pixels, scale, adc), cref.to_int(plan, pixels, scale, adc))
             assert_same_image(figures.to_grey(plan, pixels, scale), cref.to_grey(plan, pixels, scale))

@@ -8,11 +8,12 @@ import pytest
 
 from nanobragg.cli.batch.command import main
 from nanobragg.cli.batch.job_file import read_job
-from nanobragg.cli.batch.preparer import Preparer
+from nanobragg.cli.batch.lines import SetUps
+from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.engine.batch.job.axes import LARGEST_SEED, seed_of
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import freeze
 from tests.batch_support import INPUTS, RANDOM, SMALL, write_job
+from tests.support import frozen
 
 RANGE = '\n[[axis]]\nflag = "-phi"\nstart = 0\nstep = 0.1\n'
 LIST = '\n[[axis]]\nflag = "-lambda"\nvalues = [1.0, 1.1, 1.2]\n'
@@ -51,7 +52,7 @@ def test_decimals_stay_decimals(tmp_path):
 def test_orientations_are_uniform(tmp_path):
     """The image of a direction is spread evenly over the sphere, and so is the turn about it."""
     job = read_job(str(write_job(tmp_path, images=4000)))
-    prepare = Preparer(job)
+    prepare = SetUps(job).set_up
     start = prepare(shlex.split(SMALL)).crystal.recip
     back = np.linalg.inv(np.array(start))
     turns = np.array([back @ np.array(prepare(job.words(n)).crystal.recip) for n in range(0, 4000, 2)])
@@ -218,7 +219,7 @@ def test_numbers_are_written_as_the_original_reads_them(tmp_path):
     job = read_job(str(write_job(tmp_path, more=more)))
     assert job.images == 2 and "my inputs/a b.hkl" in job.inputs
     assert job.varying_words(0) == ["-oversample", "10", "-hkl", "my inputs/a b.hkl", "-roi", "1", "2", "3", "4"]
-    assert Preparer(job)(job.words(0)).oversample == 10
+    assert Scenes(job)(0).sampled.oversample == 10
 
 
 def test_what_is_kept_between_images_is_not_kept_too_long(tmp_path):
@@ -230,8 +231,9 @@ def test_what_is_kept_between_images_is_not_kept_too_long(tmp_path):
         "1,4 5 6,,,s.txt,,0.2,5,\n1.2,4 5 6,,,s.txt,,0.1,5,\n1,1 2 3,,,,,0.1,0,\n"
     )
     job = read_job(str(write_job(tmp_path, more='[[axis]]\ntable = "t.csv"\n', images=6)))
-    kept = Preparer(job)
+    kept = Scenes(job)
     for number in (0, 1, 2, 3, 4, 5, 3, 0, 2):
-        ours, anew = (freeze(prepare(job.words(number))) for prepare in (kept, Preparer(job)))
-        for name, a, b in zip(ours._fields, ours, anew, strict=True):
-            assert np.array_equal(a, b), (number, name)
+        ours, anew = (frozen(scene_of(number)) for scene_of in (kept, Scenes(job)))
+        for name, group in ours._asdict().items():
+            for field, a in group._asdict().items():
+                assert np.array_equal(a, getattr(getattr(anew, name), field)), (number, name, field)

@@ -10,9 +10,10 @@ import pytest
 
 from nanobragg.cli.batch.command import main
 from nanobragg.cli.batch.job_file import read_job
-from nanobragg.cli.batch.preparer import Preparer
+from nanobragg.cli.batch.lines import SetUps
+from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.cli.nanobragg.command import main as nanobragg
-from nanobragg.engine.batch.run.work import How, Workshop
+from nanobragg.engine.batch.run.work import How, ShardRenderer
 from nanobragg.engine.batch.store.folder import open_job
 from nanobragg.engine.formats.any_image import read_image
 from nanobragg.engine.formats.nexus import turn
@@ -192,7 +193,7 @@ def test_the_ground_truth_makes_the_image_again(tmp_path, capsys):
         assert_same_image(again.pixels.reshape(64, 64), counts[number])
         expected = read_image(str(tmp_path / "floatimage.bin"))
         assert truth["photons"][number] == pytest.approx(expected.sum(dtype=float), rel=1e-12)
-        made_again = Preparer(job)(words)
+        made_again = SetUps(job).set_up(words)
         assert np.allclose(truth["orientation"][number], made_again.crystal.recip, rtol=0, atol=0)
         assert truth["seed"][number] == int(words[words.index("-seed") + 1])
     assert len({bytes(c) for c in counts}) == 3 and len(set(truth["seed"])) == 3
@@ -286,7 +287,7 @@ def test_the_example_is_a_job(tmp_path):
     """It is checked as it stands, and its first image rendered."""
     job = read_job(str(ROOT / "examples" / "random-1a8o.toml"), str(tmp_path / "out"))
     assert job.images == 100 and job.shards == 5 and job.format == "nxmx" and job.values == "int32"
-    frame = Workshop(job, Preparer, How(2)).frame(0)
+    frame = ShardRenderer(job, Scenes, How(2)).frame(0)
     assert frame.pixels.shape == (720, 720) and 5 < np.median(frame.pixels) < 100 < frame.pixels.max()
     assert frame.truth.cell[0] == pytest.approx(41.98, abs=0.1)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nanobragg.cli.batch.command import main
-from nanobragg.cli.batch.preparer import Preparer
+from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.engine.batch.store.folder import open_job
 from tests import tolerances
 from tests.batch_support import RANDOM, write_job
@@ -87,7 +87,7 @@ def test_pixels_are_where_we_put_them(name, sensor, tmp_path):
     """By the master as by its .expt: every corner, the wavelength, and the thickness that readers want."""
     out = made(tmp_path, CRYSTAL + "-distance 80 -pixel 0.1 -detpixels_x 60 -detpixels_y 50 " + sensor + PLACED[name],
                RANDOM, images=2, images_per_shard=1)  # fmt: skip
-    experiment = Preparer(open_job(str(out)))(open_job(str(out)).words(0))
+    experiment = Scenes(open_job(str(out)))(0)
     for file in ("master.h5", "master.expt"):
         for seen in reads("geometry", out / file):
             assert np.abs(np.array(seen["corners"]) - corners(experiment)).max() < tolerances.DIALS_MM
@@ -165,7 +165,7 @@ def test_headers_of_image_files(form, name, sensor, tmp_path):
     out = made(tmp_path, words + STANDING[name], images=4, format=form)
     (seen,) = reads("geometry", *sorted(out.glob("image_*")))
     (described,) = reads("geometry", out / "images.expt")
-    wanted = corners(Preparer(open_job(str(out)))(open_job(str(out)).words(0)))
+    wanted = corners(Scenes(open_job(str(out)))(0))
     for one in (seen, described):
         assert one["images"] == 4 and one["array_range"] == [0, 4]
         assert one["oscillation"] == pytest.approx([-0.125, 0.5], abs=1e-6)

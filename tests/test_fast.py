@@ -9,27 +9,37 @@ import numpy as np
 import pytest
 
 from benchmarks.measure import peak_of
-from nanobragg.engine import images
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import freeze
+from nanobragg.engine.original import figures as images
 from nanobragg.engine.render import choose, render
-from nanobragg.kernels.cref import host as cref
+from nanobragg.kernels.cref import binding as cref
 from nanobragg.kernels.fast import host as fast
+from nanobragg.kernels.fast import shares
 from nanobragg.kernels.fast import tables as fast_tables
 from nanobragg.kernels.order.threads import TILE
-from nanobragg.kernels.step import fast_step, geometry, physics
+from nanobragg.kernels.step import geometry, lattice, vectors
 from nanobragg.kernels.step.polynomials import nearest_whole
 from nanobragg.kernels.strict import host as strict
-from tests.support import BY_NAME, CASES, ROOT, assert_close_image, assert_same_image, cref_is_there, plan_of, set_up
+from tests.support import (
+    BY_NAME,
+    CASES,
+    ROOT,
+    assert_close_image,
+    assert_same_image,
+    cref_is_there,
+    frozen,
+    plan_of,
+    set_up,
+)
 from tests.test_backends import CURVED, SERIAL_HABITS, TRICLINIC
 from tests.tolerances import FAST_IDENTICAL, FAST_INTEGERS, FAST_ROTATED, LATTICE_FACTOR, MIXED_OF_PIXEL
 
 
-def integers(experiment, plan, image):
+def integers(experiment, rendered):
     """The integer image that the command would write."""
     with np.errstate(all="ignore"):
-        scale = images.int_scale(experiment.settings.int_scale, images.statistics(plan, image, "fast", 1).max_I)
-    return images.loops("fast", plan).to_int(plan, image, scale, experiment.settings.adc)
+        scale = images.int_scale(experiment.settings.int_scale, images.statistics(rendered, frozenset(), 1).max_I)
+    return images.integers(rendered, scale, experiment.settings.adc, frozenset())
 
 
 def test_all_golden_images(tmp_path):
@@ -38,12 +48,12 @@ def test_all_golden_images(tmp_path):
         folder = tmp_path / case.name
         folder.mkdir()
         set_up_of_case = set_up(case.arguments(folder), folder)
-        plan = freeze(set_up_of_case)
-        whole = render(plan, "fast", threads=2).image
-        image, recorded = whole[case.window], case.arrays["float"]
+        plan = frozen(set_up_of_case)
+        whole = render(plan, "fast", threads=2)
+        image, recorded = whole.image[case.window], case.arrays["float"]
         if "int" in case.arrays:
-            wrong = integers(set_up_of_case, plan, whole)[case.window] != case.arrays["int"]
-            difference = integers(set_up_of_case, plan, whole)[case.window].astype(int) - case.arrays["int"]
+            wrong = integers(set_up_of_case, whole)[case.window] != case.arrays["int"]
+            difference = integers(set_up_of_case, whole)[case.window].astype(int) - case.arrays["int"]
             assert np.abs(difference).max() <= 1, case.name
             off, counts = off + int(wrong.sum()), counts + wrong.size
         try:
@@ -103,9 +113,9 @@ def test_indices_in_and_out_of_the_table(box, more, tmp_path):
     )
     plan = plan_of(line + "-oversample 2 " + more.partition(",")[0], tmp_path)
     if "own factors" in more:
-        plan = plan._replace(sticky=False, oversample_omega=True, running_products=False)
+        plan = plan.changed(interpolation_ends=False, oversample_omega=True, running_products=False)
     tables = fast_tables.tables_of(plan)
-    longest = tables.interpolation.longest_squared if plan.interpolate else tables.longest_squared
+    longest = tables.interpolation.longest_squared if plan.factors.interpolate else tables.longest_squared
     if box[0][2] < 0:
         lengths = scattering_lengths(plan)
         assert lengths.min() ** 2 < longest < lengths.max() ** 2
@@ -114,10 +124,10 @@ def test_indices_in_and_out_of_the_table(box, more, tmp_path):
 
 def scattering_lengths(plan):
     """Lengths of the differences of directions of all pixels and the first source."""
-    fast_mm, slow_mm = (np.arange(n) * plan.pixel_size for n in (plan.n_fast, plan.n_slow))
-    point = slow_mm[:, None, None] * np.array(plan.sdet) + fast_mm[:, None] * np.array(plan.fdet) + np.array(plan.pix0)
+    fast_mm, slow_mm = (np.arange(n) * plan.panels.pixel_size for n in (plan.panels.n_fast, plan.panels.n_slow))
+    point = slow_mm[:, None, None] * plan.panels.sdet[0] + fast_mm[:, None] * plan.panels.fdet[0] + plan.panels.pix0[0]
     d = point / np.linalg.norm(point, axis=-1, keepdims=True)
-    return np.linalg.norm(d + plan.sources[0, :3], axis=-1)
+    return np.linalg.norm(d + plan.sources.direction[0], axis=-1)
 
 
 @pytest.mark.parametrize("line", SERIAL_HABITS.values(), ids=SERIAL_HABITS.keys())
@@ -164,20 +174,21 @@ def test_any_tile_size_gives_the_same_image(tmp_path):
 
 def doubles(plan, kernel=fast):
     """Photons in binary64: a kernel stores in whatever the image is made of."""
-    image = np.zeros((plan.n_slow, plan.n_fast))
-    kernel.render(plan, image)
-    return image
+    image = np.zeros(plan.shape)
+    run = kernel.Run(plan, image)
+    run.draw(plan.rendered_pixels()[:], np.empty(0, np.int64), plan.factors.interpolate, run.carries_over)
+    return image[0]
 
 
 def sampled_indices(plan):
     """Fractional indices of every third pixel, as the kernels see them in binary64."""
-    for slow in range(0, plan.n_slow, 3):
-        for f in range(0, plan.n_fast, 3):
-            at = (plan.pixel_size * (i + 0.5) for i in (f, slow))
-            d = physics.unit(geometry.position(plan, *at, 0.0))
-            incident = tuple(-x for x in plan.sources[0, :3].tolist())
-            q = physics.scattering_vector(d, incident, float(plan.sources[0, 3]))
-            yield tuple(physics.dot(plan.cell[k : k + 3], q) for k in (0, 3, 6))
+    for slow in range(0, plan.panels.n_slow, 3):
+        for f in range(0, plan.panels.n_fast, 3):
+            at = (plan.panels.pixel_size * (i + 0.5) for i in (f, slow))
+            d = vectors.unit(geometry.position(plan, geometry.placement(plan.panels, 0), *at, 0.0))
+            incident = tuple(-x for x in plan.sources.direction[0].tolist())
+            q = geometry.scattering_vector(d, incident, float(plan.sources.wavelength[0]))
+            yield tuple(vectors.dot(plan.cells.cell[k : k + 3], q) for k in (0, 3, 6))
 
 
 @pytest.mark.parametrize("n", [5, 50, 1000])
@@ -196,8 +207,8 @@ def test_more_accurate_than_strict(n, tmp_path):
                 exact *= mp.sin(mp.pi * mp.mpf(h) * n) / mp.sin(mp.pi * mp.mpf(h))
             nodes = tuple(nearest_whole(h) for h in hkl)
             found = {
-                "fast": fast_step.square_lattice((plan.n_cells, plan.fudge), nodes, hkl),
-                "strict": physics.square_lattice(hkl, plan.n_cells),
+                "fast": lattice.fast_square_lattice((plan.cells.n_cells, plan.cells.fudge), nodes, hkl),
+                "strict": lattice.square_lattice(hkl, plan.cells.n_cells),
             }
             for name, value in found.items():
                 errors[name].append(float(abs((abs(mp.mpf(value)) - abs(exact)) / exact)))
@@ -211,20 +222,25 @@ def exact_photons(plan, index, n):
     def exact(vector):
         return [mp.mpf(float(x)) for x in vector]
 
-    slow, f = divmod(int(index), plan.n_fast)
-    size = mp.mpf(plan.pixel_size)
-    axes = zip(exact(plan.fdet), exact(plan.sdet), exact(plan.pix0), strict=True)
+    slow, f = divmod(int(index), plan.panels.n_fast)
+    size = mp.mpf(plan.panels.pixel_size)
+    axes = zip(exact(plan.panels.fdet[0]), exact(plan.panels.sdet[0]), exact(plan.panels.pix0[0]), strict=True)
     position = [size * (f + mp.mpf("0.5")) * a + size * (slow + mp.mpf("0.5")) * b + c for a, b, c in axes]
     r = mp.sqrt(sum(x * x for x in position))
-    source = exact(plan.sources[0])
+    source = exact([*plan.sources.direction[0], plan.sources.wavelength[0]])
     q = [(x / r + s) / source[3] for x, s in zip(position, source[:3], strict=True)]
     f_latt = mp.mpf(1)
     for k in (0, 3, 6):
-        h = sum(a * b for a, b in zip(exact(plan.cell[k : k + 3]), q, strict=True))
+        h = sum(a * b for a, b in zip(exact(plan.cells.cell[k : k + 3]), q, strict=True))
         f_latt *= mp.sin(mp.pi * n * h) / mp.sin(mp.pi * h)
     c = sum(-x / r * s for x, s in zip(position, source[:3], strict=True))
-    omega = size * size / r / r * mp.mpf(plan.close_distance) / r
-    scale = mp.mpf(plan.r_e_sqr) * mp.mpf(plan.fluence) * mp.mpf(plan.default_F) ** 2 / mp.mpf(plan.steps)
+    omega = size * size / r / r * mp.mpf(float(plan.panels.close_distance[0])) / r
+    scale = (
+        mp.mpf(plan.scale.r_e_sqr)
+        * mp.mpf(plan.scale.fluence)
+        * mp.mpf(plan.factors.default_F) ** 2
+        / mp.mpf(plan.scale.steps)
+    )
     return scale * f_latt * f_latt * omega * (1 + c * c) / 2
 
 
@@ -234,7 +250,7 @@ def test_pixels_are_more_accurate_than_stricts(n, tmp_path):
     line = "-cell 61 72 83 81 95 107 -default_F 10 -misset 12 34 56 -lambda 1.1 -distance 80 -pixel 0.3 -detpixels 120 "
     plan = plan_of(line + f"-N {n} -oversample 1 -nointerpolate", tmp_path)
     found = {"fast": doubles(plan), "strict": doubles(plan, strict)}
-    sampled = np.random.default_rng(3).choice(plan.n_fast * plan.n_slow, 800, replace=False)
+    sampled = np.random.default_rng(3).choice(plan.panels.n_fast * plan.panels.n_slow, 800, replace=False)
     with mp.workdps(40):
         exact = [exact_photons(plan, index, n) for index in sampled]
         error = {
@@ -247,7 +263,7 @@ def test_pixels_are_more_accurate_than_stricts(n, tmp_path):
 def test_doubling_the_fluence_doubles_the_image(tmp_path):
     plan = plan_of(TRICLINIC + "-oversample 2 -mosaic 0.5 -mosaic_domains 3", tmp_path)
     once = render(plan, "fast").image
-    assert_same_image(render(plan._replace(fluence=2.0 * plan.fluence), "fast").image, np.float32(2.0) * once)
+    assert_same_image(render(plan.changed(fluence=2.0 * plan.scale.fluence), "fast").image, np.float32(2.0) * once)
 
 
 @pytest.mark.parametrize("axis", [(1.0, 0.0, 0.0), (0.3, -0.5, 0.8)])
@@ -261,12 +277,11 @@ def test_turning_everything_together_changes_nothing(axis, tmp_path):
     def turned(vectors):
         return tuple(float(x) for v in np.reshape(vectors, (-1, 3)) for x in turn @ v)
 
-    both = plan._replace(
-        fdet=turned(plan.fdet), sdet=turned(plan.sdet), odet=turned(plan.odet), pix0=turned(plan.pix0),
-        cell=turned(plan.cell), recip=turned(plan.recip), spindle=turned(plan.spindle), beam=turned(plan.beam),
-        polar_axis=turned(plan.polar_axis),
-        sources=np.hstack([plan.sources[:, :3] @ turn.T, plan.sources[:, 3:]]),
-        mosaic_rotations=np.array([(turn @ m.reshape(3, 3) @ turn.T).ravel() for m in plan.mosaic_rotations]),
+    both = plan.changed(
+        **{name: getattr(plan.panels, name) @ turn.T for name in ("fdet", "sdet", "odet", "pix0")},
+        cell=turned(plan.cells.cell), recip=turned(plan.cells.recip), spindle=turned(plan.cells.spindle), beam=turned(plan.panels.beam),
+        axis=turned(plan.polarization.axis), direction=plan.sources.direction @ turn.T,
+        mosaic_rotations=np.array([(turn @ m.reshape(3, 3) @ turn.T).ravel() for m in plan.cells.mosaic_rotations]),
     )  # fmt: skip
     a, b = doubles(plan), doubles(both)
     assert np.abs(a - b).max() <= FAST_ROTATED * a.max()
@@ -292,7 +307,7 @@ def test_friedel_pairs(centrosymmetric, tmp_path):
     path = table_of(tmp_path, centrosymmetric)
     line = f"-cell 30 35 40 80 95 107 -misset 10 20 30 -hkl {path} -lambda 2 -distance 50 -detpixels 60 -pixel 1 -N 6 "
     plan = plan_of(line + "-oversample 1 -nointerpolate", tmp_path)
-    inverted = plan._replace(cell=tuple(-x for x in plan.cell), recip=tuple(-x for x in plan.recip))
+    inverted = plan.changed(cell=tuple(-x for x in plan.cells.cell), recip=tuple(-x for x in plan.cells.recip))
     a, b = render(plan, "fast").image, render(inverted, "fast").image
     if centrosymmetric:
         assert_same_image(a, b)
@@ -348,11 +363,11 @@ def test_few_pixels_are_shared_out(name, tmp_path):
     plan = plan_of(line + " -nointerpolate" + " -oversample 1" * ("-oversample" not in line), tmp_path)
     if line is not FEW_PIXELS[name]:
         assert not own
-        plan = plan._replace(
+        plan = plan.changed(
             oversample_thick=True, oversample_polar=True, oversample_omega=True, running_products=False, thickness=1e-4
         )
-    shares = fast.shares_of(plan, plan.phi_steps * plan.domains)
-    assert 10 <= len(shares) <= fast.MOST_SHARES
+    shared = shares.shares_of(plan, plan.cells.phi_steps * plan.domains)
+    assert 10 <= len(shared) <= shares.MOST_SHARES
     one = render(plan, "fast", threads=1).image
     assert_same_image(render(plan, "fast", threads=5).image, one)
     assert_close_image(one, render(plan, "strict", threads=2).image)
@@ -365,20 +380,17 @@ def test_shuffled_pixels_give_the_same_image(kernel, tmp_path):
         "-cell 50 60 70 90 90 90 -default_F 10 -lambda 1 -distance 100 -pixel 0.5 -detpixels 64 -N 3", tmp_path
     )
     run = {"fast": fast, "strict": strict}[kernel].render
-    image = np.zeros((64, 64), np.float32)
-    run(plan, image)
+    image = run(plan).image
     for seed in (81, 241, 322):
-        shuffled = np.zeros_like(image)
-        run(plan, shuffled, shuffle=np.random.default_rng(seed))
-        assert_same_image(shuffled, image)
+        assert_same_image(run(plan, shuffle=np.random.default_rng(seed)).image, image)
 
 
 def test_chunks_are_whole_tiles(tmp_path):
     """Above 15 625 evaluations a pixel the slices of the pixel list were smaller than a tile."""
     plan = plan_of(FEW + "-detpixels 50 -oversample 130 -water 3 -dmin 1", tmp_path)
-    assert len(fast.shares_of(plan, 1)) == 1
+    assert len(shares.shares_of(plan, 1)) == 1
     seen: list[int] = []
-    render(plan._replace(oversample=3, mosaic_rotations=np.tile(np.eye(3).reshape(1, 9), (4000, 1))), "fast",
+    render(plan.changed(oversample=3, mosaic_rotations=np.tile(np.eye(3).reshape(1, 9), (4000, 1))), "fast",
            threads=2, progress=seen.append)  # fmt: skip
     sizes = np.diff([0, *seen])  # the last chunk, which is no whole tile, may be done before others
     assert (sizes % TILE != 0).sum() == 1 and seen[-1] == 2500
@@ -403,8 +415,8 @@ def test_auto_takes_what_finishes_first(tmp_path, monkeypatch):
     large = plan_of("-cell 50 -default_F 7 -detpixels 2000 -oversample 1", tmp_path)
     monkeypatch.setattr(cref, "available", lambda: True)
     assert choose("auto", small) == "cref" and choose("auto", large) == "fast"
-    assert choose("auto", large._replace(sources=large.sources * [1, 1, 1, 1e-9, 1])) == "strict"
-    assert choose("auto", large._replace(roi=(0, 40, 0, 40))) == "cref"
+    assert choose("auto", large.changed(wavelength=large.sources.wavelength * 1e-9)) == "strict"
+    assert choose("auto", large.changed(roi=(0, 40, 0, 40))) == "cref"
     monkeypatch.setattr(cref, "available", lambda: False)
     assert choose("auto", small) == "fast" and choose("strict", small) == "strict"
 

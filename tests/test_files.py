@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.factors.structure_factors import from_reflections, read_hkl, read_table
+from nanobragg.engine.factors.tables import from_reflections, read_hkl, read_table
 from nanobragg.engine.formats import hkl, reading
 from nanobragg.engine.formats.columns import read_columns
 from nanobragg.engine.formats.dump import read_dump, write_dump

@@ -7,14 +7,15 @@ import pytest
 
 from nanobragg.engine.check.trace import first_only, trace
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import experiment, freeze, geometry
-from nanobragg.engine.original.fixes import FIXABLE, NAMES, NONE, fixes_of
+from nanobragg.engine.original.quirks import FIXABLE, NAMES, NONE, fixes_of
 from nanobragg.engine.original.sampling import divergence_steps, phi_steps
+from nanobragg.engine.original.set_up import geometry
+from nanobragg.engine.original.set_up import set_up as set_up_original
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.render import render
 from nanobragg.kernels.image.random import new_table, uniform_cap_rotation, uniform_misset
 from tests import brute_force
-from tests.support import BY_NAME, INPUT_FOLDERS, assert_close_image, command, cref_is_there, set_up
+from tests.support import BY_NAME, INPUT_FOLDERS, assert_close_image, command, cref_is_there, frozen, set_up
 
 INPUTS = INPUT_FOLDERS[0]
 AT = "-distance 100 -pixel 2 -detpixels_x 5 -detpixels_y 4 "
@@ -46,7 +47,7 @@ def fixed(line, fixes, folder):
     words = [w.replace("{in}", str(INPUTS)) for w in line.split()] if isinstance(line, str) else list(line)
     start = set_up(words, folder)
     settings = start.settings.__class__(**{**vars(start.settings), "fixes": fixes})
-    return experiment(geometry(settings, None, lambda text: None), lambda text: None)
+    return set_up_original(geometry(settings, None, lambda text: None), lambda text: None)
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
@@ -54,7 +55,7 @@ def test_all_is_right(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     e = fixed(line, fixes_of("all"), tmp_path)
     right = brute_force.image(e)
-    plan = freeze(e)
+    plan = frozen(e)
     assert right.max() > 0.0
     for backend in BACKENDS:
         image = render(plan, backend).image
@@ -69,7 +70,7 @@ def test_the_lines_are_wrong_without(name, tmp_path, monkeypatch):
     """Or the test above shows nothing."""
     monkeypatch.chdir(tmp_path)
     right = brute_force.image(fixed(LINES[name], fixes_of("all"), tmp_path))
-    wrong = render(freeze(fixed(LINES[name], NONE, tmp_path)), "strict").image
+    wrong = render(frozen(fixed(LINES[name], NONE, tmp_path)), "strict").image
     assert np.abs(wrong - right).max() > 1e-3 * right.max()
 
 
@@ -78,7 +79,7 @@ def test_backends_agree_on_each(fix, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for line in (LINES["layers, sub-pixels, polarized"] + " -oversample_omega -water 30 -dmin 20 -hdivrange 3",
                  LINES["interpolation, partly out of range"], LINES["curved"] + " -point_pixel", LINES["gauss"]):  # fmt: skip
-        plan = freeze(fixed(line, fixes_of(fix), tmp_path))
+        plan = frozen(fixed(line, fixes_of(fix), tmp_path))
         strict = render(plan, "strict").image
         assert_close_image(render(plan, "fast").image, strict)
         if cref_is_there():
@@ -92,7 +93,7 @@ def test_phi_carry_over_of_the_audit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = BY_NAME["lysozyme_audit"].arguments(tmp_path)
     for backend in ["strict"] + ["cref"] * cref_is_there():
-        plan = freeze(fixed(arguments, fixes_of("phi-carryover"), tmp_path))
+        plan = frozen(fixed(arguments, fixes_of("phi-carryover"), tmp_path))
         figures = {f.label: f.values for f in first_only(trace(plan, 685, 1039, backend))}
         assert abs(figures["I_before_scaling_pre_polar"][0] / 807189.768677586 - 1.0) < 1e-9
 
@@ -105,7 +106,7 @@ def test_weights(tmp_path, monkeypatch):
 
     def image_of(text, fixes):
         (tmp_path / "s.txt").write_text(text)
-        return render(freeze(fixed(line, fixes, tmp_path)), "strict").image.astype(float)
+        return render(frozen(fixed(line, fixes, tmp_path)), "strict").image.astype(float)
 
     a, b = (image_of(row.format(1), NONE) for row in rows)
     both = image_of(rows[0].format(1) + rows[1].format(3), fixes_of("weights"))
@@ -235,7 +236,7 @@ def test_the_command(tmp_path):
 def test_traces_show_the_corrected_calculation(name, fixes, tmp_path, monkeypatch):
     """Every figure of strict is that of the C reference, and the last is the image's."""
     monkeypatch.chdir(tmp_path)
-    plan = freeze(fixed(LINES[name], fixes_of(fixes) if fixes else NONE, tmp_path))
+    plan = frozen(fixed(LINES[name], fixes_of(fixes) if fixes else NONE, tmp_path))
     image = render(plan, "strict").image
     for pixel in ((0, 0), (2, 3)):
         a, b = (
@@ -252,9 +253,9 @@ def test_a_pure_polarization(tmp_path, monkeypatch):
     """An axis that the original keeps normalising for thousands of calls: all pixels see the one that was given."""
     monkeypatch.chdir(tmp_path)
     line = CRYSTAL + "-oversample 2 -polar 0.9 -polar_vector 1.917 1.88 0.019 -hdivrange 2 -hdivsteps 2"
-    plan = freeze(fixed(line, fixes_of("Q17"), tmp_path))
+    plan = frozen(fixed(line, fixes_of("Q17"), tmp_path))
     image = render(plan, "strict", threads=2).image
     if cref_is_there():
         np.testing.assert_array_equal(render(plan, "cref").image, image)
-    part = render(plan._replace(roi=(3, 4, 2, 3)), "strict").image  # whatever the calls before
+    part = render(plan.changed(roi=(3, 4, 2, 3)), "strict").image  # whatever the calls before
     np.testing.assert_array_equal(part[2:4, 3:5], image[2:4, 3:5])

@@ -7,14 +7,13 @@ import pytest
 
 from nanobragg.cli.tools.plans import experiment_of
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import freeze
 from nanobragg.engine.formats.smv import read_smv
 from nanobragg.engine.original.detector import fitting_mask
-from nanobragg.engine.original.fixes import NONE, fixes_of
 from nanobragg.engine.original.headers import header_settings
+from nanobragg.engine.original.quirks import NONE, fixes_of
 from nanobragg.engine.render import render
 from tests import brute_force
-from tests.support import command, locate_pixels
+from tests.support import command, frozen, locate_pixels
 from tests.test_fixes import BACKENDS, CRYSTAL, INPUTS, fixed
 
 
@@ -121,8 +120,8 @@ def test_more_steps_than_the_original_can_count(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = "-cell 50 60 70 90 90 90 -default_F 3 -lambda 1 -detpixels 2 -oversample 50000"
     with pytest.raises(BadInput, match="Q25"):
-        freeze(fixed(line, NONE, tmp_path))
-    assert freeze(fixed(line, fixes_of("Q25"), tmp_path)).steps == 2.5e9
+        frozen(fixed(line, NONE, tmp_path))
+    assert frozen(fixed(line, fixes_of("Q25"), tmp_path)).steps == 2.5e9
 
 
 def corners(d):
@@ -167,14 +166,14 @@ def test_crystals_are_clipped_only_by_a_beam_that_was_given(tmp_path, monkeypatc
 def test_a_detector_that_faces_away(tmp_path, monkeypatch):
     """The image of the same detector facing the sample: only the sign of its normal differs."""
     monkeypatch.chdir(tmp_path)
-    plan = freeze(fixed(CRYSTAL + "-oversample 1 -detector_thick 300 -detector_abs 200", fixes_of("Q26"), tmp_path))
-    plan = plan._replace(layers=1)
-    away = plan._replace(odet=tuple(-x for x in plan.odet))
+    plan = frozen(fixed(CRYSTAL + "-oversample 1 -detector_thick 300 -detector_abs 200", fixes_of("Q26"), tmp_path))
+    plan = plan.changed(layers=1)
+    away = plan.changed(odet=tuple(-x for x in plan.panels.odet))
     for backend in BACKENDS:
         a, b = render(plan, backend).image, render(away, backend).image
         np.testing.assert_array_equal(a, b)
     e = fixed(CRYSTAL.replace("-distance 100", "-distance -100") + "-oversample 1", fixes_of("Q26"), tmp_path)
-    assert render(freeze(e), "strict").image.min() >= 0.0
+    assert render(frozen(e), "strict").image.min() >= 0.0
 
 
 def test_dumps_only_when_named(tmp_path):

@@ -24,10 +24,9 @@ def test_kernels_are_kept_by_the_digest_of_all_sources(tmp_path, monkeypatch):
     before = kept.sources_digest()
     copy = tmp_path / "kernels"
     copy.mkdir()
-    for path in sorted((ROOT / "kernels").glob("*.py")):
-        (copy / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(ROOT / "kernels", copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     assert kept.sources_digest(str(copy)) == before
-    (copy / "physics.py").write_text((copy / "physics.py").read_text() + "\n")
+    (copy / "step" / "lattice.py").write_text((copy / "step" / "lattice.py").read_text() + "\n")
     assert kept.sources_digest(str(copy)) != before
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     assert pathlib.Path(kept.cache_folder()).is_relative_to(tmp_path / "cache")
@@ -49,7 +48,7 @@ def test_kept_machine_code_needs_no_numba_and_is_checked(tmp_path):
 
     first, pixels = run("-m", "nanobragg")
     assert first.returncode == 0 and "compiled first" in first.stderr
-    files = sorted((tmp_path / "nanobragg").rglob("strict_pixels.render_pixels-*"))
+    files = sorted((tmp_path / "nanobragg").rglob("strict.loops.render_pixels-*"))
     assert len(files) == 1
     second, again = run("-c", WITHOUT_NUMBA)
     assert second.returncode == 0 and again == pixels and "compiled first" not in second.stderr
@@ -107,28 +106,29 @@ from nanobragg.kernels.compiling import machine_code
 def compiled(self, *arguments):
     raise AssertionError(f"{self.module}.{self.name} is compiled: {arguments[0]}")
 machine_code.Kernel._compile = compiled
-from nanobragg.engine import images
-from nanobragg.engine.experiment import freeze
-from nanobragg.engine.render import noisy, render
+from nanobragg.engine.original import figures as images
+from nanobragg.kernels.image import rendered
+from tests.support import frozen
+from nanobragg.engine.render import counts_of, render
 from tests.support import BY_NAME, set_up
 def readonly(array):
     array.setflags(write=False)
     return array
 folder = pathlib.Path(sys.argv[1])
-images.FIGURES_WORTH_KERNELS = 0
+rendered.WORTH_KERNELS = 0
 for name in sys.argv[2:]:
     experiment = set_up(BY_NAME[name].arguments(folder), folder)
-    plan = freeze(experiment)
+    plan = frozen(experiment)
     for backend, precision in (("strict", "double"), ("fast", "double"), ("fast", "mixed")):
-        image = render(plan, backend, threads=1, precision=precision).image
-    many = plan._replace(roi=(0, 3, 0, 3), mosaic_rotations=readonly(np.tile(np.eye(3).reshape(1, 9), (20000, 1))))
-    for few in (many, many._replace(running_products=False, sticky=False, interpolate=False), many._replace(sticky=False)):
+        image = render(plan, backend, threads=1, precision=precision)
+    many = plan.changed(roi=(0, 3, 0, 3), mosaic_rotations=readonly(np.tile(np.eye(3).reshape(1, 9), (20000, 1))))
+    for few in (many, many.changed(running_products=False, interpolation_ends=False, interpolate=False), many.changed(interpolation_ends=False)):
         render(few, "fast", threads=1)
-    images.statistics(plan, image, "fast", 1)
-    images.integers(plan, image, 1.0, 40.0, "fast", frozenset())
-    images.greys(plan, image, 1.0, "fast", frozenset())
+    images.statistics(image, frozenset(), 1)
+    images.integers(image, 1.0, 40.0, frozenset())
+    images.greys(image, 1.0, frozenset())
     for philox in (False, True):
-        noisy(experiment, plan, image, "fast", philox=philox, threads=1)
+        counts_of(experiment.scene, image, philox=philox, threads=1)
 """
 
 

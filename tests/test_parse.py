@@ -9,8 +9,8 @@ from nanobragg.cli.nanobragg.options import nearest, own_options
 from nanobragg.cli.nanobragg.parse import named_headers, parse
 from nanobragg.cli.nanobragg.rules import HEADER_FLAGS, RULES
 from nanobragg.cli.nanobragg.usage import OPTIONS, help_text, reference, usage
+from nanobragg.engine.c_numbers import DEGREES, divide, g, integer, real, to_int32
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.original.c_numbers import DEGREES, divide, g, integer, real, to_int32
 from nanobragg.engine.original.settings import Settings
 from tests.support import ROOT
 

@@ -33,7 +33,7 @@ def test_elementary_functions():
 
 def drawn(mean, n, seed):
     plan = plan_of("-cell 50 -default_F 1 -lambda 1 -detpixels 4 -oversample 1", ".")
-    plan = plan._replace(n_fast=n, n_slow=n, roi=(0, n - 1, 0, n - 1))
+    plan = plan.changed(n_fast=n, n_slow=n, roi=(0, n - 1, 0, n - 1))
     image = np.full((n, n), mean, np.float32)
     return plan, image, figures.philox_noise(plan, image, 0.0, seed, 2, 2**31 - 1)
 
@@ -77,7 +77,7 @@ def test_a_pixel_depends_on_seed_place_and_mean_alone(tmp_path, monkeypatch):
     other = image.copy()
     other[50:] = 3.0
     assert_same_image(figures.philox_noise(plan, other, 0.0, 7, 1, 65535)[0][:50], counts[:50])
-    part = figures.philox_noise(plan._replace(roi=(10, 20, 30, 40)), image, 0.0, 7, 1, 65535)[0]
+    part = figures.philox_noise(plan.changed(roi=(10, 20, 30, 40)), image, 0.0, 7, 1, 65535)[0]
     assert_same_image(part[30:41, 10:21], counts[30:41, 10:21])
     assert part.sum() == counts[30:41, 10:21].sum()
     assert (figures.philox_noise(plan, image, 0.0, 8, 1, 65535)[0] != counts).mean() > 0.8

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nanobragg.engine.original.c_numbers import in_degrees
+from nanobragg.engine.c_numbers import in_degrees
 from nanobragg.kernels.cref import host as cref
 from nanobragg.kernels.image import deviates, random
 from nanobragg.kernels.image.random import cap_rotation, mosaic_rotations, new_table, random_misset, uniform

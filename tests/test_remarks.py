@@ -8,7 +8,7 @@ import pytest
 
 from nanobragg.cli.batch.command import main as nb_batch
 from nanobragg.cli.nanobragg.command import main
-from nanobragg.engine.factors.structure_factors import mates_present
+from nanobragg.engine.factors.tables import mates_present
 from tests.batch_support import write_job
 from tests.support import INPUT_FOLDERS, command, working_in
 

@@ -9,6 +9,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.original.crystal import interpolation_on
 from nanobragg.engine.original.sampling import Steps, divergence_steps, layer_steps, mosaic, phi_steps
 from nanobragg.engine.original.settings import Settings
+from nanobragg.kernels.vectors import cross, unit
 from tests.support import libm_is_the_recorded_one, set_up
 from tests.tolerances import SETUP
 
@@ -78,12 +79,13 @@ FIGURES = {
 
 
 def found(e):
-    d, c = e.detector, e.crystal
+    d, c, panel = e.detector, e.crystal, e.detector.panel
     return {
-        **{name: getattr(d, name) for name in (
-            "distance", "close_distance", "Fbeam", "Sbeam", "Fclose", "Sclose", "ORGX", "ORGY", "pix0", "fdet", "sdet",
-            "odet", "convention", "pivot")},
-        "beam": e.beam.direction, "vert": e.frame.vert, "misset": c.misset, "volume": c.volume, "real": c.real,
+        **{name: getattr(panel, name) for name in (
+            "distance", "close_distance", "Fbeam", "Sbeam", "Fclose", "Sclose", "pix0", "fdet", "sdet", "odet")},
+        "ORGX": panel.Fclose / d.pixel_size + 0.5, "ORGY": panel.Sclose / d.pixel_size + 0.5,
+        "convention": d.convention, "pivot": d.pivot,
+        "beam": e.beam.direction, "vert": unit(cross(e.frame.beam, e.frame.polar)), "misset": c.misset, "volume": c.volume, "real": c.real,
         "lengths": c.lengths, "n_cells": c.n_cells, "oversample": e.oversample, "interp": interpolation_on(e.settings, c.n_cells),
     }  # fmt: skip
 
@@ -183,11 +185,11 @@ def test_an_absurd_detector_is_refused_before_it_is_allocated(tmp_path):
 
 
 def test_more_steps_than_the_original_can_count(tmp_path):
-    from nanobragg.engine.experiment import freeze
+    from tests.support import frozen
 
     e = set_up("-cell 100 -default_F 1 -detpixels 4 -oversample 50000".split(), tmp_path)
     with pytest.raises(BadInput, match="Q25"):
-        freeze(e)
+        frozen(e)
 
 
 def test_dispersion_and_divergence_points(tmp_path):

@@ -9,9 +9,8 @@ import pytest
 
 import nanobragg as nb
 from nanobragg.engine import cost
-from nanobragg.engine.experiment import freeze
-from nanobragg.engine.placed import of_experiment
-from tests.support import ROOT
+from nanobragg.engine.placed import of_scene
+from tests.support import ROOT, frozen
 
 CRYSTAL = nb.Crystal(cell=(50, 60, 70, 85, 95, 100), N=(20, 20, 20), misset_deg=(10, 20, 30), shape="gauss")
 DETECTOR = nb.Detector((300, 320), pixel_mm=0.3, distance_mm=120, tilt_deg=(3, -4, 5))
@@ -47,7 +46,7 @@ def test_spots_are_where_they_are_predicted(scan):
     bright = image.copy()
     for s, f in zip(*(getattr(nb.predict_spots(made, weakest=1e-3), n) for n in ("slow", "fast")), strict=True):
         bright[max(int(s) - 7, 0) : int(s) + 8, max(int(f) - 7, 0) : int(f) + 8] = 0
-    s, f = (int(x) for x in of_experiment(made).beam_center())
+    s, f = (int(x) for x in of_scene(made).beam_center())
     bright[s - 15 : s + 16, f - 15 : f + 16] = 0  # the direct beam
     assert bright.max() < 0.05 * image.max()  # nothing bright is left that was not predicted
 
@@ -71,7 +70,7 @@ def test_partiality_follows_the_photons():
 
 
 def test_maps_of_what_pixels_see():
-    placed = of_experiment(nb.set_up(CRYSTAL, DETECTOR, nb.constant(1.0), BEAM, oversample=1))
+    placed = of_scene(nb.set_up(CRYSTAL, DETECTOR, nb.constant(1.0), BEAM, oversample=1))
     d, angle, q, hkl = (
         DETECTOR.resolution_map(BEAM),
         DETECTOR.two_theta_map(),
@@ -177,20 +176,20 @@ def test_help_lists_the_api():
 
 
 def test_cost_is_told_before():
-    plan = freeze(nb.set_up(CRYSTAL, DETECTOR, nb.constant(1.0), BEAM, oversample=4))
+    plan = frozen(nb.set_up(CRYSTAL, DETECTOR, nb.constant(1.0), BEAM, oversample=4))
     assert cost.steps_of(plan) == 300 * 320 * 16
     assert cost.in_words(plan, 9.2 * 3600) == "1.5e+06 steps: about 9.2 h on this machine (-oversample 1: 34 min)"
     assert [cost.duration(s) for s in (0.5, 59, 100, 7200, 1e6)] == ["0.5 s", "59 s", "1.7 min", "2 h", "12 days"]
-    many = plan._replace(phi_steps=200_000)
+    many = plan.changed(phi_steps=200_000)
     expected = cost.seconds(many, "fast", 2)
     assert 10 < expected < 3e5
-    masked = np.zeros(plan.n_fast * plan.n_slow, np.uint8)
+    masked = np.zeros(plan.panels.n_fast * plan.panels.n_slow, np.uint8)
     masked[:50] = 1
     assert (
-        cost.sample(many._replace(mask=masked), 10).n_rendered >= 10
-        or cost.sample(many._replace(mask=masked), 10).n_rendered == 10
+        cost.sample(many.changed(mask=masked), 10).n_rendered >= 10
+        or cost.sample(many.changed(mask=masked), 10).n_rendered == 10
     )
-    roi = cost.sample(many._replace(roi=(5, 9, 7, 7)), 3)
+    roi = cost.sample(many.changed(roi=(5, 9, 7, 7)), 3)
     assert 1 <= roi.n_rendered <= 5
 
 

@@ -365,7 +365,7 @@ def test_a_list_that_is_complete_says_how_far(structure, unique):
 def test_amplitudes_reach_as_far_as_the_detector_sees(where):
     from nanobragg.cli.tools.plans import experiment_of, silent
     from nanobragg.engine.factors.reach import finest_d
-    from nanobragg.engine.placed import of_experiment
+    from nanobragg.engine.placed import of_scene
 
     made = experiment_of(
         f"-cell 50 60 70 90 90 90 -default_F 10 -detpixels 120 -pixel 2 -lambda 1 {where}".split(), silent
@@ -375,7 +375,7 @@ def test_amplitudes_reach_as_far_as_the_detector_sees(where):
         assert 0.45 < found < 0.5
         return
     slow, fast = np.meshgrid(np.arange(121), np.arange(121))
-    finest = np.nanmin(of_experiment(made).resolution(slow, fast))
+    finest = np.nanmin(of_scene(made).resolution(slow, fast))
     assert found == pytest.approx(1.0 / (1.02 / finest + 2.0 / 50.0), rel=1e-3)
 
 

@@ -26,25 +26,28 @@ def plan(tmp_path_factory):
 def one_F_changed(plan):
     """The amplitude that the pixel's second evaluation uses."""
     place = [f for f in trace(plan, *PIXEL) if f.label == "table_address"][1].values[0]
-    table = plan.table.copy()
+    table = plan.factors.table.copy()
     table.flat[int(place)] *= 1.001
-    return plan._replace(table=table)
+    return plan.changed(table=table)
 
 
 def wavelength_off(plan):
     sources = plan.sources.copy()
     sources[:, 3] *= 1.0 + 1e-9
-    return plan._replace(sources=sources)
+    return plan.changed(sources=sources)
 
 
 FAULTS = {
     "wavelength": (wavelength_off, "lambda_meters"),
-    "polarization": (lambda plan: plan._replace(kahn=0.71), "polar_of_source"),
+    "polarization": (lambda plan: plan.changed(kahn=0.71), "polar_of_source"),
     "one F": (one_F_changed, "F_cell"),
-    "phi step": (lambda plan: plan._replace(phi_step=plan.phi_step * 1.01), "phi_rad[0,0,0,1,0]"),
-    "distance": (lambda plan: plan._replace(pix0=(plan.pix0[0] * 1.001, *plan.pix0[1:])), "pix0_vector_meters"),
-    "cell counts": (lambda plan: plan._replace(n_cells=(5.0, 6.0, 5.0)), "F_latt_b"),
-    "fluence": (lambda plan: plan._replace(fluence=plan.fluence * 1.26e5), "I_pixel_final"),
+    "phi step": (lambda plan: plan.changed(phi_step=plan.cells.phi_step * 1.01), "phi_rad[0,0,0,1,0]"),
+    "distance": (
+        lambda plan: plan.changed(pix0=(plan.panels.pix0[0] * 1.001, *plan.panels.pix0[1:])),
+        "pix0_vector_meters",
+    ),
+    "cell counts": (lambda plan: plan.changed(n_cells=(5.0, 6.0, 5.0)), "F_latt_b"),
+    "fluence": (lambda plan: plan.changed(fluence=plan.scale.fluence * 1.26e5), "I_pixel_final"),
 }
 
 

@@ -55,7 +55,7 @@ def test_reciprocal_axes_are_the_crystals(fix, tmp_path, monkeypatch):
     line = "-cell 50 60 70 80 85 95 -misset 10 20 30 -default_F 9 -detpixels 20 -pixel 1 -N 4 -gauss_xtal -oversample 1"
     plan = plan_of_line([*line.split(), *fix])
     figures = {f.label: f.values for f in trace(plan, 3, 4)}
-    real = np.reshape(plan.cell, (3, 3)) * 1e10
+    real = np.reshape(plan.cells.cell, (3, 3)) * 1e10
     stars = np.array([figures[f"rot_{axis}_star_A_inv"] for axis in "abc"])
     np.testing.assert_allclose(stars @ real.T, np.eye(3), atol=1e-12)
 
@@ -65,9 +65,9 @@ def test_last_figures_are_the_last_of_all(backend, tmp_path):
     """What ``-printout`` shows, which keeps one figure of each label however many evaluations there are."""
     line = "-cell 50 60 70 80 85 95 -default_F 9 -N 5 -detpixels 6 -pixel 1 -distance 90 -oversample 2 -osc 1 "
     plan = plan_of((line + "-phisteps 3 -mosaic 1 -mosaic_domains 2 -dispersion 1 -dispsteps 2").split(), tmp_path)
-    wanted = list(range(plan.n_fast * plan.n_slow))
+    wanted = list(range(plan.panels.n_fast * plan.panels.n_slow))
     for index, shown in last_figures(plan, wanted, backend):
-        every = {f.label: f.values for f in trace(plan, *divmod(index, plan.n_fast), backend)}
+        every = {f.label: f.values for f in trace(plan, *divmod(index, plan.panels.n_fast), backend)}
         common = set(every) & set(shown)
         assert {label: every[label] for label in common} == {label: shown[label] for label in common}
         assert len(common) > 15

@@ -15,13 +15,12 @@ from nanobragg.kernels.compiling.vector import (
     stack_tile_single,
     stack_weights,
 )
-from nanobragg.kernels.fast import general_terms as weighted_terms
-from nanobragg.kernels.fast import plain_terms, sharp_terms
+from nanobragg.kernels.fast import general_terms, plain_terms, sharp_terms
 from nanobragg.kernels.fast import tables as fast_tables
 from nanobragg.kernels.fast import tile as tiles
 from nanobragg.kernels.fast.plain_terms import in_double, in_mixed_precision, terms_of_cell
 from nanobragg.kernels.order.threads import TILE
-from nanobragg.kernels.step import fast_step
+from nanobragg.kernels.step import amplitude, geometry, lattice
 from tests.support import BY_NAME, REQUIRED, plan_of
 
 
@@ -62,9 +61,10 @@ CELLS = np.ones((1, 9))
 def geometry_loops(plan, amplitudes, cells, out):
     prefer_wide_registers()
     f, s, x, y, z, air = stack_tile(), stack_tile(), stack_tile(), stack_tile(), stack_tile(), stack_tile()
+    panel = geometry.placement(plan.panels, 0)
     for i in range(TILE):
         f[i] = s[i] = out[i]
-    tiles.flat_positions(plan, f, s, 0, 0, 0.0, x, y, z)
+    tiles.flat_positions(plan, panel, f, s, 0, 0, 0.0, x, y, z)
     tiles.airpaths(x, y, z, air)
     tiles.normalise(x, y, z, air)
     for i in range(TILE):
@@ -95,7 +95,8 @@ def one_loop(call, singles=False):
 def alone(add_alone):
     @scalar
     def call(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-        add_alone(fast_step.crystal_of(plan), amplitudes, (1.0, 1.0), cells, 0, a, b, c, d)
+        cell = plain_terms.scaled_cell(cells, 0, 1.0)
+        add_alone(lattice.size_of(plan.cells), amplitudes, 1.0, 0.0, cell, (a, b, c), d)
         return 0
 
     return call
@@ -104,7 +105,8 @@ def alone(add_alone):
 def of_several(add_shifted):
     @scalar
     def call(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-        add_shifted(fast_step.crystal_of(plan), amplitudes, (1.0, 1.0), (0.1, 0.2, 0.3), a, b, c, d)
+        source = (1.0, (0.1, 0.2, 0.3))
+        add_shifted(lattice.size_of(plan.cells), amplitudes, 1.0, 0.0, source, (a, b, c), d)
         return 0
 
     return call
@@ -112,25 +114,25 @@ def of_several(add_shifted):
 
 @scalar
 def of_round(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.round_lattices(fast_step.crystal_of(plan), a, b, c, d)
+    general_terms.round_lattices(lattice.size_of(plan.cells), a, b, c, d)
     return 0
 
 
 @scalar
 def of_squares(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.square_lattices(fast_step.crystal_of(plan), a, b, c, d)
+    general_terms.square_lattices(lattice.size_of(plan.cells), a, b, c, d)
     return 0
 
 
 @scalar
 def of_amplitudes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.nearest_amplitudes(amplitudes, a, b, c, d)
+    general_terms.nearest_amplitudes(amplitudes, 0.0, a, b, c, d)
     return 0
 
 
 @scalar
 def of_weights(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
-    weighted_terms.axis_weights(w, 0, 1, TILE, a, -5.0, d)
+    general_terms.axis_weights(w, 0, 1, TILE, a, -5.0, d)
     for i in range(TILE):
         d[i] += w[i] + w[i + TILE] + w[i + 2 * TILE] + w[i + 3 * TILE]
     return 0
@@ -141,10 +143,15 @@ def of_planes(plan, amplitudes, cells, a, b, c, d, e, f, g, w):
     return int(sharp_terms.any_near_planes(cells, 0, 0, 6144.1, 1000, e, f, g))
 
 
-BLOCKS = terms_of_cell(in_double(fast_step.square_quotient), fast_step.table_place)
-BLOCKS_INSIDE = terms_of_cell(in_double(fast_step.square_quotient), fast_step.table_place_inside)
-ELLIPSOIDS = terms_of_cell(in_double(fast_step.round_quotient), fast_step.table_place)
-MIXED = terms_of_cell(in_mixed_precision(), fast_step.table_place)
+def both(way, place):
+    """Terms of the only source of a group, and of one of several."""
+    return [terms_of_cell(way, place, hkl_of) for hkl_of in (plain_terms.of_cell, plain_terms.of_shift)]
+
+
+BLOCKS = both(in_double(lattice.square_quotient), amplitude.table_place)
+BLOCKS_INSIDE = both(in_double(lattice.square_quotient), amplitude.table_place_inside)
+ELLIPSOIDS = both(in_double(lattice.round_quotient), amplitude.table_place)
+MIXED = both(in_mixed_precision(), amplitude.table_place)
 LOOPS = {  # a kernel, the kind of numbers, and how many packed multiplications a pass over the loop has at least
     "geometry": (geometry_loops, "pd", 5),
     "one source": (one_loop(alone(BLOCKS[0])), "pd", 30),
@@ -165,26 +172,23 @@ GATHERING = [name for name in LOOPS if "source" in name or name == "amplitudes"]
 
 
 @scalar
-def at_once(crystal, amplitudes, source, cells, c, qx, qy, qz, total):
+def at_once(size, amplitudes, share, offset, cell, q, total):
     """What `in_double` does, but for the amplitude, which is gathered in the same loop."""
     squares, low, high, stride, origin = amplitudes
-    va, vb, vc = plain_terms.scaled_cell(cells, c, source[0])
     for i in range(TILE):
-        h = va[0] * qx[i] + va[1] * qy[i] + va[2] * qz[i]
-        k = vb[0] * qx[i] + vb[1] * qy[i] + vb[2] * qz[i]
-        x = vc[0] * qx[i] + vc[1] * qy[i] + vc[2] * qz[i]
-        node = fast_step.nearest_node((h, k, x))
-        f_latt = fast_step.square_lattice(crystal, node, (h, k, x))
-        total[i] += squares[fast_step.table_place(low, high, stride, origin, node)] * f_latt * f_latt
+        hkl = plain_terms.of_cell(cell, q, i)
+        node = lattice.fast_node(hkl)
+        f_latt = lattice.fast_square_lattice(size, node, hkl)
+        total[i] += squares[amplitude.table_place(low, high, stride, origin, node)] * f_latt * f_latt
 
 
 @scalar
-def by_calls(crystal, amplitudes, source, cells, c, qx, qy, qz, total):
+def by_calls(size, amplitudes, share, offset, cell, q, total):
     """What `in_double` does, but with polynomials that LLVM takes one by one, for a store that might be to anywhere."""
     for i in range(TILE):
-        hkl = (qx[i], qy[i], qz[i])
-        above, below = fast_step.square_quotient(crystal, fast_step.nearest_node(hkl), hkl)
-        total[int(cells[c, 0]) + i] += above / below
+        hkl = (q[0][i], q[1][i], q[2][i])
+        above, below = lattice.square_quotient(size, lattice.fast_node(hkl), hkl)
+        total[int(cell[0][0]) + i] += above / below
 
 
 def assembly_for(machine, name, kernel, folder):

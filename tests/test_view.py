@@ -18,7 +18,7 @@ from PIL import Image
 import nanobragg as nb
 from nanobragg.cli.nanobragg.command import main as nanobragg
 from nanobragg.cli.tools.view import Album, main
-from nanobragg.engine.placed import of_experiment
+from nanobragg.engine.placed import of_scene
 from nanobragg.engine.view import scale
 from nanobragg.engine.view.page import packed, page
 from nanobragg.engine.view.picture import Shown, brightest_of_blocks, ring, ring_resolutions
@@ -52,7 +52,7 @@ def crystal_set_up():
 
 def test_files_say_where_they_were_taken(files):
     """The same points see the same resolution by NXmx, CBF and SMV as by the experiment itself."""
-    true = of_experiment(crystal_set_up())
+    true = of_scene(crystal_set_up())
     slow, fast = np.array([0.5, 10.0, 150.0, 199.5]), np.array([3.0, 200.0, 120.0, 0.5])
     for name in ("a.h5", "p.h5", "a.cbf", "a.img"):
         placed = source_of(str(files / name)).placed(0)
@@ -64,7 +64,7 @@ def test_files_say_where_they_were_taken(files):
 
 
 def test_rings_are_where_their_resolution_is():
-    placed = of_experiment(crystal_set_up())
+    placed = of_scene(crystal_set_up())
     for d in ring_resolutions(placed):
         points = ring(placed, d)
         np.testing.assert_allclose(placed.resolution(*points.T), d, rtol=1e-9)
@@ -263,7 +263,7 @@ def test_a_page_says_what_is_under_the_cursor(kept, files, browser):
     counts = nb.read_image(files / "a.h5")
     slow, fast = (int(i) for i in np.unravel_index(np.argmax(counts), counts.shape))
     said = point_at(browser, slow, fast)
-    true = of_experiment(crystal_set_up())
+    true = of_scene(crystal_set_up())
     d, two_theta = (float(f(slow + 0.5, fast + 0.5)) for f in (true.resolution, true.two_theta_deg))
     h = true.hkl(slow + 0.5, fast + 0.5)
     assert f": {counts[slow, fast]} counts;" in said
@@ -308,7 +308,7 @@ def test_a_page_is_drawn_zoomed_and_steered(kept, files, browser, tmp_path):
 def test_spots_are_an_overlay_with_labels(kept, browser):
     opened(browser, f"file://{kept}")
     spots = browser.execute_script("return nbview.state.models.spots.data")
-    placed = of_experiment(crystal_set_up())
+    placed = of_scene(crystal_set_up())
     assert len(spots["x"]) > 5
     for x, y, text in zip(spots["x"], spots["y"], spots["text"], strict=True):
         np.testing.assert_allclose(placed.hkl(y, x), [int(n) for n in text.split()], atol=0.12)

@@ -13,20 +13,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from nanobragg.cli.batch.job_file import check, corners, read_job
-from nanobragg.cli.batch.preparer import Preparer
+from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.cli.nanobragg.options import MOST_DEVICES, MOST_THREADS
 from nanobragg.cli.streams import forgiving
 from nanobragg.cli.tools.plans import silent
 from nanobragg.cli.tools.tool import Parser, tool_parser
 from nanobragg.engine import reasons
 from nanobragg.engine.batch.job.job import FALLING, FORMATS, Job, check_inputs
+from nanobragg.engine.batch.job.scenes import SceneOf
 from nanobragg.engine.batch.run import launching, stopping
 from nanobragg.engine.batch.run.driver import left, run
 from nanobragg.engine.batch.run.executors import InChild, InProcess
 from nanobragg.engine.batch.run.on_dask import OnDask
 from nanobragg.engine.batch.run.progress import Progress
 from nanobragg.engine.batch.run.status import lines, status
-from nanobragg.engine.batch.run.work import How, Outcome, Workshop, attempt, gpus
+from nanobragg.engine.batch.run.work import How, Outcome, ShardRenderer, attempt, gpus
 from nanobragg.engine.batch.store import claims, records
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.dials import are_written, unwritten, write_expts
@@ -36,10 +37,8 @@ from nanobragg.engine.batch.store.sheet import NAME as SHEET
 from nanobragg.engine.batch.store.sheet import in_counts, shown_images, write_sheet
 from nanobragg.engine.batch.store.verify import faults
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, freeze
-from nanobragg.engine.original import quirks
-from nanobragg.engine.original.smv_header import FOR_READERS
 from nanobragg.engine.render import BACKENDS, default_threads
+from nanobragg.engine.scene.scene import Scene
 
 DONE, FAILED, STOPPED = 0, 1, 75
 NAME = "nb-batch"
@@ -153,11 +152,11 @@ def executors(options: argparse.Namespace, job: Job) -> Iterator[tuple[Any, Any]
     spread = launching.cluster(options, job.output)
     if spread is None:
         how = How(options.threads or default_threads(), options.device)
-        yield InProcess(Workshop(job, Preparer, how)), InChild(job, how)
+        yield InProcess(ShardRenderer(job, Scenes, how)), InChild(job, how)
         return
     with spread as client:
         how = How(options.threads or max(default_threads() // (options.workers or 1), 1), options.device)
-        dask_workers = OnDask(job, client, Preparer, how, say)
+        dask_workers = OnDask(job, client, Scenes, how, say)
         yield dask_workers, dask_workers
 
 
@@ -205,29 +204,27 @@ def tell_remarks(job: Job) -> set[str]:
     """Say of the images at the corners of a job what nanoBragg would, oddities that bite among that; what was said."""
     told: set[str] = set()
     remarks: list[str] = []
-    prepare = Preparer(job, remarks.append)
+    scenes = Scenes(job, remarks.append)
     for image in corners(job):
         remarks.clear()
-        made = prepare(job.words(image))
-        plan = freeze(made)
-        biting = [str(quirk) for quirk in quirks.biting(quirks.Run(made, plan)) if quirk.id not in FOR_READERS]
-        for line in dict.fromkeys([*remarks, *biting, *reasons.before(made, plan), *untold(job, made)]):
+        told_of_image = scenes.remarks(image)
+        for line in dict.fromkeys([*remarks, *told_of_image, *untold(job, scenes(image))]):
             if line not in told:
                 say(f"image {image}: {line}" if image else line)
                 told.add(line)
     return told
 
 
-def untold(job: Job, made: Experiment) -> Iterator[str]:
+def untold(job: Job, scene: Scene) -> Iterator[str]:
     """What the headers of a job's images have no words for, and where it stands instead."""
     if job.format not in ("smv", "cbf"):
         return
     form = job.format.upper()
-    header = reasons.of_header(made, form)
+    header = reasons.of_header(scene, form)
     if job.scan == FALLING:
         header = f"{form} headers have no words for a falling -phi: readers see images that do not follow"
     if header:
-        yield header + ("" if unwritten(job, made) else "; the .expt beside the images says what it is")
+        yield header + ("" if unwritten(job, scene) else "; the .expt beside the images says what it is")
 
 
 def counted(job: Job, part: tuple[int, int], shards: Sequence[int]) -> tuple[int, int, int]:
@@ -245,15 +242,15 @@ def conclude(job: Job, part: tuple[int, int], *, changed: bool, sheet: bool) -> 
     if not missing and len(aside) < job.shards:
         claims.tidy(job)
         no_sheet = sheet and not os.path.exists(places.path(job.output, SHEET))
-        prepare = Preparer(job)
-        if changed or no_sheet or not are_written(job, prepare) or (job.format == "nxmx" and not is_current(job)):
-            finish(job, prepare, sheet=sheet)
+        scene_of = Scenes(job)
+        if changed or no_sheet or not are_written(job, scene_of) or (job.format == "nxmx" and not is_current(job)):
+            finish(job, scene_of, sheet=sheet)
     elif missing:
         say(f"{len(missing)} shards are left to others")
     return FAILED if set(aside) & set(mine) else DONE
 
 
-def finish(job: Job, prepare: Preparer, *, sheet: bool) -> None:
+def finish(job: Job, scene_of: SceneOf, *, sheet: bool) -> None:
     """Master, descriptions for DIALS, and contact sheet."""
     found = shown(job)
     missing = job.shards - len(found)
@@ -261,9 +258,9 @@ def finish(job: Job, prepare: Preparer, *, sheet: bool) -> None:
         raise BadInput(f"{job.output}: no shard is finished")
     if missing:
         say(f"{missing} of {job.shards} shards are not there: their frames are missing, or read as missing")
-    made = write_masters(job, prepare, found, say) if job.format == "nxmx" else []
-    made += write_expts(job, prepare, found, say)
-    images = list(shown_images(job, prepare))
+    made = write_masters(job, scene_of, found, say) if job.format == "nxmx" else []
+    made += write_expts(job, scene_of, found, say)
+    images = list(shown_images(job, scene_of))
     say(in_counts(images, job.values))
     if sheet and (name := write_sheet(job, images, say)):
         made.append(name)
@@ -275,7 +272,7 @@ def show_master(options: argparse.Namespace) -> int:
     """Write the master and the contact sheet again."""
     job = places.open_job(os.path.abspath(options.folder))
     check_inputs(job)
-    finish(job, Preparer(job), sheet=True)
+    finish(job, Scenes(job), sheet=True)
     return DONE
 
 
@@ -322,8 +319,8 @@ def show_shard(options: argparse.Namespace) -> int:
     """Render one shard; the outcome, as JSON, on stdout."""
     job = places.open_job(options.folder)
     try:
-        workshop = Workshop(job, Preparer, How(options.threads or default_threads(), options.device))
-        outcome = attempt(workshop, options.shard, stopping.asked.is_set, lambda count: None)
+        renderer = ShardRenderer(job, Scenes, How(options.threads or default_threads(), options.device))
+        outcome = attempt(renderer, options.shard, stopping.asked.is_set, lambda count: None)
     except BadInput as error:
         outcome = Outcome(options.shard, "lost", str(error))
     print(json.dumps(outcome))

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.cli.batch.preparer import Preparer, file_places, plain_words
+from nanobragg.cli.batch.lines import SetUps, file_places, plain_words
+from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.cli.nanobragg.explain import mistakes
 from nanobragg.cli.nanobragg.parse import parse
 from nanobragg.cli.nanobragg.rules import COUNTS, INTENDED_TOGETHER, RULES, WORDS, Rule, rules_for
@@ -21,13 +22,12 @@ from nanobragg.engine.batch.job.axes import Axis, Orientation, Table, axis_of, p
 from nanobragg.engine.batch.job.job import Job, file_digest
 from nanobragg.engine.batch.run.work import geometry_digest
 from nanobragg.engine.batch.store.image_files import SUFFIX
+from nanobragg.engine.c_numbers import DEGREES, real
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import steps
 from nanobragg.engine.formats.cbf import cbf_package
 from nanobragg.engine.formats.hdf5 import hdf5
 from nanobragg.engine.formats.nexus import SENSORS, placement
 from nanobragg.engine.formats.reading import reason
-from nanobragg.engine.original.c_numbers import DEGREES, real
 from nanobragg.engine.original.sampling import phi_steps
 from nanobragg.engine.render import BACKENDS, PRECISIONS
 
@@ -105,7 +105,7 @@ def scan_of(job: Job) -> str:
     if set(job.varying) - {"phi0", "seed", "mosaic_seed"}:
         return jobs.STILLS
     try:
-        settings, *_ = Preparer(job).settings(job.words(0))
+        settings, *_ = SetUps(job).settings(job.words(0))
     except BadInput:  # `check` says so
         return jobs.STILLS
     width = phi_steps(settings).range
@@ -398,17 +398,16 @@ def check(job: Job, name: str) -> None:
         raise BadInput(f"{name}: -seed in arguments: all images would have the same noise; take the job's seed")
     hdf5() if job.format == "nxmx" else None
     cbf_package() if job.format == "cbf" else None
-    prepare = Preparer(job)
+    scenes = Scenes(job)
     for image in corners(job):
         try:
-            made = prepare(job.words(image))
-            steps(made)
+            scene = scenes(image)
         except BadInput as error:
             raise BadInput(f"{name}: image {image}: {error}") from None
         if job.format == "nxmx":
-            placement(made)
+            placement(scene)
     if job.format == "nxmx":
-        _check_shards(job, name, prepare)
+        _check_shards(job, name, scenes)
 
 
 def corners(job: Job) -> Iterable[int]:
@@ -421,7 +420,7 @@ def corners(job: Job) -> Iterable[int]:
     return sorted(found)
 
 
-def _check_shards(job: Job, name: str, prepare: Preparer) -> None:
+def _check_shards(job: Job, name: str, scenes: Scenes) -> None:
     """An NXmx file has one detector: what moves it must not vary within a shard."""
     moving = [axis for axis in job.opened_axes if any(moves_detector(flag) for flag in axis.flags)]
     if not moving:
@@ -433,7 +432,7 @@ def _check_shards(job: Job, name: str, prepare: Preparer) -> None:
             given = [pair for axis, place in places(job.opened_axes, job.combine, image) for pair in axis.given(place)]
             key = tuple((flag, *values) for flag, values in given if moves_detector(flag))
             if key not in known:
-                known[key] = geometry_digest(prepare(job.words(image)))
+                known[key] = geometry_digest(scenes(image))
             seen.add(known[key])
         if len(seen) > 1:
             flags = ", ".join(flag for axis in moving for flag in axis.flags if moves_detector(flag))

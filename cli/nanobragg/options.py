@@ -11,8 +11,8 @@ from nanobragg.cli.nanobragg.rules import RULES
 from nanobragg.cli.nanobragg.usage import OPTIONS
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.wanted import Solvent, Wanted
-from nanobragg.engine.original.fixes import NONE, Fixes, fixes_of
-from nanobragg.engine.original.settings import SHAPES
+from nanobragg.engine.model.crystal import SHAPES
+from nanobragg.engine.original.quirks import NONE, Fixes, fixes_of
 from nanobragg.engine.render import BACKENDS, NOISES, PRECISIONS
 from nanobragg.kernels.order.threads import MOST_THREADS as MOST_THREADS
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nanobragg.cli.nanobragg.rules import HEADER_FLAGS, INTENDED_TOGETHER, Rule, misread, rules_for
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.original import choices
+from nanobragg.engine.original.quirks import NONE, Fixes
 from nanobragg.engine.original.settings import Settings
 
 
@@ -87,7 +89,7 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
     settings = dict(start)
     readings = [Reading(i, text) for i, text in enumerate(arguments)]
     origin = dict(origin or {})
-    exact = "Q92" in start.get("fixes", ())
+    exact = choices.exact_flags(start.get("fixes", NONE))
     for reading in readings:
         if not reading.is_flag or (exact and reading.value_of):
             continue
@@ -104,7 +106,7 @@ def parse(arguments: Sequence[str], start: Mapping[str, Any], origin: Mapping[st
                     raise BadInput(f"{reading.text}: a value must follow (the original crashes here)")
                 reading.starved.append(rule)
                 continue
-            changes = _in_metres(reading.text, rule.effect(values), start.get("fixes", ()))
+            changes = _in_metres(reading.text, rule.effect(values), start.get("fixes", NONE))
             reading.fired.append((rule, changes))
             settings.update(changes)
             origin.update(dict.fromkeys(changes, _quote(reading, rule, arguments)))
@@ -141,9 +143,9 @@ def _mark_values(reading: Reading, rule: Rule, changes: dict[str, Any], readings
         readings[reading.index + 1].value_of.append(reading.text)
 
 
-def _in_metres(flag: str, changes: dict[str, Any], fixes: Collection[str]) -> dict[str, Any]:
+def _in_metres(flag: str, changes: dict[str, Any], fixes: Fixes) -> dict[str, Any]:
     """``-pix0_vector_mm`` means millimetres where its value is used at all (Q83)."""
-    if flag.endswith("-pix0_vector_mm") and "Q83" in fixes and "pix0" in changes:
+    if flag.endswith("-pix0_vector_mm") and choices.pix0_is_used(fixes) and "pix0" in changes:
         return changes | {"pix0": tuple(x / 1000.0 for x in changes["pix0"])}
     return changes
 

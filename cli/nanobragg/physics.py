@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanobragg.cli.nanobragg.options import Options
+from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.detectors.catalogue import PHOSPHOR, DetectorModel, detector_model
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, Geometry, beam_of, experiment
 from nanobragg.engine.factors.wanted import Wanted
-from nanobragg.engine.original.c_numbers import HC
-from nanobragg.engine.original.fixes import NONE, Fixes, fixes_of
+from nanobragg.engine.original import choices
+from nanobragg.engine.original.quirks import NONE, Fixes, fixes_of
+from nanobragg.engine.original.set_up import Geometry, SetUp, beam_of, set_up
 from nanobragg.engine.original.settings import Settings
 
 
@@ -58,9 +59,10 @@ def completed(settings: Settings, physics: Physics) -> Settings:
     of the sensor at this wavelength.
     """
     changes: dict[str, Any] = {}
-    if "Q50" in settings.fixes and "misset_seed" not in settings.given:
+    if choices.seed_reaches_misset(settings.fixes) and "misset_seed" not in settings.given:
         changes["misset_seed"] = settings.seed
-    if "dump_file" not in settings.given and (physics.structure is not None or settings.fixes & {"Q58", "Q59"}):
+    no_dump = physics.structure is not None or choices.dump_only_by_name(settings.fixes)
+    if "dump_file" not in settings.given and no_dump:
         changes["dump_file"] = ""
     if physics.shape is not None:
         changes["shape"] = physics.shape
@@ -92,11 +94,11 @@ def with_gaps(mask: np.ndarray | None, physics: Physics, settings: Settings) -> 
     return np.where(gaps, mask[: len(gaps)], 0) if len(mask) >= len(gaps) else mask
 
 
-def set_up_of(physics: Physics, placed: Geometry, remark: Callable[[str], None]) -> Experiment:
+def set_up_of(physics: Physics, placed: Geometry, remark: Callable[[str], None]) -> SetUp:
     """What is simulated, with the amplitudes of files or of a structure."""
     if physics.structure is None:
-        return experiment(placed, remark)
+        return set_up(placed, remark)
     from nanobragg.cli.nanobragg.structure import factors_of
 
     beam = beam_of(placed)
-    return experiment(placed, remark, factors=factors_of(physics, placed, beam, remark), beam=beam)
+    return set_up(placed, remark, factors=factors_of(physics, placed, beam, remark), beam=beam)

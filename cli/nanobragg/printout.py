@@ -8,26 +8,26 @@ from collections.abc import Iterator
 import numpy as np
 
 from nanobragg.cli.nanobragg.report import REAL_SPACE, vectors_in_columns
+from nanobragg.engine.c_numbers import divide, fixed, g
 from nanobragg.engine.check import trace as tracing
-from nanobragg.engine.experiment import Experiment
-from nanobragg.engine.original.c_numbers import divide, fixed, g
-from nanobragg.kernels.cref import host as cref
+from nanobragg.engine.original.set_up import SetUp
+from nanobragg.kernels.cref.binding import available
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import magnitude
 
 Shown = dict[str, tuple[float, ...]]  # by the labels of traces
 
 
-def _before_all(set_up: Experiment, plan: RenderPlan) -> Shown:
+def _before_all(set_up: SetUp, plan: RenderPlan) -> Shown:
     """What is shown where no pixel has had an evaluation yet: what reading the amplitudes has left in the variables."""
     factors = set_up.factors
-    node = (6.0, 6.0) if plan.interpolate else tuple(float(n + 1) for n in plan.hkl_range[:2])
+    node = (6.0, 6.0) if plan.factors.interpolate else tuple(float(n + 1) for n in plan.factors.hkl_range[:2])
     node = (*node, factors.last[2]) if factors.source != "default" else (0.0,) * 3
     cell = {f"rot_{axis}_angstroms": v for axis, v in zip("abc", set_up.crystal.real_A, strict=True)}
     return {"hkl_frac": factors.last[:3], "hkl_rounded": node, "F_cell": factors.last[3:], "F_latt": (0.0,)} | cell
 
 
-def blocks(set_up: Experiment, plan: RenderPlan, image: np.ndarray) -> Iterator[str]:
+def blocks(set_up: SetUp, plan: RenderPlan, image: np.ndarray) -> Iterator[str]:
     """The lines of all pixels that are asked for: every one, if the fast number is negative, else that one.
 
     Figures are those of the serial program: a pixel without an evaluation of its own still shows those of the pixel
@@ -36,11 +36,11 @@ def blocks(set_up: Experiment, plan: RenderPlan, image: np.ndarray) -> Iterator[
     settings = set_up.settings
     if not settings.printout:
         return
-    backend = "cref" if cref.available() else "strict"
+    backend = "cref" if available() else "strict"
     every = settings.print_f < 0
-    if not every and not (0 <= settings.print_f < plan.n_fast and 0 <= settings.print_s < plan.n_slow):
+    if not every and not (0 <= settings.print_f < plan.panels.n_fast and 0 <= settings.print_s < plan.panels.n_slow):
         return
-    asked = settings.print_s * plan.n_fast + settings.print_f
+    asked = settings.print_s * plan.panels.n_fast + settings.print_f
     pixels = plan.rendered_pixels()
     unset = _before_all(set_up, plan)
     if every:
@@ -66,7 +66,7 @@ def _before_and_at(plan: RenderPlan, place: int, backend: str, unset: Shown) -> 
 
 
 def _block(plan: RenderPlan, lambda0: float, index: int, shown: Shown, photons: float) -> Iterator[str]:
-    slow, fast = divmod(index, plan.n_fast)
+    slow, fast = divmod(index, plan.panels.n_fast)
     x, y, z = shown["pixel_pos_meters"]
     stol = 0.5 * magnitude(shown["scattering_vec_A_inv"])  # type: ignore[arg-type]
     of_direction = divide(math.sin(math.atan2(math.sqrt(y * y + z * z), x) / 2.0), lambda0 * 1e10)
@@ -77,7 +77,7 @@ def _block(plan: RenderPlan, lambda0: float, index: int, shown: Shown, photons: 
     yield f"hkl= {' '.join(fixed(h) for h in shown['hkl_frac'])}  hkl0= {node}"
     yield f" F_cell={g(shown['F_cell'][0])}  F_latt={g(shown['F_latt'][0])}   I = {g(total)}"
     for name, value in (
-        ("I/steps", divide(total, plan.steps)), ("polar", shown["polar"][0]), ("omega", shown["omega_pixel"][0]),
+        ("I/steps", divide(total, plan.scale.steps)), ("polar", shown["polar"][0]), ("omega", shown["omega_pixel"][0]),
         ("capfrac", shown["capture_fraction"][0]), ("pixel", photons),
     ):  # fmt: skip
         yield f"{name:<7} {g(value, 10):>15}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nanobragg.engine.experiment import Experiment, Geometry
-from nanobragg.engine.images import Statistics
-from nanobragg.engine.original.c_numbers import fixed, g, in_degrees
+from nanobragg.engine.c_numbers import fixed, g, in_degrees
+from nanobragg.engine.model.crystal import ROUND_SPOTS
+from nanobragg.engine.original import choices
 from nanobragg.engine.original.crystal import estimated_weight
-from nanobragg.engine.original.settings import ROUND_SPOTS
+from nanobragg.engine.original.figures import Statistics
+from nanobragg.engine.original.set_up import Geometry, SetUp
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import cross, dot
 
@@ -52,7 +53,7 @@ def _crystal(e: Geometry) -> Iterator[str]:
     yield f"approximate MW = {g(estimated_weight(c.n_cells, c.lengths))}"
 
 
-def _steps(e: Experiment) -> Iterator[str]:
+def _steps(e: SetUp) -> Iterator[str]:
     b = e.beam
     for layer in range(e.detector.layers):
         yield f"thick{layer} = {g(e.detector.layer_step * layer * 1e6)} um"
@@ -62,44 +63,44 @@ def _steps(e: Experiment) -> Iterator[str]:
         yield f"divergence deviation: {g(eta)} {g(nu)}"
     if not b.from_file:
         for i in range(b.dispersion.count):
-            wavelength = b.lambda0 * (1.0 + b.dispersion.step * i - b.dispersion.range / 2.0)
+            wavelength = b.wavelength * (1.0 + b.dispersion.step * i - b.dispersion.range / 2.0)
             yield f"lambda{i} = {g(wavelength, 15)}"
     yield f"  created a total of {len(b.positions)} sources:"
-    for position, weight, wavelength in zip(b.positions.tolist(), b.weights, b.wavelengths, strict=True):
+    for position, weight, wavelength in zip(b.positions.tolist(), b.given_weights, b.wavelengths, strict=True):
         yield f"{_many(position)}   {_many((float(weight), float(wavelength)))}"
     yield f"  created a total of {e.crystal.domains} mosaic domains"
 
 
-def _detector(e: Experiment) -> Iterator[str]:
-    d = e.detector
+def _detector(e: SetUp) -> Iterator[str]:
+    d, panel = e.detector, e.detector.panel
     yield (
-        f"distance={g(d.distance)} detsize={g(d.size_fast)}x{g(d.size_slow)}  pixel={g(d.pixel_size)} meters "
+        f"distance={g(panel.distance)} detsize={g(d.size_fast)}x{g(d.size_slow)}  pixel={g(d.pixel_size)} meters "
         f"({d.n_fast}x{d.n_slow} pixels)"
     )
     yield f"sensor is {g(d.thickness)} m thick in {d.layers} layers with mu= {g(d.mu)}"
-    for names in (("Xbeam", "Ybeam"), ("Fbeam", "Sbeam"), ("Xclose", "Yclose"), ("Fclose", "Sclose")):
-        yield " ".join(f"{name}={g(getattr(d, name))}" for name in names)
-    for name, axis in (("X", d.fdet), ("Y", d.sdet), ("Z", d.odet)):
+    for axes, name, of in (("XY", "beam", d), ("FS", "beam", panel), ("XY", "close", d), ("FS", "close", panel)):
+        yield " ".join(f"{axis}{name}={g(getattr(of, axis + name))}" for axis in axes)
+    for name, axis in (("X", panel.fdet), ("Y", panel.sdet), ("Z", panel.odet)):
         yield f"DIRECTION_OF_DETECTOR_{name}-AXIS= {_many(axis)}"
     yield f"INCIDENT_BEAM_DIRECTION= {_many(e.beam.direction)}"
     yield f"spindle ROTATION_AXIS= {_many(e.scan.spindle)}"
     yield f"POLARIZATION_PLANE_NORMAL= {_many(cross(e.frame.beam, e.frame.polar))}"
-    yield f"dials origin= {_many(d.dials_origin)}"
+    yield f"dials origin= {_many(panel.dials_origin)}"
     x0, x1, y0, y1 = d.roi
     yield f"roi: {x0} < x < {x1} && {y0} < y < {y1}"
 
 
-def _summary(e: Experiment) -> Iterator[str]:
+def _summary(e: SetUp) -> Iterator[str]:
     b, c = e.beam, e.crystal
     counts = "x".join(f"{n:.0f}" for n in c.n_cells)
     yield f"{e.factors.n_hkl} initialized hkls (all others ={g(e.factors.default_F)})"
     yield f"{SHAPE_NAMES[c.shape.removesuffix(ROUND_SPOTS)]} xtal: {counts} cells"
-    of_file = b.from_file and "Q81" in e.settings.fixes
+    of_file = b.from_file and choices.sources_as_read(e.settings.fixes)
     waves = sorted(set(b.wavelengths.tolist()))
-    middle = float(b.wavelengths.mean()) if of_file else b.lambda0
+    middle = float(b.wavelengths.mean()) if of_file else b.wavelength
     spread = (waves[-1] - waves[0]) / middle if of_file else b.dispersion.range
     yield f"wave={g(middle)} meters +/- {g(spread * 100.0)}% in {len(waves) if of_file else b.dispersion.count} steps"
-    if not b.nopolar:
+    if not b.polarization_left_out:
         yield f"Kahn polarization factor: {fixed(b.kahn)}"
     yield f"incident fluence: {g(b.fluence)} photons/m^2"
     yield from _detector(e)
@@ -120,12 +121,12 @@ def _summary(e: Experiment) -> Iterator[str]:
 
 def geometry(e: Geometry) -> Iterator[str]:
     """What is known before amplitudes are read."""
-    d = e.detector
+    d = e.detector.panel
     yield f"XDS incident beam: {_many(dot(e.frame.beam, axis) for axis in (d.fdet, d.sdet, d.odet))}"
     yield from _crystal(e)
 
 
-def before(e: Experiment) -> Iterator[str]:
+def before(e: SetUp) -> Iterator[str]:
     """What else set-up has found."""
     yield from _steps(e)
     for line in _summary(e):
@@ -148,7 +149,7 @@ class Progress:
     """``N% done`` at the pixel counts where the original prints it."""
 
     def __init__(self, plan: RenderPlan, say):
-        x0, x1, y0, y1 = plan.roi
+        x0, x1, y0, y1 = plan.panels.roi
         self.total, self.say, self.next = (x1 - x0 + 1) * (y1 - y0 + 1), say, 0
 
     def __call__(self, done: int) -> None:

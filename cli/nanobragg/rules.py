@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nanobragg.engine.original.c_numbers import DEGREES, INTEGER, REAL, divide, g, integer, low_32_bits, real
+from nanobragg.engine.c_numbers import DEGREES, INTEGER, REAL, divide, g, integer, low_32_bits, real
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from nanobragg.cli.nanobragg.rules import MASK_HELP, RULES
-from nanobragg.engine.original.settings import SHAPES
+from nanobragg.engine.model.crystal import SHAPES
 
 
 class Option(NamedTuple):

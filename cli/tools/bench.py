@@ -22,14 +22,16 @@ from nanobragg.cli.nanobragg.parse import parse
 from nanobragg.cli.streams import forgiving
 from nanobragg.cli.tools.plans import silent
 from nanobragg.cli.tools.tool import tool_parser
+from nanobragg.engine import cost
+from nanobragg.engine import plan as plans
 from nanobragg.engine.check import original_program as original
 from nanobragg.engine.check.workloads import WORKLOADS, Workload, write_amplitudes
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import experiment, freeze, geometry
 from nanobragg.engine.formats.whole import whole_file
+from nanobragg.engine.original.set_up import geometry, set_up
 from nanobragg.engine.render import Rendered, default_threads, render
 from nanobragg.kernels.compiling.processor import WrongProcessor, processor
-from nanobragg.kernels.cref import host as cref
+from nanobragg.kernels.cref import binding
 from nanobragg.kernels.cuda import host as cuda
 from nanobragg.kernels.plan import RenderPlan
 
@@ -58,7 +60,7 @@ def arguments_of(workload: Workload, hkl: pathlib.Path, rows: int | None = None)
 
 def plan_of(words: Sequence[str]) -> RenderPlan:
     """The plan of a command line, without remarks."""
-    return freeze(experiment(geometry(parse(words, {}).settings, None, silent), silent))
+    return plans.plan_of(set_up(geometry(parse(words, {}).settings, None, silent), silent).scene)
 
 
 def has_gpu() -> bool:
@@ -67,11 +69,6 @@ def has_gpu() -> bool:
         return os.path.exists("/dev/nvidiactl") and bool(cuda.open_device())
     except cuda.Unavailable:
         return False
-
-
-def steps_of(plan: RenderPlan) -> int:
-    """Evaluations in the whole image."""
-    return plan.evaluations * plan.n_rendered
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -118,18 +115,18 @@ def measure(workload: Workload, hkl: pathlib.Path, backends: Sequence[str], thre
     result: dict[str, Any] = {
         "workload": workload.name,
         "shows": workload.shows,
-        "steps": steps_of(whole),
+        "steps": int(cost.steps_of(whole)),
         "backends": {},
     }
     taken: dict[str, list[float]] = {name: [] for name in backends}
     startup = {}
     for name in backends:
-        startup[name], _ = timed(lambda: rendered(short._replace(roi=(0, 0, 0, 0)), name, threads))  # noqa: B023
+        startup[name], _ = timed(lambda: rendered(short.changed(roi=(0, 0, 0, 0)), name, threads))  # noqa: B023
     images = {}
     for _ in range(rounds):
         for name in backends:
             spent, images[name] = timed(lambda: rendered(plans[name], name, threads))  # noqa: B023
-            taken[name].append(spent / steps_of(plans[name]) * 1e9)
+            taken[name].append(spent / cost.steps_of(plans[name]) * 1e9)
     for name in backends:
         entry = {"ns_per_step": statistics.median(taken[name]), "startup_s": startup[name]}
         if REFERENCE in backends:
@@ -138,7 +135,7 @@ def measure(workload: Workload, hkl: pathlib.Path, backends: Sequence[str], thre
             entry |= agreement(short, images[name], images[REFERENCE])
         result["backends"][name] = entry
     if (command := original.command()) is not None:
-        theirs = measure_original(command, workload, hkl, steps_of(short), rounds)
+        theirs = measure_original(command, workload, hkl, int(cost.steps_of(short)), rounds)
         for entry in result["backends"].values():
             entry["times_original"] = theirs / entry["ns_per_step"]
         result["backends"][NB_C] = {"ns_per_step": theirs, "times_original": 1.0}
@@ -221,7 +218,7 @@ def run(options: argparse.Namespace) -> int:
     if unknown := set(options.workload) - {w.name for w in WORKLOADS}:
         print(f"nb-bench: no workload is called {', '.join(sorted(unknown))}; see nb-bench --help", file=sys.stderr)
         return 2
-    backends = options.backend or [REFERENCE] * cref.available() + ["strict", "fast", "mixed"] + ["cuda"] * has_gpu()
+    backends = options.backend or [REFERENCE] * binding.available() + ["strict", "fast", "mixed"] + ["cuda"] * has_gpu()
     chosen = [w for w in WORKLOADS if not options.workload or w.name in options.workload]
     try:
         processor()

@@ -10,14 +10,14 @@ import numpy as np
 
 from nanobragg.cli.nanobragg.options import how_wanted
 from nanobragg.cli.tools.tool import Parser, carried_out, tool_parser
+from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Amplitudes, as_text
 from nanobragg.engine.factors.files import MODEL, amplitudes_of, kind_of, structure_of
 from nanobragg.engine.factors.gemmi_package import package
-from nanobragg.engine.factors.structure_factors import mates_present
+from nanobragg.engine.factors.tables import mates_present
 from nanobragg.engine.factors.wanted import Wanted
 from nanobragg.engine.formats.whole import check_writable, same_file, whole_file
-from nanobragg.engine.original.c_numbers import HC
 
 NAME, DEFAULT_OUTPUT = "nb-hkl", "P1.hkl"
 HALF = 0.5  # of the Friedel mates

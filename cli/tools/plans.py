@@ -9,23 +9,23 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nanobragg.cli.nanobragg.command import read_headers
 from nanobragg.cli.nanobragg.explain import remarks
+from nanobragg.cli.nanobragg.headers import read_headers
 from nanobragg.cli.nanobragg.options import Options, own_options
 from nanobragg.cli.nanobragg.parse import parse
 from nanobragg.cli.nanobragg.physics import Physics, completed, physics_of, preset, set_up_of, with_gaps
 from nanobragg.cli.nanobragg.rules import Rule, rules_for
 from nanobragg.cli.signals import raise_on_signals
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, geometry
-from nanobragg.engine.original.fixes import NONE, Fixes
+from nanobragg.engine.original.quirks import NONE, Fixes
+from nanobragg.engine.original.set_up import SetUp, geometry
 from nanobragg.kernels.compiling.processor import WrongProcessor
 
 CANNOT = 2
 OF_PHYSICS = "--fix, --phi-mode, --shape, --structure (with its --labels ...) and --detector"
 
 
-def experiment_of(arguments: Sequence[str], remark: Callable[[str], None], fixes: Fixes = NONE) -> Experiment:
+def set_up_of_line(arguments: Sequence[str], remark: Callable[[str], None], fixes: Fixes = NONE) -> SetUp:
     """What a command line simulates. No dump of its amplitudes is left; seeds that follow the clock are 1.
 
     Raises

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from nanobragg.cli.streams import forgiving
-from nanobragg.cli.tools.plans import CANNOT, experiment_of, or_cannot, split
+from nanobragg.cli.tools.plans import CANNOT, or_cannot, set_up_of_line, split
 from nanobragg.cli.tools.tool import tool_parser
+from nanobragg.engine import plan as plans
 from nanobragg.engine.check import trace_diff
 from nanobragg.engine.check.compare import compare, tolerance_of
 from nanobragg.engine.check.trace import Figure, as_json, first_only, table_place, text, trace
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import freeze
-from nanobragg.engine.factors.structure_factors import read_any_table
+from nanobragg.engine.factors.tables import read_any_table
 from nanobragg.engine.formats.any_image import read_image
 from nanobragg.engine.formats.reading import reason
 from nanobragg.engine.formats.whole import same_file, whole_file
-from nanobragg.engine.original.fixes import NONE, fixes_of
+from nanobragg.engine.original.quirks import NONE, fixes_of
 from nanobragg.engine.render import render
 from nanobragg.kernels.plan import RenderPlan
 
@@ -44,7 +44,7 @@ def remark(line: str) -> None:
 
 def plan_of(arguments: Sequence[str], fix: Sequence[str] = ()) -> RenderPlan:
     """The plan of a nanoBragg command line."""
-    return freeze(experiment_of(arguments, remark, fixes_of(",".join(fix)) if fix else NONE))
+    return plans.plan_of(set_up_of_line(arguments, remark, fixes_of(",".join(fix)) if fix else NONE).scene)
 
 
 def parser(name: str) -> argparse.ArgumentParser:
@@ -83,7 +83,7 @@ def pixels_of(options: argparse.Namespace, plan: RenderPlan) -> list[tuple[int, 
         image = render(plan, "fast").image
         chosen.append(tuple(int(i) for i in np.unravel_index(np.nanargmax(image), image.shape)))  # type: ignore[arg-type]
     if options.worst:
-        a, b = (read_image(name, (plan.n_slow, plan.n_fast)) for name in options.worst)
+        a, b = (read_image(name, (plan.panels.n_slow, plan.panels.n_fast)) for name in options.worst)
         figures = compare(a, b, np.ones(a.shape, bool), tolerance_of("exact"))
         worst = figures["worst_outside_tolerance"] or figures["worst_absolute"]
         chosen.append((worst["slow"], worst["fast"]))
@@ -160,7 +160,7 @@ def show_hkl(before: list[str], after: list[str]) -> int:
     if after:
         plan = plan_of(after)
         place, inside = table_place(plan, tuple(map(float, options.index)))
-        f_cell = float(plan.table.flat[place]) if inside else plan.default_F
+        f_cell = float(plan.factors.table.flat[place]) if inside else plan.factors.default_F
         found.append(("ARGUMENTS", inside, place, f_cell))
     for name, (table, low) in tables:
         at = tuple(x - start for x, start in zip(options.index, low, strict=True))

@@ -13,9 +13,10 @@ import numpy as np
 from nanobragg.cli.tools.plans import CANNOT, silent
 from nanobragg.cli.tools.tool import Parser, carried_out, tool_parser
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.factors.structure_factors import StructureFactors, read_any_table
+from nanobragg.engine.factors.tables import read_any_table
 from nanobragg.engine.formats.whole import check_writable, same_file, whole_file
-from nanobragg.engine.original.fixes import FIXABLE
+from nanobragg.engine.model.structure_factors import StructureFactors
+from nanobragg.engine.original.quirks import FIXABLE
 from nanobragg.engine.truth.spots import near_sphere
 from nanobragg.engine.view.page import page
 from nanobragg.engine.view.picture import Look, Shown, draw

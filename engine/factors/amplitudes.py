@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.factors.structure_factors import StructureFactors, from_reflections
+from nanobragg.engine.factors.tables import from_reflections
 from nanobragg.engine.formats.hkl import Reflections
+from nanobragg.engine.model.structure_factors import StructureFactors
 
 Cell = tuple[float, float, float, float, float, float]
 

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanobragg.engine import memory
+from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors import dispersion as anomalous
 from nanobragg.engine.factors.amplitudes import Amplitudes
 from nanobragg.engine.factors.gemmi_package import package
-from nanobragg.engine.factors.structure_factors import packed_indices
+from nanobragg.engine.factors.tables import packed_indices
 from nanobragg.engine.factors.wanted import Solvent
-from nanobragg.engine.original.c_numbers import HC
 
 RATE, CUTOFF = 1.8, 1e-6  # of the grid, and where densities are cut: 1e-6 of F against direct summation
 SPACING_A, COARSE_A = 0.4, 0.6  # of the solvent's mask, and of that of cells with more points than these

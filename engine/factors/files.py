@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg import __version__
+from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors import atoms as model
 from nanobragg.engine.factors import lists
@@ -19,7 +20,6 @@ from nanobragg.engine.factors.amplitudes import Amplitudes, Cell
 from nanobragg.engine.factors.gemmi_package import check_file, errors_of, package
 from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.formats.hkl import looks_like_a_structure
-from nanobragg.engine.original.c_numbers import HC
 from nanobragg.kernels.compiling import kept
 from nanobragg.kernels.whole import appearing
 

@@ -11,7 +11,7 @@ from nanobragg.engine import memory
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Amplitudes
 from nanobragg.engine.factors.gemmi_package import package
-from nanobragg.engine.factors.structure_factors import packed_indices
+from nanobragg.engine.factors.tables import packed_indices
 from nanobragg.engine.formats.hkl import read_lines
 from nanobragg.engine.formats.reading import read
 

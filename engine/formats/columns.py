@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-from nanobragg.engine.original.c_numbers import real
+from nanobragg.engine.c_numbers import real
 
 SEPARATORS = " \t,;:!"
 NUMBER = "0123456789-+.EGeg"

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nanobragg.engine.c_numbers import WHITE, low_32_bits
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.whole import whole_file
-from nanobragg.engine.original.c_numbers import WHITE, low_32_bits
 
 HEADER = re.compile(rb"[\s\x0b]*([+-]?\d+)(?!\d)" * 6)
 PAGE = b"\n\f"

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.engine.experiment import Experiment, mean_phi, mean_wavelength
 from nanobragg.engine.formats.nexus import pedestal, plain, saturation_of, turn
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.kernels.vectors import cross
 
 BELOW_NOTHING = -0.5  # readers differ in whether the least value is trusted; 0 is, and -1 is no count
@@ -55,14 +55,12 @@ class Models:
         return len(made) - 1
 
 
-def to_dials(experiment: Experiment) -> np.ndarray:
+def to_dials(scene: Scene) -> np.ndarray:
     """The rotation from our laboratory to DIALS', (3, 3)."""
-    return np.array([[-1.0], [1.0], [-1.0]]) * turn(experiment.frame.beam, experiment.frame.spindle)
+    return np.array([[-1.0], [1.0], [-1.0]]) * turn(scene.beam.direction, scene.scan.spindle)
 
 
-def sweeps(
-    template: str | None, name: str, experiment: Experiment, found: Iterable[Sweep], values: str, sensor: str
-) -> str:
+def sweeps(template: str | None, name: str, scene: Scene, found: Iterable[Sweep], values: str, sensor: str) -> str:
     """The text of one rotation, in several pieces where images are missing.
 
     Parameters
@@ -71,7 +69,7 @@ def sweeps(
         Of the images' names, or ``None`` for a file that holds them all.
     name
         The file that holds them all, or else what makes the experiment's identifier its own.
-    experiment
+    scene
         Of the first image.
     found
         Angles and images of each piece.
@@ -82,16 +80,16 @@ def sweeps(
     """
     models, rows = Models(), []
     for sweep in found:
-        axis, begin = to_dials(experiment) @ experiment.scan.spindle, sweep.begin
+        axis, begin = to_dials(scene) @ scene.scan.spindle, sweep.begin
         if sweep.width < 0.0:
             axis, begin = -axis + 0.0, -begin
         goniometer = {"rotation_axis": axis.tolist(), "fixed_rotation": UNTURNED, "setting_rotation": UNTURNED}
         numbers = {} if template else {"single_file_indices": list(range(sweep.images))}
         images = _imageset("ImageSequence", {"template": template or name, **numbers})
         rows.append(
-            _experiment(models, experiment, f"{name} {sweep.first}", values, sensor, 0.0)
+            _experiment(models, scene, f"{name} {sweep.first}", values, sensor, 0.0)
             | {"goniometer": models.place("goniometer", goniometer)}
-            | {"scan": models.place("scan", _scan(sweep, begin, experiment.settings.exposure))}
+            | {"scan": models.place("scan", _scan(sweep, begin, scene.beam.exposure))}
             | {"imageset": models.add("imageset", images)}
         )
     return _text(rows, models)
@@ -106,13 +104,13 @@ def _scan(sweep: Sweep, begin: float, exposure: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def stills(images: Iterable[tuple[str, int | None, Experiment]], values: str, sensor: str) -> str:
+def stills(images: Iterable[tuple[str, int | None, Scene]], values: str, sensor: str) -> str:
     """The text of stills: of each image its file, its place in it (or ``None``), and what it shows."""
     models, rows = Models(), []
-    for file, place, experiment in images:
+    for file, place, scene in images:
         numbers = {} if place is None else {"single_file_indices": [place]}
         made = _imageset("ImageSet", {"images": [file], **numbers})
-        row = _experiment(models, experiment, f"{file} {place}", values, sensor, mean_phi(experiment))
+        row = _experiment(models, scene, f"{file} {place}", values, sensor, scene.scan.mean)
         rows.append(row | {"imageset": models.add("imageset", made)})
     return _text(rows, models)
 
@@ -136,44 +134,42 @@ def _imageset(kind: str, images: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _experiment(
-    models: Models, experiment: Experiment, name: str, values: str, sensor: str, phi: float
-) -> dict[str, Any]:
-    identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {experiment.crystal.recip} {experiment.settings.seed}")
+def _experiment(models: Models, scene: Scene, name: str, values: str, sensor: str, phi: float) -> dict[str, Any]:
+    identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {scene.crystal.recip} {scene.noise.seed}")
     return {
         "__id__": "Experiment", "identifier": str(identifier),
-        "beam": models.place("beam", _beam(experiment)),
-        "detector": models.place("detector", _detector(experiment, values, sensor)),
-        "crystal": models.place("crystal", _crystal(experiment, phi)),
+        "beam": models.place("beam", _beam(scene)),
+        "detector": models.place("detector", _detector(scene, values, sensor)),
+        "crystal": models.place("crystal", _crystal(scene, phi)),
     }  # fmt: skip
 
 
-def _beam(experiment: Experiment) -> dict[str, Any]:
+def _beam(scene: Scene) -> dict[str, Any]:
     """Polarized as it was rendered: DIALS' fraction is (1 + K)/2, its normal stands on beam and polarization."""
-    beam = experiment.beam
-    across = to_dials(experiment) @ np.array(cross(beam.polar, beam.direction))
+    beam = scene.beam
+    across = to_dials(scene) @ np.array(cross(beam.polar, beam.direction))
     length = float(np.linalg.norm(across))
     return {
-        "direction": [0.0, 0.0, 1.0], "wavelength": plain(mean_wavelength(experiment) * 1e10),
+        "direction": [0.0, 0.0, 1.0], "wavelength": plain(scene.beam.mean_wavelength * 1e10),
         "divergence": 0.0, "sigma_divergence": 0.0,
         "polarization_normal": (across / length).tolist() if length > 0.0 else [0.0, 1.0, 0.0],
-        "polarization_fraction": 0.5 if beam.nopolar else plain((1.0 + beam.kahn) / 2.0),
+        "polarization_fraction": 0.5 if beam.polarization_left_out else plain((1.0 + beam.kahn) / 2.0),
         "flux": 0.0, "transmission": 1.0,
     }  # fmt: skip
 
 
-def _detector(experiment: Experiment, values: str, sensor: str) -> dict[str, Any]:
-    d, lab = experiment.detector, to_dials(experiment)
+def _detector(scene: Scene, values: str, sensor: str) -> dict[str, Any]:
+    d, lab = scene.detector, to_dials(scene)
     absorbs = d.thickness > 0.0 and 0.0 < d.mu < math.inf
     panel = {
         "name": "Panel", "type": "SENSOR_PAD",
-        "fast_axis": (lab @ d.fdet).tolist(), "slow_axis": (lab @ d.sdet).tolist(),
-        "origin": (lab @ d.pix0 * 1e3).tolist(), "raw_image_offset": [0, 0], "image_size": [d.n_fast, d.n_slow],
+        "fast_axis": (lab @ d.panel.fdet).tolist(), "slow_axis": (lab @ d.panel.sdet).tolist(),
+        "origin": (lab @ d.panel.pix0 * 1e3).tolist(), "raw_image_offset": [0, 0], "image_size": [d.n_fast, d.n_slow],
         "pixel_size": [plain(d.pixel_size * 1e3)] * 2,
-        "trusted_range": [BELOW_NOTHING, float(saturation_of(experiment, values))],
+        "trusted_range": [BELOW_NOTHING, float(saturation_of(scene, values))],
         "thickness": plain(d.thickness * 1e3) if absorbs else 0.0, "material": sensor if absorbs else "",
         "mu": plain(d.mu * 1e-3) if absorbs else 0.0, "identifier": "", "mask": [], "gain": 1.0,
-        "pedestal": pedestal(experiment, values),
+        "pedestal": pedestal(scene, values),
         "px_mm_strategy": {"type": "ParallaxCorrectedPxMmStrategy" if absorbs else "SimplePxMmStrategy"},
     }  # fmt: skip
     hierarchy = {
@@ -185,11 +181,11 @@ def _detector(experiment: Experiment, values: str, sensor: str) -> dict[str, Any
     return {"panels": [panel], "hierarchy": hierarchy}
 
 
-def _crystal(experiment: Experiment, phi: float) -> dict[str, Any]:
+def _crystal(scene: Scene, phi: float) -> dict[str, Any]:
     """The true cell vectors (Angstrom), turned about the spindle by ``phi`` radians."""
-    lab = to_dials(experiment)
-    axis = lab @ experiment.scan.spindle
-    real = np.linalg.inv(np.array(experiment.crystal.recip).T) @ lab.T  # rows a, b, c
+    lab = to_dials(scene)
+    axis = lab @ scene.scan.spindle
+    real = np.linalg.inv(np.array(scene.crystal.recip).T) @ lab.T  # rows a, b, c
     turned = real * math.cos(phi) + np.cross(axis, real) * math.sin(phi)
     turned = turned + np.outer(real @ axis, axis) * (1.0 - math.cos(phi))
     names = ("real_space_a", "real_space_b", "real_space_c")

@@ -8,9 +8,9 @@ import warnings
 
 import numpy as np
 
+from nanobragg.engine.c_numbers import low_32_bits, to_long
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.reading import SCAN_INTEGER, scan_real
-from nanobragg.engine.original.c_numbers import low_32_bits, to_long
 
 SPACE, DIGIT, SIGN, POINT, EXPONENT, OTHER = range(6)
 KINDS = bytearray([OTHER]) * 256

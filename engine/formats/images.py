@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nanobragg.engine.c_numbers import g
 from nanobragg.engine.formats.whole import whole_file
-from nanobragg.engine.original.c_numbers import g
 
 
 def write_float(path: str, image: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""NXmx: an experiment as NeXus describes it, for HDF5 images.
+"""NXmx: a scene as NeXus describes it, for HDF5 images.
 
 NeXus' (McStas') laboratory has z along the beam; the spindle is made its -x, as the field's readers expect.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from nanobragg import __version__
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, mean_phi
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.kernels.vectors import Vector, cross, dot, unit
 
 SATURATION = {"int32": 2**31 - 2, "uint16": 65534, "float32": 2**31 - 2}
@@ -63,26 +63,21 @@ class Placement:
     spindle: np.ndarray
 
 
-def placement(experiment: Experiment) -> Placement:
-    """Where NeXus finds the detector of an experiment.
+def placement(scene: Scene) -> Placement:
+    """Where NeXus finds the detector of a scene.
 
     Raises
     ------
     BadInput
         For a curved detector, which NXmx cannot describe.
     """
-    d, axes = experiment.detector, experiment.frame
+    d = scene.detector
     if d.curved:
         raise BadInput("-curved_det: NXmx has no words for a curved detector; take another format")
-    to_nexus = turn(axes.beam, axes.spindle)
-    origin, fast, slow, spindle = (to_nexus @ v for v in (d.pix0, d.fdet, d.sdet, experiment.scan.spindle))
+    to_nexus = turn(scene.beam.direction, scene.scan.spindle)
+    vectors = (d.panel.pix0, d.panel.fdet, d.panel.sdet, scene.scan.spindle)
+    origin, fast, slow, spindle = (to_nexus @ v for v in vectors)
     return Placement(d.n_fast, d.n_slow, d.pixel_size, origin, fast, slow, spindle)
-
-
-def total_flux(experiment: Experiment) -> float:
-    """Photons per second on the beam's area."""
-    s = experiment.settings
-    return experiment.beam.fluence * s.beamsize**2 / s.exposure if s.exposure > 0.0 else experiment.beam.fluence
 
 
 def _group(parent: Any, name: str, kind: str) -> Any:
@@ -104,7 +99,7 @@ def now() -> str:
 
 
 def describe(
-    file: Any, experiment: Experiment, values: str, sensor: str, times: tuple[str, str], images: int, *, turns: bool
+    file: Any, scene: Scene, values: str, sensor: str, times: tuple[str, str], images: int, *, turns: bool
 ) -> None:
     """Write all of NXmx but the images, wavelengths and angles (`frame_axes`), and their links.
 
@@ -112,7 +107,7 @@ def describe(
     ----------
     file
         An open `h5py.File`.
-    experiment
+    scene
         Of the first image; detector and beam direction are those of all.
     values
         Data type of the pixels.
@@ -141,8 +136,8 @@ def describe(
     instrument = _group(entry, "instrument", "NXinstrument")
     _put(instrument, "name", "nanoBragg simulation", short_name="simulation")
     beam = _group(instrument, "beam", "NXbeam")
-    _put(beam, "incident_beam_size", [experiment.settings.beamsize * 1e3] * 2, units="mm")
-    _detector(_group(instrument, "detector", "NXdetector"), experiment, values, sensor, images)
+    _put(beam, "incident_beam_size", [scene.beam.beamsize * 1e3] * 2, units="mm")
+    _detector(_group(instrument, "detector", "NXdetector"), scene, values, sensor, images)
     _group(entry, "data", "NXdata").attrs["signal"] = "data"
 
 
@@ -151,18 +146,18 @@ def plain(value: float) -> float:
     return float(f"{value:.14g}")
 
 
-def pedestal(experiment: Experiment, values: str) -> float:
+def pedestal(scene: Scene, values: str) -> float:
     """What was added to each count; nothing to expected photons."""
-    return 0.0 if values == "float32" else experiment.settings.adc
+    return 0.0 if values == "float32" else scene.detector.offset
 
 
-def saturation_of(experiment: Experiment, values: str) -> int:
+def saturation_of(scene: Scene, values: str) -> int:
     """The highest count that is trusted: the detector's, or that of the data type."""
-    return min(SATURATION[values], int(experiment.settings.saturation) or SATURATION[values])
+    return min(SATURATION[values], int(scene.detector.saturation) or SATURATION[values])
 
 
-def _detector(detector: Any, experiment: Experiment, values: str, sensor: str, images: int) -> None:
-    made, d = placement(experiment), experiment.detector
+def _detector(detector: Any, scene: Scene, values: str, sensor: str, images: int) -> None:
+    made, d = placement(scene), scene.detector
     _put(detector, "description", "simulated")
     _put(detector, "type", "simulated")
     _put(detector, "detector_number", "simulated")
@@ -170,17 +165,17 @@ def _detector(detector: Any, experiment: Experiment, values: str, sensor: str, i
     _put(detector, "sensor_thickness", max(plain(d.thickness * 1e3), THINNEST_MM), units="mm")
     _put(detector, "x_pixel_size", plain(d.pixel_size), units="m")
     _put(detector, "y_pixel_size", plain(d.pixel_size), units="m")
-    _put(detector, "saturation_value", saturation_of(experiment, values))
+    _put(detector, "saturation_value", saturation_of(scene, values))
     _put(detector, "underload_value", 0)
     _put(detector, "bit_depth_readout", 32)
-    _put(detector, "count_time", experiment.settings.exposure, units="s")
-    _put(detector, "frame_time", experiment.settings.exposure, units="s")
-    _put(detector, "distance", plain(d.distance * 1e3), units="mm")
-    _put(detector, "beam_center_x", plain(d.Fbeam / d.pixel_size), units="pixel")
-    _put(detector, "beam_center_y", plain(d.Sbeam / d.pixel_size), units="pixel")
-    _put(detector, "pedestal", pedestal(experiment, values), units="counts")
+    _put(detector, "count_time", scene.beam.exposure, units="s")
+    _put(detector, "frame_time", scene.beam.exposure, units="s")
+    _put(detector, "distance", plain(d.panel.distance * 1e3), units="mm")
+    _put(detector, "beam_center_x", plain(d.panel.Fbeam / d.pixel_size), units="pixel")
+    _put(detector, "beam_center_y", plain(d.panel.Sbeam / d.pixel_size), units="pixel")
+    _put(detector, "pedestal", pedestal(scene, values), units="counts")
     _put(detector, "depends_on", f"/{TRANSFORMATIONS}/det_z")
-    detector.create_dataset("pixel_mask", data=unrendered(experiment), chunks=True, compression="gzip")
+    detector.create_dataset("pixel_mask", data=unrendered(scene), chunks=True, compression="gzip")
     specific = _group(detector, "detectorSpecific", "NXcollection")  # where converters of Eiger files look
     _put(specific, "nimages", images)
     _put(specific, "ntrigger", 1)
@@ -212,9 +207,9 @@ def _module(detector: Any, made: Placement) -> None:
              offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"/{MODULE}/module_offset")  # fmt: skip
 
 
-def unrendered(experiment: Experiment) -> np.ndarray:
+def unrendered(scene: Scene) -> np.ndarray:
     """NXmx' pixel mask, int32 (slow, fast): 1 where nothing is rendered."""
-    d = experiment.detector
+    d = scene.detector
     made = np.ones((d.n_slow, d.n_fast), np.int32)
     first_fast, last_fast, first_slow, last_slow = d.roi
     made[max(first_slow, 0) : max(last_slow + 1, 0), max(first_fast, 0) : max(last_fast + 1, 0)] = 0
@@ -246,9 +241,9 @@ def _put_axis(group: Any, name: str, axis: Axis, units: str) -> Any:
     return made
 
 
-def rotation_axis(file: Any, experiment: Experiment, begins: np.ndarray, ends: np.ndarray) -> None:
+def rotation_axis(file: Any, scene: Scene, begins: np.ndarray, ends: np.ndarray) -> None:
     """Write from where to where the crystal turns in each image (degrees, rising)."""
-    spindle = placement(experiment).spindle
+    spindle = placement(scene).spindle
     if begins[0] > ends[0] or (len(begins) > 1 and begins[1] < begins[0]):  # downwards: upwards about the other end
         begins, ends, spindle = -ends, -begins, -spindle
     axes = _group(file["entry/sample"], "transformations", "NXtransformations")
@@ -261,9 +256,9 @@ def in_degrees(angle: float) -> float:
     return float(f"{math.degrees(angle):.13g}")
 
 
-def rotation(experiment: Experiment) -> tuple[float, float]:
+def rotation(scene: Scene) -> tuple[float, float]:
     """From where to where the crystal turns, degrees: the range about the mean of the rendered angles (Q38)."""
-    middle, half = mean_phi(experiment), experiment.scan.osc / 2.0
+    middle, half = scene.scan.mean, scene.scan.osc / 2.0
     return _clean(middle - half), _clean(middle + half)
 
 

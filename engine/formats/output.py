@@ -10,33 +10,32 @@ from typing import Any
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.formats import cbf, nexus
 from nanobragg.engine.formats.hdf5 import compressed, hdf5_alone, said_of
 from nanobragg.engine.formats.reading import reason
-from nanobragg.engine.formats.smv import write_smv
+from nanobragg.engine.formats.smv import header, write_smv
 from nanobragg.engine.formats.whole import check_writable, whole_file
-from nanobragg.engine.original import smv_header
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.truth.of_image import GROUP, UNITS, columns, spectrum, truth_of
 from nanobragg.engine.view.picture import write_picture
 from nanobragg.kernels.whole import appearing_path
 
 EVERYWHERE = compressed("gzip")  # every reader has this filter
 NO_COUNT = -1  # of pixels that are none, in formats of signed numbers
-Writer = Callable[[str, np.ndarray, Experiment], None]
+Writer = Callable[[str, np.ndarray, Scene], None]
 
 
-def _npy(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
+def _npy(path: str, pixels: np.ndarray, scene: Scene) -> None:
     with whole_file(path, "output") as file:
         np.save(file, pixels)
 
 
-def _raw(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
+def _raw(path: str, pixels: np.ndarray, scene: Scene) -> None:
     with whole_file(path, "output") as file:
         file.write(np.ascontiguousarray(pixels, "<f4").data)
 
 
-def _tiff(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
+def _tiff(path: str, pixels: np.ndarray, scene: Scene) -> None:
     try:
         from PIL import Image
     except ImportError:
@@ -45,22 +44,20 @@ def _tiff(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
         Image.fromarray(pixels).save(file, format="TIFF", compression="tiff_adobe_deflate")
 
 
-def _smv(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
+def _smv(path: str, pixels: np.ndarray, scene: Scene) -> None:
     """16 bits, with a header that readers take for what is meant."""
-    text = smv_header.of_experiment(experiment, noise=True, fixes=experiment.settings.fixes | smv_header.FOR_READERS)
-    write_smv(path, "output", text, np.clip(pixels, 0, 65535).astype(np.uint16))
+    write_smv(path, "output", header(scene), np.clip(pixels, 0, 65535).astype(np.uint16))
 
 
-def _cbf(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
-    s = experiment.settings
+def _cbf(path: str, pixels: np.ndarray, scene: Scene) -> None:
     stem = os.path.splitext(os.path.basename(path))[0]
-    turns = experiment.scan.osc > 0.0
+    turns = scene.scan.osc > 0.0
     with appearing_path(os.path.realpath(path)) as made:
-        cbf.write_cbf(made, stem, pixels.astype(np.int32), experiment, s.sensor_material, turns=turns)
+        cbf.write_cbf(made, stem, pixels.astype(np.int32), scene, scene.detector.sensor_material, turns=turns)
 
 
-def _png(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
-    write_picture(path, pixels, experiment)
+def _png(path: str, pixels: np.ndarray, scene: Scene) -> None:
+    write_picture(path, pixels, scene)
 
 
 @contextlib.contextmanager
@@ -71,31 +68,31 @@ def _errors_of_hdf5(path: str) -> Iterator[None]:
         raise BadInput(f"{path}: writing failed: {said_of(error)}; nothing was left of it") from None
 
 
-def _nxmx(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
+def _nxmx(path: str, pixels: np.ndarray, scene: Scene) -> None:
     """One frame of NXmx, with its ground truth."""
     h5py = hdf5_alone()
-    nexus.placement(experiment)  # refuses what NXmx has no words for
+    nexus.placement(scene)  # refuses what NXmx has no words for
     counts = pixels if pixels.dtype.kind == "f" else pixels.astype(np.int32)
-    values, s, turns = str(counts.dtype), experiment.settings, experiment.scan.osc > 0.0
+    values, sensor, turns = str(counts.dtype), scene.detector.sensor_material, scene.scan.osc > 0.0
     now = nexus.now()
     with _errors_of_hdf5(path), appearing_path(os.path.realpath(path)) as made, h5py.File(made, "w") as file:
         frames = file.require_group("entry/data").create_dataset(
             "data", (1, *counts.shape), counts.dtype, chunks=(1, *counts.shape), **EVERYWHERE
         )
         frames[0] = counts
-        nexus.describe(file, experiment, values, s.sensor_material, (now, now), 1, turns=turns)
-        truth = columns([truth_of(0, [], experiment, np.clip(pixels, 0, None))])
+        nexus.describe(file, scene, values, sensor, (now, now), 1, turns=turns)
+        truth = columns([truth_of(0, [], scene, np.clip(pixels, 0, None))])
         wavelengths, flux = (nexus.Axis(truth[name][:1].reshape(())) for name in ("wavelength", "flux"))
-        nexus.frame_axes(file, wavelengths, flux, spectrum(experiment))
+        nexus.frame_axes(file, wavelengths, flux, spectrum(scene))
         if turns:
-            nexus.rotation_axis(file, experiment, truth["phi"], truth["phi_end"])
-        _write_truth(file.create_group(GROUP), truth, experiment)
+            nexus.rotation_axis(file, scene, truth["phi"], truth["phi_end"])
+        _write_truth(file.create_group(GROUP), truth, scene)
 
 
-def _write_truth(group: Any, truth: dict[str, Any], experiment: Experiment) -> None:
+def _write_truth(group: Any, truth: dict[str, Any], scene: Scene) -> None:
     group.attrs["NX_class"] = "NXcollection"
-    group.attrs["spindle_nexus"] = nexus.placement(experiment).spindle
-    group.attrs["laboratory_to_nexus"] = nexus.turn(experiment.frame.beam, experiment.frame.spindle)
+    group.attrs["spindle_nexus"] = nexus.placement(scene).spindle
+    group.attrs["laboratory_to_nexus"] = nexus.turn(scene.beam.direction, scene.scan.spindle)
     for name, values in truth.items():
         if name not in ("argv", "photons"):  # of counts, the photons are not those that were expected
             made = group.create_dataset(name, data=values)
@@ -135,7 +132,7 @@ def check_output(path: str, *, counts: bool, what: str) -> Writer:
     return writer
 
 
-def write_output(path: str, pixels: np.ndarray, experiment: Experiment, what: str = "output") -> None:
+def write_output(path: str, pixels: np.ndarray, scene: Scene, what: str = "output") -> None:
     """Write an image (slow, fast), whole numbers or reals, in the format of its name's ending.
 
     Pixels that are none (gaps, masked ones) are -1 among whole numbers that can be.
@@ -148,8 +145,8 @@ def write_output(path: str, pixels: np.ndarray, experiment: Experiment, what: st
     counts = pixels.dtype.kind in "iu"
     writer = check_output(path, counts=counts, what=what)
     if counts and writer is not _smv:
-        pixels = np.where(nexus.unrendered(experiment) != 0, NO_COUNT, pixels.astype(np.int32)).astype(np.int32)
+        pixels = np.where(nexus.unrendered(scene) != 0, NO_COUNT, pixels.astype(np.int32)).astype(np.int32)
     try:
-        writer(path, pixels if counts else np.ascontiguousarray(pixels, np.float32), experiment)
+        writer(path, pixels if counts else np.ascontiguousarray(pixels, np.float32), scene)
     except OSError as error:
         raise BadInput(f"{what} {path}: {reason(error)}; nothing was left of it") from None

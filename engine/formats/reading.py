@@ -6,8 +6,8 @@ import os
 import re
 import stat
 
+from nanobragg.engine.c_numbers import WHITE, to_float
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.original.c_numbers import WHITE, to_float
 
 MOST_BYTES = 2**32
 MOST_BYTES_OF_A_STREAM = 2**29

@@ -1,4 +1,4 @@
-"""SMV images: the header the original writes, and what it takes from the headers it reads."""
+"""SMV images: their headers, written and read."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nanobragg.engine.c_numbers import LOWEST_INT, g, in_degrees, real, to_int32
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.reading import read
 from nanobragg.engine.formats.whole import whole_file
-from nanobragg.engine.original.c_numbers import LOWEST_INT, g, in_degrees, real, to_int32
-from nanobragg.engine.original.detector import Detector
-from nanobragg.engine.original.fixes import NONE, Fixes
+from nanobragg.engine.scene.scene import PlacedDetector, Scene
 
 MAGIC = b"{\nHEADER_BYT"
 HEADER_BYTES = 512
@@ -52,8 +51,8 @@ def _whole(number: float | None) -> int:
     return LOWEST_INT if number is None else to_int32(number)
 
 
-def read_smv(path: str, flag: str, fixes: Fixes = NONE) -> Smv:
-    """Read an SMV image; byte order and data type are not looked at (Q69), missing pixels are 0.
+def read_smv(path: str, flag: str, *, any_type: bool = False) -> Smv:
+    """Read an SMV image; missing pixels are 0. ``any_type``: byte order and data type are not looked at (Q69).
 
     Raises
     ------
@@ -90,7 +89,7 @@ def read_smv(path: str, flag: str, fixes: Fixes = NONE) -> Smv:
             f"{flag} {path}: SIZE1={width}, SIZE2={height} make an image of {width * height * 2 / 1e9:.3g} GB"
         )
     order = "<u2"
-    if "Q69" in fixes:
+    if not any_type:
         kind = re.findall(r"(?m)^\s*TYPE\s*=\s*([^;\n]*)", header)
         if kind and kind[-1].strip() not in ("unsigned_short", "mad"):
             raise BadInput(f"{flag} {path}: TYPE={kind[-1].strip()}: only unsigned_short can be read")
@@ -107,30 +106,42 @@ def _text(data: bytes) -> str:
     return data.split(b"\0")[0].decode("latin-1")
 
 
-def _header_lines(
-    detector: Detector, lambda0: float, phi0: float, osc: float, denzo_sign: float, adc: float | None
-) -> list[str]:
-    """``adc`` is said, and the beam centre is that which dxtbx makes the beam's of, unless it is `None` (Q102)."""
-    d, p = detector, detector.pixel_size
-    x, y, z = (g(v) for v in d.dials_origin)
+class Said(NamedTuple):
+    """What a header says beside the detector's place: metres and radians.
+
+    ``beam_center`` is what readers take for it; ``offset`` is that of the counts, ``None`` leaves it out.
+    """
+
+    wavelength: float
+    phi: float
+    osc: float
+    beam_center: tuple[float, float]
+    denzo_sign: float = 1.0
+    offset: float | None = None
+
+
+def header_lines(d: PlacedDetector, said: Said) -> list[str]:
+    """The lines of a header, as the original writes them."""
+    p, panel = d.pixel_size, d.panel
+    x, y, z = (g(v) for v in panel.dials_origin)
     named = [
         ("PIXEL_SIZE", p * 1000.0),
-        ("DISTANCE", d.distance * 1000.0),
-        ("WAVELENGTH", lambda0 * 1e10),
-        ("BEAM_CENTER_X", (d.Fbeam - p if adc is not None else d.Xbeam) * 1000.0),
-        ("BEAM_CENTER_Y", (d.size_slow - d.Sbeam + p if adc is not None else d.Ybeam) * 1000.0),
-        ("ADXV_CENTER_X", d.Fbeam * 1000.0),
-        ("ADXV_CENTER_Y", (d.size_slow - d.Sbeam) * 1000.0),
-        ("MOSFLM_CENTER_X", (d.Sbeam - 0.5 * p) * 1000.0),
-        ("MOSFLM_CENTER_Y", (d.Fbeam - 0.5 * p) * 1000.0),
-        ("DENZO_X_BEAM", (d.Sbeam + denzo_sign * (0.0 * p)) * 1000.0),
-        ("DENZO_Y_BEAM", (d.Fbeam + denzo_sign * (0.0 * p)) * 1000.0),
+        ("DISTANCE", panel.distance * 1000.0),
+        ("WAVELENGTH", said.wavelength * 1e10),
+        ("BEAM_CENTER_X", said.beam_center[0] * 1000.0),
+        ("BEAM_CENTER_Y", said.beam_center[1] * 1000.0),
+        ("ADXV_CENTER_X", panel.Fbeam * 1000.0),
+        ("ADXV_CENTER_Y", (d.size_slow - panel.Sbeam) * 1000.0),
+        ("MOSFLM_CENTER_X", (panel.Sbeam - 0.5 * p) * 1000.0),
+        ("MOSFLM_CENTER_Y", (panel.Fbeam - 0.5 * p) * 1000.0),
+        ("DENZO_X_BEAM", (panel.Sbeam + said.denzo_sign * (0.0 * p)) * 1000.0),
+        ("DENZO_Y_BEAM", (panel.Fbeam + said.denzo_sign * (0.0 * p)) * 1000.0),
     ]
     angles = [
-        ("CLOSE_DISTANCE", d.close_distance * 1000.0),
-        ("PHI", in_degrees(phi0)),
-        ("OSC_START", in_degrees(phi0)),
-        ("OSC_RANGE", in_degrees(osc)),
+        ("CLOSE_DISTANCE", panel.close_distance * 1000.0),
+        ("PHI", in_degrees(said.phi)),
+        ("OSC_START", in_degrees(said.phi)),
+        ("OSC_RANGE", in_degrees(said.osc)),
         ("TWOTHETA", in_degrees(d.twotheta)),
     ]
     return [
@@ -138,32 +149,51 @@ def _header_lines(
         f"SIZE1={d.n_fast};", f"SIZE2={d.n_slow};",
         *(f"{key}={g(number)};" for key, number in named),
         f"DIALS_ORIGIN={x},{y},{z}",
-        f"XDS_ORGX={g(d.ORGX)};", f"XDS_ORGY={g(d.ORGY)};",
+        f"XDS_ORGX={g(panel.Fclose / p + 0.5)};", f"XDS_ORGY={g(panel.Sclose / p + 0.5)};",
         *(f"{key}={g(number)};" for key, number in angles),
-        *([] if adc is None else [f"ADC_OFFSET={g(adc)};"]),
+        *([] if said.offset is None else [f"ADC_OFFSET={g(said.offset)};"]),
         "DETECTOR_SN=000;", "BEAMLINE=fake;",
     ]  # fmt: skip
 
 
-def header(
-    detector: Detector, lambda0: float, phi0: float, osc: float, adc: float, *, noise: bool, fixes: Fixes = NONE
-) -> bytes:
-    """The header, padded to 512 bytes; a longer one is not cut, and not announced either (Q74).
+def as_text(lines: list[str]) -> str:
+    """Lines as the text of a header."""
+    return "\n".join(lines) + "\n}\f"
 
-    The noise image's differs where a beam centre is a negative zero (Q80). It holds neither the offset of the counts
-    nor a beam centre that readers take for the beam's (Q102). Metres and radians.
-    """
-    lines = _header_lines(detector, lambda0, phi0, osc, 1.0 if noise else -1.0, adc if "Q102" in fixes else None)
-    text = "\n".join(lines) + "\n}\f"
-    if "Q75" in fixes:
-        text = re.sub(r"(DIALS_ORIGIN=[^\n;]*)\n", r"\1;\n", text)
-    if "Q80" in fixes:
-        text = re.sub(r"(?<=[=,])-0(?=[;,\n])", "0", text)
+
+def with_semicolon(text: str) -> str:
+    """The text with the semicolon that the original leaves out."""
+    return re.sub(r"(DIALS_ORIGIN=[^\n;]*)\n", r"\1;\n", text)
+
+
+def without_negative_zeros(text: str) -> str:
+    """The text with 0 for -0."""
+    return re.sub(r"(?<=[=,])-0(?=[;,\n])", "0", text)
+
+
+def padded(text: str, *, announced: bool = True) -> bytes:
+    """A header of 512 bytes; of more where it is longer, if that is to be ``announced``."""
     size = HEADER_BYTES
-    if "Q74" in fixes and len(text) > HEADER_BYTES:
+    if announced and len(text) > HEADER_BYTES:
         size = -(-len(text) // HEADER_BYTES) * HEADER_BYTES
         text = text.replace(f"HEADER_BYTES={HEADER_BYTES};", f"HEADER_BYTES={size};")
     return text.encode().ljust(size, b" ")
+
+
+def center_for_readers(d: PlacedDetector) -> tuple[float, float]:
+    """The centre that dxtbx makes the beam's of, metres."""
+    return d.panel.Fbeam - d.pixel_size, d.size_slow - d.panel.Sbeam + d.pixel_size
+
+
+def header(scene: Scene, *, turns: bool = True) -> bytes:
+    """The header that readers take for what is meant.
+
+    ``turns`` is false for stills, whose headers have no rotation that readers could make a sweep of.
+    """
+    scan, d = scene.scan, scene.detector
+    begin = scan.mean - scan.osc / 2.0  # where the rendered range begins
+    said = Said(scene.beam.mean_wavelength, begin, scan.osc if turns else 0.0, center_for_readers(d), 1.0, d.offset)
+    return padded(without_negative_zeros(with_semicolon(as_text(header_lines(d, said)))))
 
 
 def write_smv(path: str, flag: str, header_bytes: bytes, pixels: np.ndarray) -> None:

@@ -6,21 +6,10 @@ import dataclasses
 from collections.abc import Callable
 
 from nanobragg.engine.original.settings import Settings
+from nanobragg.engine.scene.placement import CONVENTIONS
 from nanobragg.kernels.vectors import Vector, cross, dot, magnitude, unit
 
 CUSTOM = "CUSTOM"
-
-X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
-MINUS_X, MINUS_Y, MINUS_Z = (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
-
-# beam, fdet, sdet, odet, two-theta axis, polarization, spindle, pivot
-CONVENTIONS: dict[str, tuple[Vector, Vector, Vector, Vector, Vector, Vector, Vector, str]] = {
-    "ADXV": (Z, X, MINUS_Y, Z, MINUS_X, X, X, "BEAM"),
-    "MOSFLM": (X, Z, MINUS_Y, X, MINUS_Z, Z, Z, "BEAM"),
-    "DENZO": (X, Z, MINUS_Y, X, MINUS_Z, Z, Z, "BEAM"),
-    "XDS": (Z, X, Y, Z, X, X, X, "SAMPLE"),
-    "DIALS": (Z, X, Y, Z, Y, Y, Y, "SAMPLE"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +25,6 @@ class Frame:
     tt_axis: Vector
     polar: Vector
     spindle: Vector
-    vert: Vector
 
 
 def frame(settings: Settings, warn: Callable[[str], None]) -> Frame:
@@ -60,7 +48,7 @@ def frame(settings: Settings, warn: Callable[[str], None]) -> Frame:
         if "Q83" in settings.fixes and dot(settings.pix0, odet) < 0.0:  # it points away from the sample
             odet = (-odet[0], -odet[1], -odet[2])
     polar, spindle = unit(polar), unit(spindle)
-    return Frame(settings.convention, pivot, beam, fdet, sdet, odet, tt_axis, polar, spindle, unit(cross(beam, polar)))
+    return Frame(settings.convention, pivot, beam, fdet, sdet, odet, tt_axis, polar, spindle)
 
 
 @dataclasses.dataclass(frozen=True)

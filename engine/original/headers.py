@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.formats.smv import Smv, value, whole_key
-from nanobragg.engine.original.c_numbers import DEGREES
-from nanobragg.engine.original.fixes import NONE, Fixes
+from nanobragg.engine.original.quirks import NONE, Fixes
 
 
 def header_settings(image: Smv, pixel: float, *, is_mask: bool, fixes: Fixes = NONE) -> dict[str, Any]:

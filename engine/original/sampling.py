@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
+from nanobragg.engine.c_numbers import DEGREES, ceil, divide, to_int32
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.original.c_numbers import DEGREES, ceil, divide, to_int32
-from nanobragg.engine.original.fixes import NONE, Fixes
+from nanobragg.engine.original.quirks import NONE, Fixes
 from nanobragg.engine.original.settings import Settings
-
-
-@dataclasses.dataclass(frozen=True)
-class Steps:
-    """A sampled range: number of points, full range, distance of two points."""
-
-    count: int
-    range: float
-    step: float
-
+from nanobragg.engine.scene.sources import Steps
 
 WHOLE = 1e-9  # how near a ratio must be to a whole number to be one
 

@@ -1,30 +1,19 @@
-"""The rotation of the crystal during the exposure."""
+"""The rotation of the crystal, as the original counts its steps."""
 
 from __future__ import annotations
-
-import dataclasses
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.original import sampling
 from nanobragg.engine.original.frame import Frame
 from nanobragg.engine.original.settings import Settings
-from nanobragg.kernels.vectors import Vector
+from nanobragg.engine.scene.scene import Rotation
 
 
-@dataclasses.dataclass(frozen=True)
-class Scan:
-    """Phi steps about the spindle: start, full range and step in radians; step t stands at ``phi0 + step * t``."""
-
-    phi0: float
-    osc: float
-    step: float
-    steps: int
-    spindle: Vector
-
-
-def scan(settings: Settings, frame: Frame) -> Scan:
-    """The phi steps that settings ask for."""
+def scan(settings: Settings, frame: Frame) -> Rotation:
+    """The phi steps that settings ask for; the first begins its interval, or stands in its middle (Q38)."""
     chosen = sampling.phi_steps(settings)
     if chosen.count <= 0:
         raise BadInput(f"-osc and -phistep make {chosen.count} phi steps: there is nothing to render")
-    return Scan(settings.phi0, chosen.range, chosen.step, chosen.count, frame.spindle)
+    middle = "Q38" in settings.fixes and chosen.range > 0.0
+    first = settings.phi0 + chosen.step / 2.0 if middle else settings.phi0
+    return Rotation(settings.phi0, chosen.range, chosen.step, chosen.count, first, frame.spindle)

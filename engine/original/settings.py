@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from nanobragg.engine.original.fixes import NONE, Fixes
+from nanobragg.engine.model.beam import FLUENCE
+from nanobragg.engine.original.quirks import NONE, Fixes
 from nanobragg.kernels.vectors import Vector
-
-ROUND_SPOTS = "_round"  # what the names of shapes end in whose spots are round in reciprocal space
-SHAPES = ("square", "round", "gauss", "tophat", "gauss_round", "tophat_round")
-FLUENCE = 125932015286227086360700780544.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +14,7 @@ class Settings:
     """Every setting of the command, in metres, radians and seconds; ``None`` where unset.
 
     Counts, ranges and steps below zero mean "not given" as well, since the original's rules for choosing them test
-    the sign. Defaults are the original's. `engine.experiment` turns settings into what is simulated.
+    the sign. Defaults are the original's. `engine.original.set_up` turns settings into what is simulated.
     """
 
     # beam

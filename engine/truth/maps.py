@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nanobragg.engine.placed import Placed, of_experiment
+from nanobragg.engine.placed import Placed, of_scene
 
 if TYPE_CHECKING:
-    from nanobragg.engine.api_parts import Beam, Crystal, Detector
+    from nanobragg.engine.model.beam import Beam
+    from nanobragg.engine.model.crystal import Crystal
+    from nanobragg.engine.model.detector import Detector
 
 
 def _placed(detector: Detector, beam: Beam | None, crystal: Crystal | None = None) -> Placed:
-    from nanobragg.engine import api
+    from nanobragg.engine.api import constant, set_up
+    from nanobragg.engine.model.crystal import Crystal
 
-    block = api.Crystal(cell=(50, 50, 50, 90, 90, 90)) if crystal is None else crystal
-    return of_experiment(api.set_up(block, detector, api.constant(1.0), beam, oversample=1))
+    block = Crystal(cell=(50, 50, 50, 90, 90, 90)) if crystal is None else crystal
+    return of_scene(set_up(block, detector, constant(1.0), beam, oversample=1))
 
 
 def _centres(placed: Placed) -> tuple[np.ndarray, np.ndarray]:

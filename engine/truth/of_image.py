@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.engine.experiment import Experiment, mean_wavelength, shares
-from nanobragg.engine.formats.nexus import in_degrees, plain, rotation, total_flux, turn
+from nanobragg.engine.formats.nexus import in_degrees, plain, rotation, turn
+from nanobragg.engine.scene.scene import Scene
 
 GROUP = "entry/ground_truth"
 # Settings that wavelengths depend on.
@@ -46,28 +46,28 @@ UNITS = {
 TYPES = {"number": np.int64, "seed": np.int64, "mosaic_seed": np.int64}
 
 
-def wavelength(experiment: Experiment) -> float:
+def wavelength(scene: Scene) -> float:
     """The mean wavelength of what is rendered, Angstrom: sources count as much as their terms do."""
-    return plain(mean_wavelength(experiment) * 1e10)
+    return plain(scene.beam.mean_wavelength * 1e10)
 
 
-def spectrum(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+def spectrum(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """Wavelengths (Angstrom), ascending, and their shares of the photons, which add up to 1."""
-    waves, place = np.unique(experiment.beam.wavelengths * 1e10, return_inverse=True)
-    weights = np.bincount(place.ravel(), shares(experiment))
+    waves, place = np.unique(scene.beam.wavelengths * 1e10, return_inverse=True)
+    weights = np.bincount(place.ravel(), scene.beam.weights)
     return waves, weights / weights.sum()
 
 
-def truth_of(number: int, words: Sequence[str], experiment: Experiment, image: np.ndarray) -> Truth:
+def truth_of(number: int, words: Sequence[str], scene: Scene, image: np.ndarray) -> Truth:
     """The ground truth of an image, whose expected photons are ``image``."""
-    e = experiment
+    e = scene
     recip = np.array(e.crystal.recip)
-    nexus = recip @ turn(e.frame.beam, e.frame.spindle).T
+    nexus = recip @ turn(e.beam.direction, e.scan.spindle).T
     return Truth(
         number, shlex.join(words), tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
         (*e.crystal.cell[:3], *(in_degrees(angle) for angle in e.crystal.cell[3:])),
-        wavelength(e), total_flux(e), float(image.sum(dtype=np.float64)),
-        -e.settings.seed, -e.settings.mosaic_seed, *rotation(e),
+        wavelength(e), e.beam.total_flux, float(image.sum(dtype=np.float64)),
+        -e.noise.seed, -e.crystal.mosaic_seed, *rotation(e),
     )  # fmt: skip
 
 

@@ -9,10 +9,10 @@ import math
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, mean_phi
 from nanobragg.engine.factors.atoms import indices_within
-from nanobragg.engine.factors.structure_factors import StructureFactors
-from nanobragg.engine.placed import Placed, of_experiment, turned_about
+from nanobragg.engine.model.structure_factors import StructureFactors
+from nanobragg.engine.placed import Placed, of_scene, turned_about
+from nanobragg.engine.scene.scene import Scene
 
 LARGEST_SLICE = math.radians(1.0)  # of a rotation
 WEAKEST = 0.05  # partiality below which a spot is left out
@@ -45,7 +45,7 @@ class Spots:
         return f"Spots({len(self)} reflections to {self.d_A.min(initial=np.inf):.3g} A)"
 
 
-def predict_spots(experiment: Experiment, weakest: float = WEAKEST) -> Spots:
+def predict_spots(scene: Scene, weakest: float = WEAKEST) -> Spots:
     """The spots of an experiment on its detector.
 
     The excitation error of a reflection, the distance of its node from the Ewald sphere, is compared with the width
@@ -55,16 +55,16 @@ def predict_spots(experiment: Experiment, weakest: float = WEAKEST) -> Spots:
 
     Parameters
     ----------
-    experiment
+    scene
         What `set_up` returns.
     weakest
         Partiality below which a spot is left out.
     """
-    if not isinstance(experiment, Experiment):
-        raise BadInput(f"predict_spots: takes what set_up returns, not {type(experiment).__name__}")
-    e, placed = experiment, of_experiment(experiment)
+    if not isinstance(scene, Scene):
+        raise BadInput(f"predict_spots: takes what set_up returns, not {type(scene).__name__}")
+    e, placed = scene, of_scene(scene)
     hkl = _candidates(np.array(e.crystal.recip), placed)
-    begin, width = mean_phi(e) - e.scan.osc / 2.0, e.scan.osc
+    begin, width = e.scan.mean - e.scan.osc / 2.0, e.scan.osc
     count = max(math.ceil(width / LARGEST_SLICE), 1)
     slices = [begin + width * n / count for n in range(count + 1)]
     parts = [_in_slice(e, placed, hkl, *ends, weakest) for ends in itertools.pairwise(slices)]
@@ -72,7 +72,7 @@ def predict_spots(experiment: Experiment, weakest: float = WEAKEST) -> Spots:
 
 
 def _in_slice(
-    e: Experiment, placed: Placed, hkl: np.ndarray, begin: float, end: float, weakest: float
+    e: Scene, placed: Placed, hkl: np.ndarray, begin: float, end: float, weakest: float
 ) -> tuple[np.ndarray, ...]:
     """The columns of `Spots` in a rotation that is small enough for nodes to pass the sphere on a straight way."""
     q = hkl @ np.array(e.crystal.recip)
@@ -131,7 +131,7 @@ def _excitation(q: np.ndarray, placed: Placed) -> np.ndarray:
     return np.asarray(np.linalg.norm(q + k * placed.beam, axis=1) - k)
 
 
-def _width(q: np.ndarray, e: Experiment) -> np.ndarray:
+def _width(q: np.ndarray, e: Scene) -> np.ndarray:
     """Standard deviation of the excitation error, 1/Angstrom."""
     edges = [n * float(np.linalg.norm(v)) for n, v in zip(e.crystal.n_cells, e.crystal.real_A, strict=True)]
     shape = OF_FULL_WIDTH / float(np.exp(np.mean(np.log(edges))))
@@ -158,7 +158,7 @@ def _hits(q: np.ndarray, placed: Placed) -> tuple[np.ndarray, np.ndarray]:
     return np.nan_to_num(slow, nan=-1.0), np.nan_to_num(fast, nan=-1.0)
 
 
-def _is_rendered(e: Experiment, slow: np.ndarray, fast: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def _is_rendered(e: Scene, slow: np.ndarray, fast: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Whether spots fall on pixels that are rendered."""
     d, found = e.detector, kept.copy()
     s, f = slow[kept].astype(int), fast[kept].astype(int)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.factors.structure_factors import StructureFactors
+from nanobragg.engine.model.structure_factors import StructureFactors
 from nanobragg.engine.placed import Placed
 from nanobragg.engine.view.picture import LABEL, RING, SPOT, Shown, ring, ring_resolutions
 from nanobragg.engine.view.scale import SCALES, automatic

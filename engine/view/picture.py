@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.formats.whole import whole_file
-from nanobragg.engine.placed import Placed, of_experiment
+from nanobragg.engine.placed import Placed, of_scene
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.view.scale import Range, automatic, shades
 
 DPI, MARGIN_IN, PLOT = 100, 0.8, 0.865  # of the width, what the pixels take
@@ -76,9 +76,9 @@ def pyplot() -> Any:
     return found
 
 
-def write_picture(path: str, pixels: np.ndarray, experiment: Experiment) -> None:
+def write_picture(path: str, pixels: np.ndarray, scene: Scene) -> None:
     """The picture of one image, as `nanoBragg --output x.png` leaves it."""
-    placed = None if experiment.detector.curved else of_experiment(experiment)
+    placed = None if scene.detector.curved else of_scene(scene)
     shown = Shown(pixels, os.path.splitext(os.path.basename(path))[0], placed)
     draw(path, [shown], Look())
 

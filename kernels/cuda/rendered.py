@@ -117,5 +117,6 @@ class RenderedOnDevice(Rendered):
         )
         drawn = photons.copy_to_host().reshape(shape)
         by_row = np.add.accumulate(drawn.reshape(-1, shape[2]), axis=1)[:, -1]
-        inside = drawn[(slice(None), *self.plan.window)]
+        rows, columns = self.plan.window
+        inside = drawn[:, rows, columns]
         return counts.copy_to_host().reshape(shape), float(by_row.sum()), int((inside + adc > highest).sum())

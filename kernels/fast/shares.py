@@ -45,8 +45,8 @@ def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
     # What is carried from one evaluation to the next cannot be shared out: running products, the end of interpolation,
     # and a polarization that waits for the first source that -dmin leaves.
     factors, habits, products = plan.factors, plan.habits, has_products(plan)
-    ends = factors.interpolate and habits.interpolation_ends
-    carried = (products and habits.running_products) or ends or factors.dmin > 0.0
+    may_end = factors.interpolate and habits.interpolation_ends
+    carried = (products and habits.running_products) or may_end or factors.dmin > 0.0
     if tiles >= MOST_SHARES or plan.evaluations * TILE < CPU_GRAIN.steps or carried:
         return [Share(whole, slice(None), True)]
     together = plan.cells.shape <= ROUND and not products and not factors.interpolate  # one group of sources

@@ -5,15 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nanobragg.engine import images
 from nanobragg.engine import render as engine_render
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import experiment, freeze, geometry
-from nanobragg.engine.original.fixes import fixes_of
+from nanobragg.engine.original import figures as images
+from nanobragg.engine.original.quirks import fixes_of
+from nanobragg.engine.original.set_up import geometry
+from nanobragg.engine.original.set_up import set_up as set_up_original
 from nanobragg.engine.render import render
 from nanobragg.kernels.cuda import host as cuda
 from nanobragg.kernels.image import figures
-from tests.support import INPUT_FOLDERS, assert_close_image, assert_same_image, plan_of, set_up
+from tests.support import INPUT_FOLDERS, assert_close_image, assert_same_image, frozen, plan_of, set_up
 from tests.tolerances import MIXED_OF_MAXIMUM, MIXED_OF_PIXEL
 
 CRYSTAL = "-mat {in}/triclinic.mat -hkl {in}/triclinic.hkl -lambda 0.9768 -N 5 "
@@ -70,9 +71,9 @@ def test_corrected_physics(fix, name, tmp_path):
     words = [w.replace("{in}", str(INPUT_FOLDERS[0])) for w in LINES[name].split()]
     start = set_up(words, tmp_path)
     settings = dataclasses.replace(start.settings, fixes=fixes_of(fix), dump_file=str(tmp_path / "dump"))
-    plan = freeze(experiment(geometry(settings, None, lambda text: None), lambda text: None))
+    plan = frozen(set_up_original(geometry(settings, None, lambda text: None), lambda text: None))
     if name == "unpolarized, water":
-        plan = plan._replace(sources=np.vstack([plan.sources * [1, 1, 1, 1, 0.5], plan.sources * [1, 1, 1, 1, 1.5]]))
+        plan = plan.changed(sources=np.vstack([plan.sources * [1, 1, 1, 1, 0.5], plan.sources * [1, 1, 1, 1, 1.5]]))
     assert_close_image(render(plan, "cuda").image, render(plan, "strict").image)
 
 
@@ -87,9 +88,9 @@ def test_the_lines_cover_what_they_name(tmp_path):
 
 def test_a_mask(tmp_path):
     plan = plan_of(LINES["one step"], tmp_path)
-    mask = np.ones(plan.n_fast * plan.n_slow, np.uint8)
+    mask = np.ones(plan.panels.n_fast * plan.panels.n_slow, np.uint8)
     mask[[0, 3, 4, 17, 29]] = 0
-    masked = plan._replace(mask=mask)
+    masked = plan.changed(mask=mask)
     assert_close_image(render(masked, "cuda").image, render(masked, "strict").image)
 
 
@@ -99,7 +100,7 @@ def test_steps_are_split_over_blocks(name, tmp_path, monkeypatch):
     plan = plan_of(LINES[name], tmp_path)
     monkeypatch.setattr(cuda, "FEWEST_STEPS", 1)
     monkeypatch.setattr(cuda, "ENOUGH_THREADS", 30 * 6)
-    sources, cells = cuda.split(30, len(plan.sources), plan.domains * plan.phi_steps)
+    sources, cells = cuda.split(30, len(plan.sources), plan.domains * plan.cells.phi_steps)
     assert sources * cells > 1 or name == "sub-pixels"
     image = render(plan, "cuda").image
     assert_close_image(image, render(plan, "strict").image)
@@ -162,10 +163,10 @@ def test_what_stays_on_the_device_is_the_right_thing(tmp_path):
     plan = plan_of(LINES["one step"], tmp_path)
     others = [
         plan,
-        plan._replace(cell=tuple(1.01 * x for x in plan.cell)),
-        plan._replace(table=plan.table * 2.0),
-        plan._replace(roi=(0, 2, 0, 2)),
-        plan._replace(default_F=100.0),
+        plan.changed(cell=tuple(1.01 * x for x in plan.cells.cell)),
+        plan.changed(table=plan.factors.table * 2.0),
+        plan.changed(roi=(0, 2, 0, 2)),
+        plan.changed(default_F=100.0),
         plan,
     ]
     for other in others:
@@ -183,7 +184,7 @@ def test_mixed_precision(tmp_path):
 
 def test_many_plans(tmp_path):
     plan = plan_of(LINES["one step"], tmp_path)
-    plans = [plan._replace(cell=tuple(f * x for x in plan.cell)) for f in (1.0, 1.02, 0.99)]
+    plans = [plan.changed(cell=tuple(f * x for x in plan.cells.cell)) for f in (1.0, 1.02, 0.99)]
     for image, each in zip(cuda.render_many(plans, [0]), plans, strict=True):
         assert_close_image(image, render(each, "strict").image)
     with pytest.raises(cuda.Unavailable, match="--device 77"):
@@ -197,7 +198,7 @@ def test_figures_and_integers(where, tmp_path):
         image = render(plan, "cuda").image
         image.setflags(write=False)
     else:
-        image = np.random.default_rng(5).exponential(300.0, (plan.n_slow, plan.n_fast)).astype(np.float32)
+        image = np.random.default_rng(5).exponential(300.0, (plan.panels.n_slow, plan.panels.n_fast)).astype(np.float32)
     ours, theirs = (images.statistics(plan, image, backend, 1) for backend in ("cuda", "strict"))
     assert (ours.max_I, ours.max_at) == (theirs.max_I, theirs.max_at)
     np.testing.assert_allclose(np.hstack(ours), np.hstack(theirs), rtol=1e-12)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from nanobragg.engine.batch.job.job import Job
-from nanobragg.engine.batch.run.work import How, Outcome, Workshop, attempt
+from nanobragg.engine.batch.run.work import How, Outcome, ShardRenderer, attempt
 from nanobragg.engine.own_python import running
 
 Queue = collections.deque  # shards to be rendered; those whose worker died are put back
@@ -31,13 +31,13 @@ class Executor(Protocol):
 class InProcess:
     """This process, one shard after the other."""
 
-    def __init__(self, workshop: Workshop):
-        self._workshop = workshop
+    def __init__(self, renderer: ShardRenderer):
+        self._renderer = renderer
 
     def outcomes(self, shards: Queue[int], stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Outcome]:
         """See `Executor`."""
         while shards and not stop():
-            yield alone(attempt(self._workshop, shards.popleft(), stop, seen))
+            yield alone(attempt(self._renderer, shards.popleft(), stop, seen))
 
 
 class InChild:

@@ -15,9 +15,10 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 from nanobragg.engine.batch.job.job import Job, check_inputs
+from nanobragg.engine.batch.job.scenes import MakeScenes
 from nanobragg.engine.batch.run import stopping
 from nanobragg.engine.batch.run.executors import Queue
-from nanobragg.engine.batch.run.work import How, MakePrepare, Outcome, Workshop, attempt, gpus
+from nanobragg.engine.batch.run.work import How, Outcome, ShardRenderer, attempt, gpus
 from nanobragg.engine.batch.store.folder import open_job
 from nanobragg.engine.errors import BadInput
 
@@ -43,13 +44,13 @@ def nodes() -> Any:
 
 
 @functools.lru_cache(maxsize=1)
-def workshop_of(output: str, digest: str, make_prepare: MakePrepare, how: How) -> Workshop:
+def renderer_of(output: str, digest: str, make_scenes: MakeScenes, how: How) -> ShardRenderer:
     """What this worker keeps; made anew for another job."""
     job = open_job(output)
     if job.digest != digest:
         raise BadInput(f"{output}: holds another job")
     check_inputs(job)
-    return Workshop(job, make_prepare, how)
+    return ShardRenderer(job, make_scenes, how)
 
 
 def place_of_worker() -> int | None:
@@ -60,18 +61,18 @@ def place_of_worker() -> int | None:
         return None
 
 
-def on_worker(output: str, digest: str, make_prepare: MakePrepare, how: How, shard: int) -> Outcome:
+def on_worker(output: str, digest: str, make_scenes: MakeScenes, how: How, shard: int) -> Outcome:
     """Render a shard on a worker; only names and the outcome travel."""
     place = place_of_worker()
     if how.device is None and "SLURM_LOCALID" not in os.environ and place is not None:
         how = how._replace(device=place % max(gpus(), 1))
     try:
-        workshop = workshop_of(output, digest, make_prepare, how)
+        renderer = renderer_of(output, digest, make_scenes, how)
     except BadInput as error:
         return Outcome(shard, "lost", str(error))
     worker = dask().get_worker()
     seen = Seen(lambda count: worker.log_event(topic(digest), [shard, count]))
-    outcome = attempt(workshop, shard, lambda: stopping.asked.is_set() or digest in stopping.jobs, seen)
+    outcome = attempt(renderer, shard, lambda: stopping.asked.is_set() or digest in stopping.jobs, seen)
     return outcome._replace(worker=worker.address)
 
 
@@ -133,8 +134,8 @@ def deaths_allowed(number: int, dask_scheduler: Any = None) -> int:
 class OnDask:
     """The workers of a dask client, each with one shard at a time; ``tell`` hears what the user should know."""
 
-    def __init__(self, job: Job, client: Any, make_prepare: MakePrepare, how: How, tell: Callable[[str], None]):
-        self._job, self._client, self._make_prepare, self._how = job, client, make_prepare, how
+    def __init__(self, job: Job, client: Any, make_scenes: MakeScenes, how: How, tell: Callable[[str], None]):
+        self._job, self._client, self._make_scenes, self._how = job, client, make_scenes, how
         self._tell = tell
         self._running: dict[Any, int] = {}
         self._gone: set[str] = set()  # workers not to be asked any more: their GPU has failed, or they heard a signal
@@ -218,7 +219,7 @@ class OnDask:
 
     def _submit(self, shard: int) -> Any:
         return self._client.submit(
-            on_worker, self._job.output, self._job.digest, self._make_prepare, self._how, shard, pure=False, retries=0,
+            on_worker, self._job.output, self._job.digest, self._make_scenes, self._how, shard, pure=False, retries=0,
             workers=self._workers() if self._gone else None,
         )  # fmt: skip
 

@@ -7,13 +7,14 @@ import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from nanobragg.engine import reasons
 from nanobragg.engine.batch.job.job import Job
+from nanobragg.engine.batch.job.scenes import MakeScenes
 from nanobragg.engine.batch.store import claims, records
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.folder import OutputLost
@@ -21,14 +22,15 @@ from nanobragg.engine.batch.store.image_files import ImageFiles
 from nanobragg.engine.batch.store.records import Record
 from nanobragg.engine.batch.store.shard_file import Frame, ShardFile
 from nanobragg.engine.errors import BadInput, DeviceLost
-from nanobragg.engine.experiment import Experiment, freeze
 from nanobragg.engine.formats.nexus import now
-from nanobragg.engine.render import choose, noisy, render
+from nanobragg.engine.plan import plan_of
+from nanobragg.engine.render import choose, counts_of, render
+from nanobragg.engine.scene.scene import PlacedDetector, Scene
 from nanobragg.engine.truth.of_image import truth_of
-from nanobragg.kernels.cuda import host as cuda
+from nanobragg.kernels.backend import Unavailable
+from nanobragg.kernels.cuda import device as cuda
+from nanobragg.kernels.image.rendered import Rendered
 
-Prepare = Callable[[Sequence[str]], Experiment]  # from the words of a command line
-MakePrepare = Callable[[Job, Callable[[str], None]], Prepare]  # the second is told what a user should know
 MOST_REMARKS = 10  # on the images of a shard that travel
 
 
@@ -71,7 +73,7 @@ def gpus() -> int:
         return 0
     try:
         return cuda.count_devices()
-    except cuda.Unavailable:
+    except Unavailable:
         return 0
 
 
@@ -80,34 +82,32 @@ def device_of(how: How) -> int:
     return how.device if how.device is not None else local_rank() % max(gpus(), 1)
 
 
-class Workshop:
+class ShardRenderer:
     """What a worker keeps from image to image; raises `BadInput` if its backend cannot be had here."""
 
-    def __init__(self, job: Job, make_prepare: MakePrepare, how: How):
+    def __init__(self, job: Job, make_scenes: MakeScenes, how: How):
         self.job, self.threads = job, how.threads
         self._image, self._remarks = 0, {}  # type: ignore[var-annotated]
-        self._prepare = make_prepare(job, self._note)
+        self._scene_of = make_scenes(job, self._note)
         self._device = device_of(how)
         wanted = job.backend if job.backend != "auto" else "cuda" if gpus() else "fast"
-        self.backend = choose(wanted, freeze(self.experiment(0)), device=self._device)
+        self.backend = choose(wanted, plan_of(self.scene(0)), device=self._device)
 
-    def experiment(self, number: int) -> Experiment:
+    def scene(self, number: int) -> Scene:
         """What an image shows."""
-        return self._prepare(self.job.words(number))
+        return self._scene_of(number)
 
     def frame(self, number: int) -> Frame:
         """Render an image."""
-        words, self._image = self.job.words(number), number
-        made = self._prepare(words)
-        plan = freeze(made)
-        image, _ = render(plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision)
-        image.setflags(write=False)
-        truth = truth_of(number, words, made, image)
+        self._image, scene = number, self.scene(number)
+        plan = plan_of(scene)
+        rendered = render(plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision)
+        truth = truth_of(number, self.job.words(number), scene, rendered.image)
         if not np.isfinite(truth.photons):
             raise BadInput("the image overflows: a pixel is infinite or not a number")
-        for remark in reasons.of_faint(made, plan, image):
+        for remark in reasons.of_faint(scene, plan, rendered.image):
             self._note(remark)
-        return Frame(self._values(made, plan, image), truth, made)
+        return Frame(self._values(scene, rendered), truth, scene)
 
     def _note(self, remark: str) -> None:
         """Keep what a user should know, of the first image that it is true of."""
@@ -120,14 +120,14 @@ class Workshop:
         self._remarks.clear()
         return found
 
-    def _values(self, made: Experiment, plan: Any, image: np.ndarray) -> np.ndarray:
+    def _values(self, scene: Scene, rendered: Rendered) -> np.ndarray:
         if self.job.values == "float32":
-            return image
+            return rendered.image
         dtype = np.dtype(self.job.values)
         if self.job.noise == "none":
-            return np.rint(np.clip(image, 0, np.iinfo(dtype).max, dtype=np.float64)).astype(dtype)
+            return np.rint(np.clip(rendered.image, 0, np.iinfo(dtype).max, dtype=np.float64)).astype(dtype)
         philox = self.job.noise == "philox"
-        return noisy(made, plan, image, self.backend, philox=philox, threads=self.threads, dtype=dtype)[0]
+        return counts_of(scene, rendered, philox=philox, threads=self.threads, dtype=dtype)[0][0]
 
 
 def writer_of(job: Job, number: int) -> ShardFile | ImageFiles:
@@ -136,12 +136,12 @@ def writer_of(job: Job, number: int) -> ShardFile | ImageFiles:
     return kind(job, job.shard(number), now())
 
 
-def render_shard(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> None:
+def render_shard(renderer: ShardRenderer, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> None:
     """Render and write a shard, and leave its record.
 
     Parameters
     ----------
-    workshop
+    renderer
         Of the job.
     number
         The shard.
@@ -159,17 +159,17 @@ def render_shard(workshop: Workshop, number: int, stop: Callable[[], bool], seen
     OutputLost
         If the output folder takes no more.
     """
-    job, begun = workshop.job, time.perf_counter()
+    job, begun = renderer.job, time.perf_counter()
     with claims.claimed(job, number):
         writer = writer_of(job, number)
         try:
             seen(writer.written)
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                _render_images(workshop, number, writer, pool, stop, seen)
+                _render_images(renderer, number, writer, pool, stop, seen)
             if records.finished_record(job, number):  # by a process of another machine, meanwhile
                 writer.abandon()
                 return
-            first = workshop.experiment(job.shard(number).first)
+            first = renderer.scene(job.shard(number).first)
             files = writer.finish(first)
         except Stopped:
             writer.suspend()
@@ -178,7 +178,7 @@ def render_shard(workshop: Workshop, number: int, stop: Callable[[], bool], seen
             writer.abandon()
             raise
         record = Record(
-            files=tuple(files), frames=tuple(writer.digests), backend=workshop.backend, host=places.HOST,
+            files=tuple(files), frames=tuple(writer.digests), backend=renderer.backend, host=places.HOST,
             seconds=round(time.perf_counter() - begun, 3), started=writer.started, finished=now(),
             geometry=geometry_digest(first),
         )  # fmt: skip
@@ -189,14 +189,14 @@ def render_shard(workshop: Workshop, number: int, stop: Callable[[], bool], seen
 
 
 def _render_images(
-    workshop: Workshop,
+    renderer: ShardRenderer,
     number: int,
     writer: ShardFile | ImageFiles,
     pool: concurrent.futures.Executor,
     stop: Callable[[], bool],
     seen: Callable[[int], None],
 ) -> None:
-    shard = workshop.job.shard(number)
+    shard = renderer.job.shard(number)
     written: concurrent.futures.Future | None = None
     for image in range(shard.first + writer.written, shard.first + shard.images):
         if stop():
@@ -204,7 +204,7 @@ def _render_images(
                 written.result()
             raise Stopped
         try:
-            frame = workshop.frame(image)
+            frame = renderer.frame(image)
         except DeviceLost:
             raise
         except (BadInput, MemoryError) as error:
@@ -218,16 +218,15 @@ def _render_images(
         written.result()
 
 
-def geometry_digest(experiment: Experiment) -> str:
+def geometry_digest(scene: Scene) -> str:
     """The same for experiments whose images one file can describe."""
-    d, axes = experiment.detector, experiment.frame
-    named = {f.name: getattr(d, f.name) for f in dataclasses.fields(d) if f.name != "mask"}
-    s = experiment.settings
-    known = repr((named, axes, experiment.scan.spindle, s.exposure, s.beamsize, s.adc)).encode()
+    d, beam = scene.detector, scene.beam
+    named = {f.name: getattr(d, f.name) for f in dataclasses.fields(PlacedDetector) if f.name != "mask"}
+    known = repr((named, beam.direction, beam.polar, scene.scan.spindle, beam.exposure, beam.beamsize)).encode()
     return hashlib.sha256(known + d.mask.tobytes()).hexdigest()[:16]
 
 
-def attempt(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
+def attempt(renderer: ShardRenderer, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
     """Render a shard, unless it is finished; whatever happens, as an outcome."""
     told: list[int] = []
 
@@ -235,20 +234,20 @@ def attempt(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Cal
         told.append(images)
         seen(images)
 
-    outcome = _outcome(workshop, number, stop, seen_here)
+    outcome = _outcome(renderer, number, stop, seen_here)
     if outcome.kind == "failed":
         seen(-sum(told))
-    return outcome._replace(remarks=workshop.remarks())
+    return outcome._replace(remarks=renderer.remarks())
 
 
-def _outcome(workshop: Workshop, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
+def _outcome(renderer: ShardRenderer, number: int, stop: Callable[[], bool], seen: Callable[[int], None]) -> Outcome:
     try:
-        if records.finished_record(workshop.job, number):
-            seen(workshop.job.shard(number).images)
+        if records.finished_record(renderer.job, number):
+            seen(renderer.job.shard(number).images)
             return Outcome(number, "finished")
-        if claims.claimed_by_another(workshop.job, number):
+        if claims.claimed_by_another(renderer.job, number):
             return Outcome(number, "elsewhere", "another process is at it")
-        render_shard(workshop, number, stop, seen)
+        render_shard(renderer, number, stop, seen)
         return Outcome(number, "finished")
     except Stopped:
         return Outcome(number, "stopped")

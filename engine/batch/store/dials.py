@@ -8,40 +8,40 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from nanobragg.engine.batch.job.job import FALLING, STILLS, Job
-from nanobragg.engine.batch.run.work import Prepare
+from nanobragg.engine.batch.job.scenes import SceneOf
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.image_files import SUFFIX, image_name
 from nanobragg.engine.batch.store.master import shown, wanted_names
 from nanobragg.engine.batch.store.records import Record
-from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.formats import expt
 from nanobragg.engine.formats.nexus import rotation
+from nanobragg.engine.scene.scene import Scene
 
 MOST_STILLS = 20_000
 OURS = re.compile(r"(master(-\d{3,})?|images)\.expt")
-Still = tuple[str, "int | None", Experiment]
+Still = tuple[str, "int | None", Scene]
 
 
-def unwritten(job: Job, experiment: Experiment) -> str | None:
+def unwritten(job: Job, scene: Scene) -> str | None:
     """Why a job that has such images is not described."""
     if job.format == "float":
         return "raw images have no readers"
     if job.scan == STILLS and job.images > MOST_STILLS:
         return f"{job.images} stills are more than {MOST_STILLS}"
-    return "it has no words for a curved detector" if experiment.detector.curved else None
+    return "it has no words for a curved detector" if scene.detector.curved else None
 
 
-def write_expts(job: Job, prepare: Prepare, found: dict[int, Record], tell: Callable[[str], None]) -> list[str]:
+def write_expts(job: Job, scene_of: SceneOf, found: dict[int, Record], tell: Callable[[str], None]) -> list[str]:
     """Write an ``.expt`` for each master, or one for all images in files of their own; their names.
 
     ``found`` are the finished shards. Descriptions of before that are not among them are removed.
     """
-    first, texts = prepare(job.words(0)), {}
+    first, texts = scene_of(0), {}
     if why := unwritten(job, first):
         if job.format != "float":
             tell(f"no .expt for DIALS: {why}")
     elif job.scan == STILLS:
-        texts = _stills(job, prepare, found)
+        texts = _stills(job, scene_of, found)
     else:
         texts = {name_of(job): _sweeps(job, first, found)}
     for name, text in texts.items():
@@ -53,10 +53,10 @@ def write_expts(job: Job, prepare: Prepare, found: dict[int, Record], tell: Call
     return list(texts)
 
 
-def are_written(job: Job, prepare: Prepare) -> bool:
+def are_written(job: Job, scene_of: SceneOf) -> bool:
     """Whether the descriptions are there that `write_expts` would write."""
     there = set(places.names(job.output))
-    if unwritten(job, prepare(job.words(0))):
+    if unwritten(job, scene_of(0)):
         return True
     if job.format != "nxmx" or job.scan != STILLS:
         return name_of(job) in there
@@ -72,7 +72,7 @@ def _beside(master: str) -> str:
     return f"{os.path.splitext(master)[0]}.expt"
 
 
-def _sweeps(job: Job, first: Experiment, finished: Iterable[int]) -> str:
+def _sweeps(job: Job, first: Scene, finished: Iterable[int]) -> str:
     begin, end = rotation(first)
     if job.scan == FALLING:
         begin, end = end, begin
@@ -93,25 +93,25 @@ def _runs(job: Job, finished: Iterable[int]) -> list[tuple[int, int]]:
     return made
 
 
-def _stills(job: Job, prepare: Prepare, found: dict[int, Record]) -> dict[str, str]:
+def _stills(job: Job, scene_of: SceneOf, found: dict[int, Record]) -> dict[str, str]:
     if job.format != "nxmx":
-        images = _images(job, prepare, "", sorted(found))
+        images = _images(job, scene_of, "", sorted(found))
         return {name_of(job): expt.stills(images, job.values, job.sensor_material)}
     masters: dict[str, list[int]] = {}
     for n, record in sorted(found.items()):
         masters.setdefault(record.geometry, []).append(n)
     return {
-        _beside(name): expt.stills(_images(job, prepare, name, shards), job.values, job.sensor_material)
+        _beside(name): expt.stills(_images(job, scene_of, name, shards), job.values, job.sensor_material)
         for name, shards in zip(wanted_names(found), masters.values(), strict=True)
     }
 
 
-def _images(job: Job, prepare: Prepare, master: str, shards: list[int]) -> Iterator[Still]:
+def _images(job: Job, scene_of: SceneOf, master: str, shards: list[int]) -> Iterator[Still]:
     """What each image of some shards shows, and where it is."""
     alone = master == "master.h5"  # shows the places of missing shards too
     place = 0
     for shard in map(job.shard, shards):
         for image in range(shard.first, shard.first + shard.images):
             where = (image if alone else place) if master else None
-            yield master or image_name(job, image), where, prepare(job.words(image))
+            yield master or image_name(job, image), where, scene_of(image)
             place += 1

@@ -14,30 +14,27 @@ from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.folder import File
 from nanobragg.engine.batch.store.shard_file import Frame, digest_of
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.formats import cbf, smv
 from nanobragg.engine.formats.images import write_float
-from nanobragg.engine.original import smv_header
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.truth.of_image import Truth
 
 SUFFIX = {"smv": ".img", "cbf": ".cbf", "float": ".bin"}
 
 
-def write_smv(path: str, pixels: np.ndarray, experiment: Experiment, job: Job) -> None:
+def write_smv(path: str, pixels: np.ndarray, scene: Scene, job: Job) -> None:
     """An SMV image whose header readers understand, whatever the job computes right."""
-    text = smv_header.of_experiment(experiment, noise=True, fixes=experiment.settings.fixes | smv_header.FOR_READERS,
-                                    turns=job.scan != STILLS)  # fmt: skip
-    smv.write_smv(path, "image", text, pixels)
+    smv.write_smv(path, "image", smv.header(scene, turns=job.scan != STILLS), pixels)
 
 
-def write_raw(path: str, pixels: np.ndarray, experiment: Experiment, job: Job) -> None:
+def write_raw(path: str, pixels: np.ndarray, scene: Scene, job: Job) -> None:
     """Binary32, one row after the other."""
     write_float(path, pixels)
 
 
-def write_cbf(path: str, pixels: np.ndarray, experiment: Experiment, job: Job) -> None:
+def write_cbf(path: str, pixels: np.ndarray, scene: Scene, job: Job) -> None:
     """A miniCBF image, int32."""
-    cbf.write_cbf(path, own_stem(path), pixels, experiment, job.sensor_material, turns=job.scan != STILLS)
+    cbf.write_cbf(path, own_stem(path), pixels, scene, job.sensor_material, turns=job.scan != STILLS)
 
 
 def own_stem(path: str) -> str:
@@ -45,7 +42,7 @@ def own_stem(path: str) -> str:
     return os.path.splitext(os.path.basename(path).removeprefix(".").partition("@")[0])[0]
 
 
-WRITERS: dict[str, Callable[[str, np.ndarray, Experiment, Job], None]] = {
+WRITERS: dict[str, Callable[[str, np.ndarray, Scene, Job], None]] = {
     "smv": write_smv,
     "cbf": write_cbf,
     "float": write_raw,
@@ -101,14 +98,14 @@ class ImageFiles:
         made = places.temporary(name)
         with places.or_lost(self.job.output):
             try:
-                WRITERS[self.job.format](places.path(self.job.output, made), frame.pixels, frame.experiment, self.job)
+                WRITERS[self.job.format](places.path(self.job.output, made), frame.pixels, frame.scene, self.job)
             except BadInput as error:
                 raise places.OutputLost(str(error)) from None
         places.publish(self.job.output, made, name)
         slow, fast = frame.pixels.shape
         self._note(frame.truth, digest_of(frame.pixels), places.described(self.job.output, name), (slow, fast))
 
-    def finish(self, experiment: Experiment) -> list[File]:
+    def finish(self, scene: Scene) -> list[File]:
         """The files, all of which have their names."""
         return self.files
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from nanobragg.engine.batch.job.job import RISING, STILLS, Job, Shard
-from nanobragg.engine.batch.run.work import Prepare
+from nanobragg.engine.batch.job.scenes import SceneOf
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store import records
 from nanobragg.engine.batch.store.records import Record
 from nanobragg.engine.batch.store.shard_file import errors_of_hdf5, label, missing
-from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.formats import nexus
 from nanobragg.engine.formats.hdf5 import hdf5, open_file
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.truth.of_image import (
     GROUP,
     OF_SPECTRUM,
@@ -36,7 +36,7 @@ MASTER = re.compile(r"master(-\d{3,})?\.h5")
 SHOWS = "shows"  # an attribute: which files a master was made of
 
 
-def write_masters(job: Job, prepare: Prepare, found: dict[int, Record], tell: Callable[[str], None]) -> list[str]:
+def write_masters(job: Job, scene_of: SceneOf, found: dict[int, Record], tell: Callable[[str], None]) -> list[str]:
     """Write the master of a job, or one for each detector if the detector varies; their names.
 
     Frames of shards that are not finished read as missing (-1, 65535 or NaN). Masters of before that are not among them
@@ -47,7 +47,8 @@ def write_masters(job: Job, prepare: Prepare, found: dict[int, Record], tell: Ca
     made = wanted_names(found)
     for name, detector in zip(made, detectors, strict=True):
         own = {n: record for n, record in found.items() if record.geometry == detector}
-        _write(job, prepare, name, own, range(job.shards) if len(detectors) == 1 else sorted(own), digest_of_all(found))
+        shards = range(job.shards) if len(detectors) == 1 else sorted(own)
+        _write(job, scene_of, name, own, shards, digest_of_all(found))
     if len(made) > 1:
         tell(f"the detector varies: {len(made)} masters, one for each")
     for name in set(master_names(job.output)) - set(made):
@@ -91,12 +92,12 @@ def _shows(path: str) -> str:
         return str(file[GROUP].attrs[SHOWS])
 
 
-def _write(job: Job, prepare: Prepare, name: str, found: dict[int, Record], shards: Iterable[int], shows: str) -> None:
+def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], shards: Iterable[int], shows: str) -> None:
     h5py, _ = hdf5()
     shown = [job.shard(n) for n in shards]
     images = sum(shard.images for shard in shown)
-    experiment = prepare(job.words(job.shard(min(found)).first))
-    shape = (experiment.detector.n_slow, experiment.detector.n_fast)
+    scene = scene_of(job.shard(min(found)).first)
+    shape = (scene.detector.n_slow, scene.detector.n_fast)
     dtype = np.dtype(job.values)
     made = places.temporary(name)
     text = h5py.string_dtype()
@@ -118,19 +119,19 @@ def _write(job: Job, prepare: Prepare, name: str, found: dict[int, Record], shar
     with errors_of_hdf5(job.output), open_file(places.path(job.output, made), "w") as file:
         times = min(r.started for r in found.values()), max(r.finished for r in found.values())
         turns = job.scan != STILLS
-        nexus.describe(file, experiment, job.values, job.sensor_material, times, images, turns=turns)
+        nexus.describe(file, scene, job.values, job.sensor_material, times, images, turns=turns)
         file["entry/data"].create_virtual_dataset("data", layout(nexus.DATA, shape, dtype), fillvalue=missing(dtype))
-        wave, photons = wavelength(experiment), nexus.total_flux(experiment)  # also of images that are missing
+        wave, photons = wavelength(scene), scene.beam.total_flux  # also of images that are missing
         one_spectrum = not job.varies(*OF_SPECTRUM)
         wavelengths = nexus.Axis(np.array(wave)) if one_spectrum else nexus.Axis(truth("wavelength"), wave)
         flux = nexus.Axis(np.array(photons))
         if job.varies("flux", "fluence", "exposure", "beamsize"):
             flux = nexus.Axis(truth("flux"), photons)
-        nexus.frame_axes(file, wavelengths, flux, spectrum(experiment) if one_spectrum else None)
+        nexus.frame_axes(file, wavelengths, flux, spectrum(scene) if one_spectrum else None)
         if turns:
-            nexus.rotation_axis(file, experiment, *_angles(job, experiment, shown, min(found)))
+            nexus.rotation_axis(file, scene, *_angles(job, scene, shown, min(found)))
         group = file.create_group(GROUP)
-        label(group, job, experiment)
+        label(group, job, scene)
         group.attrs[SHOWS] = shows
         for column in (*Truth._fields, "sha256"):
             empty = None if column in ("argv", "sha256") else -1 if column in TYPES else np.nan
@@ -140,9 +141,9 @@ def _write(job: Job, prepare: Prepare, name: str, found: dict[int, Record], shar
     places.publish(job.output, made, name)
 
 
-def _angles(job: Job, experiment: Experiment, shown: list[Shard], known: int) -> tuple[np.ndarray, np.ndarray]:
-    """From where to where the crystal turns in each image, degrees; ``experiment`` is the first of a known shard."""
-    begin, end = rotation(experiment)
+def _angles(job: Job, scene: Scene, shown: list[Shard], known: int) -> tuple[np.ndarray, np.ndarray]:
+    """From where to where the crystal turns in each image, degrees; ``scene`` is the first of a known shard."""
+    begin, end = rotation(scene)
     step = end - begin if job.scan == RISING else begin - end
     numbers = np.concatenate([np.arange(shard.first, shard.first + shard.images) for shard in shown])
     begins = np.array([nexus.plain(x) for x in begin + step * (numbers - job.shard(known).first)])

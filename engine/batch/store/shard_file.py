@@ -14,9 +14,9 @@ import numpy as np
 from nanobragg.engine.batch.job.job import STILLS, Job, Shard
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.folder import File, OutputLost
-from nanobragg.engine.experiment import Experiment
 from nanobragg.engine.formats import nexus
 from nanobragg.engine.formats.hdf5 import compressed, hdf5, open_file, said_of
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.truth.of_image import GROUP, OF_SPECTRUM, UNITS, Truth, columns, spectrum
 
 UNFINISHED = "unfinished"
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 
     pixels: np.ndarray
     truth: Truth
-    experiment: Experiment
+    scene: Scene
 
 
 def digest_of(pixels: np.ndarray) -> str:
@@ -109,10 +109,10 @@ class ShardFile:
         if system.f_bavail * system.f_frsize < needed + MARGIN:
             raise OutputLost(f"{self.job.output}: the disk is full")
 
-    def finish(self, experiment: Experiment) -> list[File]:
-        """Write what goes with the images, and give the file its name; ``experiment`` is that of any of them."""
+    def finish(self, scene: Scene) -> list[File]:
+        """Write what goes with the images, and give the file its name; ``scene`` is that of any of them."""
         with errors_of_hdf5(self.job.output):
-            write_metadata(self._file, self.job, experiment, self.truths, self.digests, self.started)
+            write_metadata(self._file, self.job, scene, self.truths, self.digests, self.started)
             self._file.flush()
             self._file.close()
         self._file = None
@@ -151,20 +151,18 @@ def one_if_same(values: np.ndarray) -> np.ndarray:
     return values[:1].reshape(()) if (values == values[0]).all() else values
 
 
-def write_metadata(
-    file: Any, job: Job, experiment: Experiment, truths: list[Truth], digests: list[str], started: str
-) -> None:
+def write_metadata(file: Any, job: Job, scene: Scene, truths: list[Truth], digests: list[str], started: str) -> None:
     """NXmx around the frames of an open file, and the ground truth."""
     h5py, _ = hdf5()
     turns = job.scan != STILLS
-    nexus.describe(file, experiment, job.values, job.sensor_material, (started, nexus.now()), len(truths), turns=turns)
+    nexus.describe(file, scene, job.values, job.sensor_material, (started, nexus.now()), len(truths), turns=turns)
     made = columns(truths)
     wavelengths, flux = (nexus.Axis(one_if_same(made[name])) for name in ("wavelength", "flux"))
-    nexus.frame_axes(file, wavelengths, flux, None if job.varies(*OF_SPECTRUM) else spectrum(experiment))
+    nexus.frame_axes(file, wavelengths, flux, None if job.varies(*OF_SPECTRUM) else spectrum(scene))
     if turns:
-        nexus.rotation_axis(file, experiment, made["phi"], made["phi_end"])
+        nexus.rotation_axis(file, scene, made["phi"], made["phi_end"])
     group = file.create_group(GROUP)
-    label(group, job, experiment)
+    label(group, job, scene)
     for name, values in (made | {"sha256": digests}).items():
         text = name in ("argv", "sha256")
         written = group.create_dataset(name, data=values, dtype=h5py.string_dtype() if text else None)
@@ -172,9 +170,9 @@ def write_metadata(
             written.attrs["units"] = UNITS[name]
 
 
-def label(group: Any, job: Job, experiment: Experiment) -> None:
+def label(group: Any, job: Job, scene: Scene) -> None:
     """Say which job these images are of, and how our laboratory is turned into NeXus'."""
     group.attrs["NX_class"] = "NXcollection"
     group.attrs["job"] = job.digest
-    group.attrs["laboratory_to_nexus"] = nexus.turn(experiment.frame.beam, experiment.frame.spindle)
-    group.attrs["spindle_nexus"] = nexus.placement(experiment).spindle
+    group.attrs["laboratory_to_nexus"] = nexus.turn(scene.beam.direction, scene.scan.spindle)
+    group.attrs["spindle_nexus"] = nexus.placement(scene).spindle

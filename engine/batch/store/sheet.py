@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nanobragg.engine.batch.job.job import Job
-from nanobragg.engine.batch.run.work import Prepare
+from nanobragg.engine.batch.job.scenes import SceneOf
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store import records
 from nanobragg.engine.formats.any_image import read_image
@@ -51,13 +51,13 @@ class Shown(NamedTuple):
     brightest: float
 
 
-def shown_images(job: Job, prepare: Prepare) -> Iterator[Shown]:
+def shown_images(job: Job, scene_of: SceneOf) -> Iterator[Shown]:
     """The first images, made small."""
     for number, image in first_images(job):
-        experiment = prepare(job.words(number))
-        counts = image.astype(float) - pedestal(experiment, job.values)
+        scene = scene_of(number)
+        counts = image.astype(float) - pedestal(scene, job.values)
         counts[~np.isfinite(counts)] = 0.0
-        yield Shown(number, smaller(counts), rotation(experiment), counts.sum(), counts.max())
+        yield Shown(number, smaller(counts), rotation(scene), counts.sum(), counts.max())
 
 
 def smaller(image: np.ndarray) -> np.ndarray:

@@ -1,52 +1,24 @@
-"""Structure factors: a box of amplitudes around the origin, and one value for all others."""
+"""Structure factors read from hkl text files and dumps."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from nanobragg.engine import memory
+from nanobragg.engine.c_numbers import low_32_bits
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.formats.dump import read_dump, table_shape, write_dump
+from nanobragg.engine.formats.dump import read_dump, table_shape
 from nanobragg.engine.formats.hkl import Reflections, looks_like_a_structure, read_lines, read_reflections
 from nanobragg.engine.formats.reading import read, reason
-from nanobragg.engine.original.c_numbers import low_32_bits
-from nanobragg.engine.original.fixes import NONE, Fixes
-from nanobragg.engine.original.settings import Settings
+from nanobragg.engine.model.structure_factors import StructureFactors
 
 NO_TABLE = 9
 MOST_TABLE_BYTES = 3 * 2**33
 LARGEST_INDEX = 2.0**31
 LARGE_TABLE, SPARSE = 100_000_000, 1000  # bytes, and places for each reflection, from which on a slip is likelier
 FEWEST_FOR_MATES, FEW_MATES = 8, 0.5
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class StructureFactors:
-    """``table`` (h, k, l) holds the box ``bounds`` (3, 2; inclusive) and one padding plane beyond it each way.
-
-    ``n_hkl`` is what the original counts and reports; 0 means no table, every F is ``default_F``.
-    ``source`` says where they came from: ``"hkl"``, ``"dump"`` or ``"default"``. ``last`` are the
-    indices and the amplitude that were read last, which the original's ``-printout`` shows until others are met.
-    """
-
-    table: np.ndarray
-    bounds: np.ndarray
-    n_hkl: int
-    default_F: float
-    source: str
-    last: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-
-    def __repr__(self) -> str:
-        """Which indices, and how large."""
-        if self.source == "default":
-            return f"StructureFactors(F = {self.default_F:g} for all indices)"
-        low, high = self.bounds.T.tolist()
-        box = ", ".join(f"{name} {a}..{b}" for name, a, b in zip("hkl", low, high, strict=True))
-        return f"StructureFactors({box}; F up to {self.table.max():.4g}, else {self.default_F:g})"
 
 
 def _check_box(name: str) -> Callable[[np.ndarray], None]:
@@ -125,15 +97,14 @@ def mates_present(indices: np.ndarray) -> float | None:
     return float(np.isin(-some[some != 0], keys).mean()) if (some != 0).any() else None
 
 
-def read_hkl(path: str, default_F: float, warn: Callable[[str], None], fixes: Fixes = NONE) -> StructureFactors:
-    """Structure factors of an hkl text file."""
+def read_hkl(path: str, default_F: float, warn: Callable[[str], None], *, as_scanf: bool = False) -> StructureFactors:
+    """Structure factors of an hkl text file, line by line, or number by number as ``scanf`` takes them (Q54)."""
     name = f"-hkl {path}"
     try:
         data = read(path, "-hkl", NO_TABLE)
         if looks_like_a_structure(data):
             raise BadInput(f"{name}: is no hkl text: take --structure {path}", NO_TABLE)
-        by_lines = bool(fixes & {"Q54", "Q55", "Q56"})
-        reflections = read_lines(data, name) if by_lines else read_reflections(data)
+        reflections = read_reflections(data) if as_scanf else read_lines(data, name)
     except OSError as error:
         raise BadInput(f"{name}: {reason(error)}", NO_TABLE) from None
     factors = from_reflections(reflections, default_F, name)
@@ -147,17 +118,21 @@ def read_hkl(path: str, default_F: float, warn: Callable[[str], None], fixes: Fi
     return factors
 
 
-def read_table(
-    path: str, default_F: float, warn: Callable[[str], None], fixes: Fixes = NONE
+def read_dump_table(
+    path: str, default_F: float, warn: Callable[[str], None], *, skips_white: bool = False, pads: bool = False
 ) -> StructureFactors | None:
-    """Structure factors of a dump, or ``None`` if it cannot be opened."""
+    """Structure factors of a dump, or ``None`` if it cannot be opened.
+
+    ``skips_white``: bytes of amplitudes that look like white space are lost (Q60); ``pads``: bytes that are missing at
+    the end are 0 (Q61).
+    """
     name = f"-dump {path}"
     try:
         data = read(path, "-dump")
     except OSError:
         return None
-    dump = read_dump(data, name, _check_box(name), exact="Q60" in fixes)
-    if dump.missing and "Q61" in fixes:
+    dump = read_dump(data, name, _check_box(name), exact=not skips_white)
+    if dump.missing and not pads:
         raise BadInput(f"{name}: {dump.missing} bytes are missing at the end")
     if dump.shifted:
         warn(f"Q60 files: {name}: the first {dump.shifted} bytes of the amplitudes were taken for white space")
@@ -169,34 +144,10 @@ def read_table(
     return StructureFactors(dump.table, dump.bounds, n_hkl, default_F, "dump")
 
 
-def read_any_table(path: str, warn: Callable[[str], None], fixes: Fixes = NONE) -> StructureFactors:
+def read_any_table(path: str, warn: Callable[[str], None], default_F: float = 0.0) -> StructureFactors:
     """Structure factors of an hkl text file or of a dump, whichever the file is."""
     with open(path, "rb") as file:
         is_dump = b"\f" in file.read(200)
-    if is_dump and (found := read_table(path, 0.0, warn, fixes)) is not None:
+    if is_dump and (found := read_dump_table(path, default_F, warn)) is not None:
         return found
-    return read_hkl(path, 0.0, warn, fixes)
-
-
-def dump_is_there(settings: Settings) -> bool:
-    """Whether the dump could be opened, which is all that the test for sufficient input asks."""
-    return os.access(settings.dump_file, os.R_OK) and not os.path.isdir(settings.dump_file)
-
-
-def structure_factors(settings: Settings, warn: Callable[[str], None]) -> StructureFactors:
-    """Read the hkl file and leave a dump of it (Q58), or read the dump (Q59), or have ``default_F`` alone."""
-    if settings.hkl_file is not None:
-        factors = read_hkl(settings.hkl_file, settings.default_F, warn, settings.fixes)
-        if not settings.dump_file:
-            return factors
-        try:
-            write_dump(settings.dump_file, factors.bounds, factors.table)
-        except BadInput as error:
-            warn(f"no dump of the structure factors: {error}")
-        return factors
-    dumped = None
-    if settings.dump_file:
-        dumped = read_table(settings.dump_file, settings.default_F, warn, settings.fixes)
-    if dumped is not None:
-        return dumped
-    return StructureFactors(np.zeros((1, 1, 1)), np.zeros((3, 2), np.int64), 0, settings.default_F, "default")
+    return read_hkl(path, default_F, warn)

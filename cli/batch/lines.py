@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.cli.nanobragg.command import read_headers
 from nanobragg.cli.nanobragg.explain import mistakes, remarks
+from nanobragg.cli.nanobragg.headers import read_headers
 from nanobragg.cli.nanobragg.parse import parse
 from nanobragg.cli.nanobragg.physics import Physics, completed, preset, with_gaps
 from nanobragg.cli.nanobragg.rules import HEADER_FLAGS, rules_for
@@ -18,9 +18,10 @@ from nanobragg.cli.nanobragg.structure import factors_of, wanted_of
 from nanobragg.cli.tools.plans import OF_PHYSICS, silent, split_physics
 from nanobragg.engine.batch.job.job import Job
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.experiment import Experiment, Geometry, beam_of, experiment, geometry
-from nanobragg.engine.factors.structure_factors import StructureFactors, structure_factors
-from nanobragg.engine.original.beam import Beam
+from nanobragg.engine.model.structure_factors import StructureFactors
+from nanobragg.engine.original.beam import ToldBeam
+from nanobragg.engine.original.inputs import structure_factors
+from nanobragg.engine.original.set_up import Geometry, SetUp, beam_of, geometry, set_up
 from nanobragg.engine.original.settings import Settings
 
 INPUTS = frozenset(["mat_file", "hkl_file", "dump_file", "stol_file", "source_file", "mask_file", "img_file"])
@@ -59,8 +60,8 @@ def plain_words(words: Sequence[str]) -> tuple[list[str], Physics]:
     return split_physics(words, BadInput(f"arguments: {OF_THE_JOB}"))
 
 
-class Preparer:
-    """Experiments of a job's command lines; ``remark`` is told what the command would say on stderr.
+class SetUps:
+    """Set-ups of a job's command lines; ``remark`` is told what the command would say on stderr.
 
     Amplitudes, sources, the pixels of header images and the mask stay in memory from one image to the next.
     """
@@ -69,12 +70,12 @@ class Preparer:
         self._folder, self._remark = job.folder, remark
         # The last of each, as pairs that are replaced whole: several threads may ask.
         self._factors: tuple[Any, StructureFactors | None] = (None, None)
-        self._beam: tuple[dict[str, Any] | None, Beam | None] = (None, None)
+        self._beam: tuple[dict[str, Any] | None, ToldBeam | None] = (None, None)
         self._mask: tuple[np.ndarray | None, Any, np.ndarray | None] | None = None
         self._headers: tuple[Any, tuple[dict[str, Any], np.ndarray | None]] = (None, ({}, None))
 
-    def __call__(self, words: Sequence[str]) -> Experiment:
-        """What a command line shows.
+    def set_up(self, words: Sequence[str]) -> SetUp:
+        """What a command line simulates.
 
         Raises
         ------
@@ -89,7 +90,7 @@ class Preparer:
             beam = beam_of(placed)
             self._beam = (same, beam)
         factors = self._factors_of(placed, beam, physics)
-        return experiment(placed, self._remark, factors=factors, beam=beam)
+        return set_up(placed, self._remark, factors=factors, beam=beam)
 
     def settings(self, words: Sequence[str]) -> tuple[Settings, np.ndarray | None, Physics]:
         """Settings of a command line, the mask, and what our own options say."""
@@ -130,7 +131,7 @@ class Preparer:
             self._headers = ((named, physics), (start, mask))
         return dict(start), mask
 
-    def _factors_of(self, placed: Geometry, beam: Beam, physics: Physics) -> StructureFactors:
+    def _factors_of(self, placed: Geometry, beam: ToldBeam, physics: Physics) -> StructureFactors:
         settings = placed.settings
         if physics.structure is not None:
             return self._of_structure(placed, beam, physics)
@@ -145,7 +146,7 @@ class Preparer:
             self._factors = (key, factors)
         return factors
 
-    def _of_structure(self, placed: Geometry, beam: Beam, physics: Physics) -> StructureFactors:
+    def _of_structure(self, placed: Geometry, beam: ToldBeam, physics: Physics) -> StructureFactors:
         key = (physics.structure, wanted_of(physics, placed, beam), placed.settings.default_F)
         known, factors = self._factors
         if factors is None or known != key:

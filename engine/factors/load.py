@@ -1,0 +1,84 @@
+"""Structure factors from where a model says that they come from, as far as the detector sees."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+from nanobragg.engine.c_numbers import DEGREES
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.factors.files import FINEST_A, amplitudes_of
+from nanobragg.engine.factors.reach import MARGIN, finest_d
+from nanobragg.engine.factors.tables import read_any_table
+from nanobragg.engine.factors.wanted import Solvent, Wanted
+from nanobragg.engine.formats.reading import reason
+from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors, constant_factors
+from nanobragg.engine.scene.scene import Illumination, Lattice, PlacedDetector
+
+OF_A_CELL = 0.02  # what an edge or angle may differ by
+
+
+def differs(cell: Sequence[float], simulated: Sequence[float]) -> bool:
+    """Whether a cell (Angstrom, degrees) is not that of the crystal (Angstrom, radians)."""
+    of_crystal = [*simulated[:3], *(angle * DEGREES for angle in simulated[3:])]
+    return any(abs(a - b) > OF_A_CELL * abs(a) for a, b in zip(cell, of_crystal, strict=True))
+
+
+def seen_to(detector: PlacedDetector, crystal: Lattice, beam: Illumination, dmin_A: float) -> float:
+    """The resolution that amplitudes are wanted to, Angstrom.
+
+    It is rounded, so that what is kept of much the same detector is found again.
+    """
+    finest = max(finest_d(detector, crystal, beam), dmin_A / MARGIN, FINEST_A)
+    return math.floor(finest * 100.0) / 100.0
+
+
+def wanted_of(source: FactorsFrom) -> Wanted:
+    """How amplitudes are to be made of a structure or list, resolution and wavelength apart."""
+    solvent = source.solvent
+    bulk = Solvent() if solvent is True else None if solvent is False else Solvent(*solvent)  # type: ignore[misc]
+    given = source.anomalous or {}
+    anomalous = tuple((e, v if isinstance(v, str) else ",".join(map(str, v))) for e, v in given.items())
+    return Wanted(source.d_min_A, None, bulk, tuple(source.labels), source.symmetry, anomalous, source.F000)
+
+
+def factors_of_structure(
+    path: str, wanted: Wanted, default_F: float, crystal: Lattice, tell: Callable[[str], None], name: str
+) -> StructureFactors:
+    """Amplitudes of a structure or a list of reflections; ``name`` names it in messages."""
+    made = amplitudes_of(path, wanted)
+    for line in made.story:
+        tell(line)
+    if made.cell is not None and differs(made.cell, crystal.cell):
+        tell(f"{name}: the cell that is simulated is another one, of -cell or -mat")
+    return made.table(name, default_F)
+
+
+def load(
+    source: FactorsFrom,
+    detector: PlacedDetector,
+    crystal: Lattice,
+    beam: Illumination,
+    *,
+    dmin_A: float = 0.0,
+    tell: Callable[[str], None] = lambda line: None,
+) -> StructureFactors:
+    """Read what a model only names.
+
+    Raises
+    ------
+    BadInput
+        In one line that names the file, for whatever it does not hold.
+    """
+    if source.structure is not None:
+        wanted = wanted_of(source)
+        d_min_A = wanted.d_min_A or seen_to(detector, crystal, beam, dmin_A)
+        wanted = dataclasses.replace(wanted, d_min_A=d_min_A, wavelength_A=beam.wavelength * 1e10)
+        return factors_of_structure(source.structure, wanted, source.default_F, crystal, tell, source.structure)
+    if source.hkl is not None:
+        try:
+            return read_any_table(source.hkl, tell, source.default_F)
+        except OSError as error:
+            raise BadInput(f"{source.hkl}: {reason(error)}") from None
+    return constant_factors(source.default_F)

@@ -1,0 +1,100 @@
+"""The crystal: its cell, size, shape, orientation and mosaicity."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.model.checks import numbers, one_of, spread
+from nanobragg.engine.model.part import Part, Vector
+
+ROUND_SPOTS = "_round"  # what the names of shapes end in whose spots are round in reciprocal space
+SHAPES = ("square", "round", "gauss", "tophat", "gauss_round", "tophat_round")
+
+
+def possible_cell(cell: Any) -> None:
+    """Refuse angles that no cell can have."""
+    numbers("Crystal: cell", cell, 6, above=0)
+    alpha, beta, gamma = (float(angle) for angle in list(cell)[3:])
+    if not (alpha + beta + gamma < 360.0 and max(alpha, beta, gamma) * 2.0 < alpha + beta + gamma):
+        raise BadInput(
+            f"Crystal: cell: no cell has the angles {alpha:g}, {beta:g}, {gamma:g}: each must be smaller than the "
+            "sum of the other two, and all three together smaller than 360"
+        )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Crystal(Part):
+    """A block of unit cells, or one of the other shapes, with mosaic domains and water around it.
+
+    Parameters
+    ----------
+    cell
+        a, b, c (Angstrom), alpha, beta, gamma (degrees), in the default orientation; or
+    reciprocal
+        The vectors a*, b*, c* as rows, 1/Angstrom, laboratory frame, (3, 3).
+    N
+        Unit cells along a, b and c.
+    misset_deg
+        Turns about x, y and z after that, degrees.
+    shape
+        Of the spots: ``square`` for a block of cells, ``round`` for an ellipsoid, ``gauss`` or ``tophat`` for a block
+        with Gaussian or sharp-edged spots; ``gauss_round`` and ``tophat_round`` for spots that are round in reciprocal
+        space, of a crystal of the same volume. ``fudge`` scales the squared width of all but the first.
+    mosaic_deg, mosaic_domains, mosaic_seed
+        Largest angle of a domain, degrees; their number; the seed of their orientations.
+    water_um
+        Edge of the droplet of water, micrometres.
+    """
+
+    cell: tuple[float, float, float, float, float, float] | None = None
+    reciprocal: npt.ArrayLike | None = None
+    N: tuple[int, int, int] = (1, 1, 1)
+    misset_deg: Vector = (0.0, 0.0, 0.0)
+    shape: str = "square"
+    fudge: float = 1.0
+    mosaic_deg: float = 0.0
+    mosaic_domains: int = 1
+    mosaic_seed: int = 12345678
+    water_um: float = 0.0
+
+    def check(self) -> None:
+        """See `Part.check`."""
+        if (self.cell is None) == (self.reciprocal is None):
+            raise BadInput("Crystal: give either cell or reciprocal")
+        if self.cell is not None:
+            possible_cell(self.cell)
+        else:
+            rows = "Crystal: reciprocal (a*, b* and c* as rows, (3, 3), 1/Angstrom)"
+            numbers(rows, self.reciprocal, 9)
+            if np.asarray(self.reciprocal).shape != (3, 3):
+                raise BadInput(f"{rows}: has the shape {np.asarray(self.reciprocal).shape}")
+        numbers("Crystal: N", self.N, 3, whole=True, lowest=1)
+        numbers("Crystal: misset_deg", self.misset_deg, 3)
+        numbers("Crystal: mosaic_deg", self.mosaic_deg, 1, lowest=0)
+        numbers("Crystal: mosaic_domains", self.mosaic_domains, 1, whole=True, lowest=1)
+        numbers("Crystal: mosaic_seed", self.mosaic_seed, 1, whole=True)
+        numbers("Crystal: fudge", self.fudge, 1)
+        numbers("Crystal: water_um", self.water_um, 1, lowest=0)
+        one_of("Crystal: shape", self.shape, SHAPES)
+        spread("Crystal: mosaic_deg", self.mosaic_deg, self.mosaic_domains, "mosaic_domains")
+
+    def randomly_oriented(self, seed: int) -> Crystal:
+        """The same crystal in an orientation that is drawn uniformly from all, by a seed."""
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise BadInput(f"seed: must be a whole number, 0 or more, not {seed!r}")
+        q = np.random.default_rng(int(seed)).normal(size=4)
+        w, x, y, z = q / np.linalg.norm(q)
+        m = np.array([
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ])  # fmt: skip
+        # turns about x, then y, then z: m = Rz Ry Rx
+        angles = (math.atan2(m[2, 1], m[2, 2]), -math.asin(max(-1.0, min(1.0, m[2, 0]))), math.atan2(m[1, 0], m[0, 0]))
+        return dataclasses.replace(self, misset_deg=tuple(math.degrees(angle) for angle in angles))  # type: ignore[arg-type]

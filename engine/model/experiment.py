@@ -1,0 +1,139 @@
+"""An experiment: everything that is simulated, in the users' units."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.model.background import KINDS, Background, Water
+from nanobragg.engine.model.beam import Beam
+from nanobragg.engine.model.checks import of_kind
+from nanobragg.engine.model.crystal import Crystal
+from nanobragg.engine.model.detector import Detector
+from nanobragg.engine.model.part import Part, of_table, unknown_name
+from nanobragg.engine.model.sampling import Sampling
+from nanobragg.engine.model.scan import Scan
+from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
+
+TABLES: dict[str, type[Part]] = {
+    "crystal": Crystal, "detector": Detector, "beam": Beam, "scan": Scan, "sampling": Sampling, "factors": FactorsFrom,
+}  # fmt: skip
+NEEDED = ("crystal", "detector", "factors")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A crystal in a beam in front of a detector.
+
+    Parameters
+    ----------
+    crystal, detector, beam, scan, sampling
+        The parts; each is checked where it is made.
+    factors
+        Structure factors, or where they come from.
+    backgrounds
+        What scatters beside the crystal; its water is one of them.
+    mask
+        Pixels that are 0 in it are not rendered, (slow, fast).
+
+    Raises
+    ------
+    BadInput
+        For parts of another kind, and parts that do not go together.
+    """
+
+    crystal: Crystal
+    detector: Detector
+    factors: StructureFactors | FactorsFrom
+    beam: Beam = dataclasses.field(default_factory=Beam)
+    scan: Scan = dataclasses.field(default_factory=Scan)
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    backgrounds: tuple[Background, ...] = ()
+    mask: npt.ArrayLike | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse parts of another kind; a detector by name gets what its model says of it."""
+        of_kind("crystal", self.crystal, Crystal, "a Crystal")
+        said = "a Detector, nb.Detector(model=...) say (simulate takes lists too)"
+        of_kind("detector", self.detector, Detector, said)
+        made_by = "made by structure_factors, read_structure_factors or constant"
+        of_kind("factors", self.factors, (StructureFactors, FactorsFrom), made_by)
+        of_kind("beam", self.beam, Beam, "a Beam")
+        of_kind("scan", self.scan, Scan, "a Scan")
+        of_kind("sampling", self.sampling, Sampling, "a Sampling")
+        object.__setattr__(self, "detector", self.detector.of_model())
+        assert self.detector.shape is not None
+        if self.mask is not None and np.shape(self.mask) != tuple(self.detector.shape):
+            raise BadInput(
+                f"mask: has shape {np.shape(self.mask)}, the detector {tuple(self.detector.shape)} (slow, fast)"
+            )
+
+    @property
+    def all_backgrounds(self) -> tuple[Background, ...]:
+        """The backgrounds, with the crystal's water among them."""
+        water = (Water(self.crystal.water_um),) if self.crystal.water_um > 0.0 else ()
+        return (*self.backgrounds, *water)
+
+    def to_json(self) -> dict[str, Any]:
+        """Tables of what is not as it is by default; `of_tables` makes the experiment again.
+
+        Structure factors that are not a file's are only named; a mask is left out.
+        """
+        made: dict[str, Any] = {}
+        for name in TABLES:
+            part = getattr(self, name)
+            table = part.to_json() if isinstance(part, Part) else {"given": repr(part)}
+            if name == "detector" and self.detector.model is not None:
+                table.pop("shape")
+                table.pop("pixel_mm")
+            if table:
+                made[name] = table
+        if self.backgrounds:
+            made["background"] = [_kind_of(part) | part.to_json() for part in self.backgrounds]  # type: ignore[attr-defined]
+        return made
+
+
+def _kind_of(background: Background) -> dict[str, str]:
+    (kind,) = (name for name, made in KINDS.items() if made is type(background))
+    return {"kind": kind}
+
+
+def of_tables(tables: dict[str, Any], what: str) -> Experiment:
+    """The experiment that tables describe, by the names of the API.
+
+    Parameters
+    ----------
+    tables
+        ``crystal``, ``detector`` and ``factors``; ``beam``, ``scan``, ``sampling`` and ``background`` where they are
+        not as they are by default.
+    what
+        Names the tables in messages.
+
+    Raises
+    ------
+    BadInput
+        For a table or a name that there is not, with the nearest, and for values that are refused.
+    """
+    for name in tables:
+        if name not in (*TABLES, "background"):
+            raise BadInput(f"{what}: {unknown_name(name, [*TABLES, 'background'])}")
+    if missing := [name for name in NEEDED if name not in tables]:
+        raise BadInput(f"{what}: [{missing[0]}] is missing")
+    parts = {
+        name: of_table(TABLES[name], table, f"{what}: [{name}]") for name, table in tables.items() if name in TABLES
+    }
+    given = tables.get("background", [])
+    backgrounds = tuple(_background(table, f"{what}: [[background]]") for table in given)
+    return Experiment(**parts, backgrounds=backgrounds)  # type: ignore[arg-type]
+
+
+def _background(table: Any, what: str) -> Background:
+    of_kind(what, table, dict, "a table")
+    kind = table.get("kind")
+    if kind not in KINDS:
+        raise BadInput(f"{what}: kind = {kind!r}: must be one of {', '.join(KINDS)}")
+    return of_table(KINDS[kind], {name: value for name, value in table.items() if name != "kind"}, what)

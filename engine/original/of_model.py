@@ -1,0 +1,117 @@
+"""What the original makes of a model: the settings of a command line for it, and all that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nanobragg.engine.c_numbers import DEGREES, HC
+from nanobragg.engine.detectors.catalogue import PHOSPHOR, detector_model
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.model.experiment import Experiment
+from nanobragg.engine.model.structure_factors import StructureFactors
+from nanobragg.engine.original import beam as beams
+from nanobragg.engine.original.quirks import Fixes
+from nanobragg.engine.original.set_up import Geometry, SetUp, geometry, set_up
+from nanobragg.engine.original.settings import Settings
+from nanobragg.engine.scene.of_model import kept_pixels
+from nanobragg.engine.scene.sources import SOURCE_DISTANCE
+
+
+def settings_of(experiment: Experiment, factors: StructureFactors, fixes: Fixes) -> Settings:
+    """Settings as a command line for this experiment would leave them."""
+    crystal, detector, beam, scan = experiment.crystal, experiment.detector, experiment.beam, experiment.scan
+    sampling = experiment.sampling
+    (h, v), steps = beam.divergence_mrad, beam.divergence_steps
+    assert detector.shape is not None and beam.wavelength_A is not None and beam.fluence is not None
+    made: dict[str, Any] = {
+        "lambda0": beam.wavelength_A / 1e10, "fluence": beam.fluence, "exposure": beam.exposure_s,
+        "beamsize": beam.beamsize_mm / 1e3, "kahn": beam.polarization or 0.0,
+        "nopolar": beam.polarization is None,
+        "pixel": detector.pixel_mm / 1000.0, "distance": detector.distance_mm / 1000.0,
+        "n_s": detector.shape[0], "n_f": detector.shape[1], "convention": detector.convention,
+        "curved": detector.curved, "point_pixel": detector.point_pixel, "twotheta": detector.twotheta_deg / DEGREES,
+        "N_a": float(crystal.N[0]), "N_b": float(crystal.N[1]), "N_c": float(crystal.N[2]),
+        "shape": crystal.shape, "fudge": crystal.fudge, "phi0": scan.start_deg / DEGREES,
+        "mosaic_seed": -abs(crystal.mosaic_seed), "water": crystal.water_um / 1e6, "fixes": fixes,
+        **{f"rot_{axis}": angle / DEGREES for axis, angle in zip("xyz", detector.tilt_deg, strict=True)},
+    }  # fmt: skip
+    for name, full, count in (("hdiv", h / 1000.0, steps[0]), ("vdiv", v / 1000.0, steps[1])):
+        if count > 1:
+            made |= {name: full, f"{name}_steps": count}
+    if beam.dispersion_steps > 1:
+        made |= {"dispersion": beam.dispersion_percent / 100.0, "disp_steps": beam.dispersion_steps}
+    if scan.range_deg > 0.0 or scan.steps > 1:
+        made |= {"osc": scan.range_deg / DEGREES, "phisteps": scan.steps}
+    if any(crystal.misset_deg):
+        made |= {f"misset_{axis}": angle / DEGREES for axis, angle in zip("xyz", crystal.misset_deg, strict=True)}
+        made["misset_mode"] = 1
+    if crystal.mosaic_domains > 1:
+        made |= {"mosaic": crystal.mosaic_deg / DEGREES, "domains": crystal.mosaic_domains}
+    if crystal.cell is not None:
+        names = ("cell_a", "cell_b", "cell_c", "cell_alpha", "cell_beta", "cell_gamma")
+        values = [*crystal.cell[:3], *(angle / DEGREES for angle in crystal.cell[3:])]
+        made |= {"user_cell": True, **dict(zip(names, values, strict=True))}
+    if detector.thickness_um > 0.0:
+        made |= {"thick": detector.thickness_um * 1e-6, "thick_steps": detector.layers}
+        depth_um = detector.attenuation_um
+        if depth_um is None and detector.model is not None:
+            depth_mm = detector_model(detector.model).attenuation_mm(HC / beam.wavelength_A)
+            depth_um = None if depth_mm is None else depth_mm * 1e3
+        if depth_um is not None:
+            made["mu"] = 1.0 / (depth_um * 1e-6)
+    if detector.model is not None:
+        model = detector_model(detector.model)
+        sensor = {} if model.sensor == PHOSPHOR else {"sensor_material": model.sensor}
+        made |= {"saturation": float(model.saturation), **sensor}
+    if detector.beam_center_mm is not None:
+        in_pixels = detector.convention in ("XDS", "DIALS")
+        unit = detector.pixel_mm if in_pixels else 1e3
+        x, y = (x / unit for x in detector.beam_center_mm)
+        made |= {"ORGX": x, "ORGY": y} if in_pixels else {"Xbeam": x, "Ybeam": y}
+    made |= {
+        "oversample": int(sampling.oversample or -1), "dmin": sampling.dmin_A * 1e-10, "default_F": factors.default_F,
+        "interp": 2 if sampling.interpolate is None else int(sampling.interpolate), "do_noise": False,
+    }  # fmt: skip
+    if sampling.roi is not None:
+        made |= dict(zip(("roi_x0", "roi_x1", "roi_y0", "roi_y1"), sampling.roi, strict=True))
+    return Settings(**made)
+
+
+def set_up_of(experiment: Experiment, fixes: Fixes, warn: Callable[[str], None]) -> SetUp:
+    """What the original simulates of an experiment, with some of its oddities fixed.
+
+    Raises
+    ------
+    BadInput
+        For what the original has no words for, and for anything that cannot be simulated.
+    """
+    factors, crystal, beam = experiment.factors, experiment.crystal, experiment.beam
+    if experiment.detector.origin_mm is not None:
+        raise BadInput(
+            'Detector: fast, slow and origin_mm: the original cannot place a panel so: quirks must be "right"'
+        )
+    if experiment.backgrounds:
+        raise BadInput('backgrounds: the original knows the water of a Crystal alone: quirks must be "right"')
+    if not isinstance(factors, StructureFactors):
+        raise BadInput("factors: must be made by structure_factors, read_structure_factors or constant")
+    matrix = None
+    if crystal.reciprocal is not None:
+        assert beam.wavelength_A is not None
+        vectors = np.asarray(crystal.reciprocal, float).reshape(3, 3)
+        matrix = (vectors.T * beam.wavelength_A).ravel().tolist()
+    kept = kept_pixels(experiment)
+    start = geometry(settings_of(experiment, factors, fixes), kept if kept.size else None, warn, matrix=matrix)
+    if beam.spectrum is None:
+        return set_up(start, warn, factors=factors)
+    told = beams.beam(start.settings, start.frame, _sources(start, beam.spectrum))
+    return set_up(start, warn, factors=factors, beam=told)
+
+
+def _sources(start: Geometry, spectrum: Any) -> np.ndarray:
+    """A spectrum as sources (n, 5): X Y Z (metres), weight, wavelength (metres)."""
+    rows = np.asarray(spectrum, float)
+    place = np.tile([-SOURCE_DISTANCE * b for b in start.frame.beam], (len(rows), 1))
+    return np.column_stack([place, rows[:, 1], rows[:, 0] * 1e-10])

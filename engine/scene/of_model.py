@@ -1,0 +1,266 @@
+"""From a model to a scene: everything right, without any of the original's oddities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nanobragg.engine.c_numbers import DEGREES, HC, divide
+from nanobragg.engine.detectors.catalogue import PHOSPHOR, detector_model
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.model.beam import Beam
+from nanobragg.engine.model.crystal import ROUND_SPOTS, Crystal
+from nanobragg.engine.model.detector import Detector
+from nanobragg.engine.model.experiment import Experiment
+from nanobragg.engine.model.scan import Scan
+from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
+from nanobragg.engine.scene import cell as cells
+from nanobragg.engine.scene import checks, sources
+from nanobragg.engine.scene.placement import CONVENTIONS, SAMPLE, Aim, Convention, by_convention, by_vectors, rotate_xyz
+from nanobragg.engine.scene.scene import (
+    Illumination,
+    Lattice,
+    Noise,
+    PlacedDetector,
+    PlacedPanel,
+    Rotation,
+    Sampled,
+    Scene,
+    Three,
+)
+from nanobragg.kernels.image.random import mosaic_rotations, new_table, uniform_cap_rotation
+from nanobragg.kernels.plan import Habits
+from nanobragg.kernels.vectors import Vector, magnitude
+
+UNUSABLE_SEED = 2**31 - 1  # the generator cannot start from it
+LARGEST_SPREAD = 1e9  # radians
+FEW_CELLS = 2.0  # up to so many along an axis, spots are so wide that amplitudes between nodes matter
+DEFAULT_SENSOR = "Si"
+RIGHT = "right"
+Load = Callable[[FactorsFrom, PlacedDetector, Lattice, Illumination], StructureFactors]
+
+
+def scene_of(experiment: Experiment, load: Load | None = None) -> Scene:
+    """What an experiment is, worked out.
+
+    Parameters
+    ----------
+    experiment
+        The model.
+    load
+        Reads amplitudes where the model only says where they come from.
+
+    Raises
+    ------
+    BadInput
+        For anything that cannot be simulated.
+    """
+    e = experiment
+    convention = CONVENTIONS[e.detector.convention]
+    beam = illumination(e.beam, convention)
+    detector = placed_detector(e, beam.wavelength, convention)
+    crystal = lattice(e.crystal)
+    scan = rotation(e.scan, convention)
+    factors = e.factors
+    if isinstance(factors, FactorsFrom):
+        assert load is not None
+        factors = load(factors, detector, crystal, beam)
+    sampled = _sampled(e, detector, beam, crystal, scan, factors)
+    checks.check_cells(scan.steps, crystal.domains)
+    amount = sum(background.intensity() for background in e.all_backgrounds)
+    return Scene(
+        detector=detector, beam=beam, crystal=crystal, scan=scan, factors=factors, sampled=sampled,
+        background=amount * sampled.steps, water=amount > 0.0, dmin=e.sampling.dmin_A * 1e-10,
+        noise=Noise(0, 0.0), habits=Habits(), physics=RIGHT,
+    )  # fmt: skip
+
+
+def _sampled(
+    e: Experiment, detector: PlacedDetector, beam: Illumination, crystal: Lattice, scan: Rotation,
+    factors: StructureFactors,
+) -> Sampled:  # fmt: skip
+    asked = e.sampling.interpolate
+    few = min(crystal.n_cells) <= FEW_CELLS if asked is None else bool(asked)
+    oversample = e.sampling.oversample or cells.recommended_oversampling(
+        crystal.n_cells, crystal.lengths, beam.wavelength, detector.panel.distance, detector.pixel_size
+    )
+    return Sampled(
+        oversample=int(oversample), own_capture=detector.thickness > 0.0,
+        own_polarization=not beam.polarization_left_out, own_solid_angle=True,
+        interpolate=few and factors.n_hkl != 0,
+        steps=float(len(beam.wavelengths) * crystal.domains * scan.steps * int(oversample) ** 2),
+    )  # fmt: skip
+
+
+def illumination(beam: Beam, convention: Convention) -> Illumination:
+    """The beam as point sources."""
+    assert beam.wavelength_A is not None and beam.fluence is not None
+    wavelength = beam.wavelength_A / 1e10
+    hdiv, vdiv = (
+        sources.spread_over(width / 1000.0, count)
+        for width, count in zip(beam.divergence_mrad, beam.divergence_steps, strict=True)
+    )
+    dispersion = sources.spread_over(beam.dispersion_percent / 100.0, beam.dispersion_steps)
+    if beam.spectrum is None:
+        sources.check_number(hdiv.count * vdiv.count * dispersion.count)
+        points = tuple(sources.divergence_points(hdiv, vdiv, elliptical=True))
+        rows = sources.grid_of_sources(wavelength, (convention.beam, convention.polar), points, dispersion)
+        if not len(rows):
+            raise BadInput("Beam: divergence_steps: no source is left inside the ellipse of divergence")
+        weights = np.full(len(rows), 1.0 / len(rows))
+    else:
+        spectrum = np.asarray(beam.spectrum, float)
+        position = [-sources.SOURCE_DISTANCE * b for b in convention.beam]
+        rows = np.column_stack([np.tile(position, (len(spectrum), 1)), spectrum[:, 0] * 1e-10])
+        weights = spectrum[:, 1]
+    return Illumination(
+        wavelength=wavelength, fluence=beam.fluence, exposure=beam.exposure_s, beamsize=beam.beamsize_mm / 1e3,
+        kahn=beam.polarization or 0.0, polarization_left_out=beam.polarization is None,
+        direction=convention.beam, polar=convention.polar,
+        directions=sources.directions_of(rows[:, :3]), wavelengths=rows[:, 3].copy(), weights=sources.shares(weights),
+        table_numbers=np.zeros(len(rows), np.int64),
+    )  # fmt: skip
+
+
+def rotation(scan: Scan, convention: Convention) -> Rotation:
+    """Phi steps, each standing in the middle of its part of the range."""
+    start, width = scan.start_deg / DEGREES, scan.range_deg / DEGREES
+    step = width / scan.steps
+    first = start + step / 2.0 if width > 0.0 else start
+    return Rotation(start, width, step, scan.steps, first, convention.spindle)
+
+
+def placed_detector(e: Experiment, wavelength: float, convention: Convention) -> PlacedDetector:
+    """The detector in its place, with its sensor and the pixels that are rendered."""
+    d = e.detector
+    assert d.shape is not None
+    (n_slow, n_fast), pixel = map(int, d.shape), d.pixel_mm / 1000.0
+    checks.check_size(n_fast, n_slow, ": check Detector: shape")
+    size_fast, size_slow = pixel * n_fast, pixel * n_slow
+    thickness, mu = d.thickness_um * 1e-6, _absorption(d, wavelength)
+    absorbs = thickness > 0.0 and mu > 0.0
+    model = None if d.model is None else detector_model(d.model)
+    return PlacedDetector(
+        panels=(_panel(d, convention, pixel, size_fast, size_slow),),
+        n_fast=n_fast, n_slow=n_slow, pixel_size=pixel, size_fast=size_fast, size_slow=size_slow,
+        twotheta=d.twotheta_deg / DEGREES, convention=d.convention,
+        layers=d.layers if absorbs else 1, layer_step=thickness / d.layers if absorbs else 0.0,
+        thickness=thickness if absorbs else 0.0, mu=mu if absorbs else 0.0,
+        sensor_material=model.sensor if model is not None and model.sensor != PHOSPHOR else DEFAULT_SENSOR,
+        saturation=0.0 if model is None else float(model.saturation), offset=0.0, centroid_of_layer=True,
+        curved=d.curved, point_pixel=d.point_pixel,
+        roi=(0, n_fast, 0, n_slow) if e.sampling.roi is None else tuple(int(x) for x in e.sampling.roi),  # type: ignore[arg-type]
+        mask=kept_pixels(e),
+    )  # fmt: skip
+
+
+def _absorption(d: Detector, wavelength: float) -> float:
+    """1/m: as given, or that of the model's sensor, or such that the thickness is the attenuation depth."""
+    depth_um = d.attenuation_um
+    if depth_um is None and d.model is not None and d.thickness_um > 0.0:
+        depth_mm = detector_model(d.model).attenuation_mm(HC / (wavelength * 1e10))
+        depth_um = None if depth_mm is None else depth_mm * 1e3
+    if depth_um is None:
+        depth_um = d.thickness_um
+    return 1.0 / (depth_um * 1e-6) if depth_um > 0.0 else 0.0
+
+
+def kept_pixels(e: Experiment) -> np.ndarray:
+    """1 for the pixels of the mask that are not in gaps of the detector's modules; empty where all are rendered."""
+    gaps = None if e.detector.model is None else detector_model(e.detector.model).mask().ravel() != 0
+    kept = None if e.mask is None else np.asarray(e.mask).ravel() != 0
+    if gaps is not None and not gaps.all():
+        kept = gaps if kept is None else kept & gaps
+    return np.empty(0, np.uint8) if kept is None else kept.astype(np.uint8)
+
+
+def _panel(d: Detector, convention: Convention, pixel: float, size_fast: float, size_slow: float) -> PlacedPanel:
+    if d.origin_mm is not None:
+        corner = tuple(float(x) / 1000.0 for x in d.origin_mm)
+        return by_vectors(_vector(d.fast), _vector(d.slow), corner, convention.beam)  # type: ignore[arg-type]
+    tilt: Vector = tuple(angle / DEGREES for angle in d.tilt_deg)  # type: ignore[assignment]
+    fast_mid, slow_mid = _centre(d, convention, pixel, size_fast, size_slow)
+    aim = Aim(d.distance_mm / 1000.0, fast_mid, slow_mid, tilt, d.twotheta_deg / DEGREES)
+    return by_convention(convention, aim)
+
+
+def _centre(
+    d: Detector, convention: Convention, pixel: float, size_fast: float, size_slow: float
+) -> tuple[float, float]:
+    """Where the beam, or for XDS and DIALS the near point, is on the panel: fast and slow, metres from its corner."""
+    if convention.pivot == SAMPLE:
+        if d.beam_center_mm is None:
+            return size_fast / 2.0, size_slow / 2.0
+        x, y = (value / d.pixel_mm for value in d.beam_center_mm)
+        return (x - 0.5) * pixel, (y - 0.5) * pixel
+    x_size, y_size = (size_fast, size_slow - 2.0 * pixel) if d.convention == "ADXV" else (size_slow, size_fast)
+    X, Y = (x_size + pixel) / 2.0, (y_size + pixel) / 2.0
+    if d.beam_center_mm is not None:
+        X, Y = (value / 1e3 for value in d.beam_center_mm)
+    if d.convention == "ADXV":
+        return X, size_slow - Y
+    half = 0.5 * pixel if d.convention == "MOSFLM" else 0.0
+    return Y + half, X + half
+
+
+def lattice(crystal: Crystal) -> Lattice:
+    """The crystal in the laboratory: cell, orientation, size and mosaic domains."""
+    cell = None
+    if crystal.cell is not None:
+        a, b, c, *angles = (float(x) for x in crystal.cell)
+        cell = cells.unit_cell((a, b, c), tuple(angle / DEGREES for angle in angles))  # type: ignore[arg-type]
+        if not cell.possible:
+            raise BadInput("Crystal: cell: these lengths and angles make no unit cell")
+        recip = cells.default_orientation(cells.reciprocal(cell, _silent), 1.0 / c)
+    else:
+        a_star, b_star, c_star = np.asarray(crystal.reciprocal, float).tolist()
+        recip = (_vector(a_star), _vector(b_star), _vector(c_star))
+    misset: Vector = tuple(angle / DEGREES for angle in crystal.misset_deg)  # type: ignore[assignment]
+    if any(crystal.misset_deg):
+        recip = tuple(rotate_xyz(v, misset) for v in recip)  # type: ignore[assignment]
+    real, recip, volume = cells.direct_vectors(recip, cell)
+    if not cells.are_finite(real, recip):
+        raise BadInput(f"Crystal: {'cell' if cell else 'reciprocal'}: these vectors do not make a unit cell")
+    metres: Three = tuple(cells.scaled(v, cells.ANGSTROM) for v in real)  # type: ignore[assignment]
+    n_cells: Vector = tuple(float(n) for n in crystal.N)  # type: ignore[assignment]
+    spread = crystal.mosaic_deg / DEGREES if crystal.mosaic_domains > 1 else 0.0
+    return Lattice(
+        real=metres, real_A=real, recip=recip,
+        lengths=(magnitude(metres[0]), magnitude(metres[1]), magnitude(metres[2])),
+        cell=cells.lengths_and_angles(real, recip, volume, _silent),
+        recip_cell=cells.lengths_and_angles(recip, real, divide(1.0, volume), _silent),
+        volume=volume, n_cells=n_cells, shape=crystal.shape, fudge=float(crystal.fudge),
+        spot_vectors=spot_vectors_of(crystal.shape, recip, n_cells, volume),
+        mosaic_spread=spread, mosaic_seed=-abs(crystal.mosaic_seed), rotations=_domains(crystal, spread),
+    )  # fmt: skip
+
+
+def spot_vectors_of(shape: str, recip: Three, n_cells: Vector, volume: float) -> tuple[float, ...]:
+    """What spots of a shape measure distances with."""
+    if shape.endswith(ROUND_SPOTS):
+        return cells.round_spot_vectors(recip, n_cells, volume)
+    return cells.spot_vectors(n_cells) if shape in ("gauss", "tophat") else tuple(x for v in recip for x in v)
+
+
+def _domains(crystal: Crystal, spread: float) -> np.ndarray:
+    number = crystal.mosaic_domains if spread > 0.0 else 1
+    if number > checks.MOST_DOMAINS:
+        raise BadInput(f"Crystal: mosaic_domains: more than {checks.MOST_DOMAINS}")
+    if spread > LARGEST_SPREAD:
+        raise BadInput(f"Crystal: mosaic_deg: a spread of {crystal.mosaic_deg:g} degrees")
+    if spread == 0.0:
+        return np.tile(np.eye(3).ravel(), (number, 1))
+    if abs(crystal.mosaic_seed) == UNUSABLE_SEED:
+        raise BadInput(f"seed {UNUSABLE_SEED}: the generator cannot start from it; take another")
+    return mosaic_rotations(spread, number, -abs(crystal.mosaic_seed), new_table(), uniform_cap_rotation)[0]
+
+
+def _vector(values: Any) -> Vector:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
+
+
+def _silent(line: str) -> None:
+    """Hear nothing: what could be said of a cell is refused where it is made."""

@@ -1,0 +1,255 @@
+"""A scene: all that is simulated, worked out in metres and radians, whoever described it.
+
+A scene is made of a model (`nanobragg.engine.scene.of_model`) or of an original's command line
+(`nanobragg.engine.original.set_up`). Files, predictions and plans are made of scenes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from nanobragg.engine.model.structure_factors import StructureFactors
+from nanobragg.kernels.plan import Habits
+from nanobragg.kernels.vectors import Vector, dot
+
+Three = tuple[Vector, Vector, Vector]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlacedPanel:
+    """One panel in the laboratory, metres from the sample; ``Fbeam`` and ``Sbeam`` are where the beam meets it."""
+
+    pix0: Vector
+    fdet: Vector
+    sdet: Vector
+    odet: Vector
+    distance: float
+    close_distance: float
+    Fbeam: float
+    Sbeam: float
+
+    @property
+    def Fclose(self) -> float:
+        """The point nearest to the sample, along the fast axis."""
+        return -dot(self.pix0, self.fdet)
+
+    @property
+    def Sclose(self) -> float:
+        """The same along the slow axis."""
+        return -dot(self.pix0, self.sdet)
+
+    @property
+    def dials_origin(self) -> Vector:
+        """The corner in millimetres, in an order and signs of SMV headers."""
+        return (
+            1000.0 * dot(self.pix0, (0.0, 0.0, 1.0)),
+            1000.0 * dot(self.pix0, (0.0, 1.0, 0.0)),
+            1000.0 * dot(self.pix0, (-1.0, 0.0, 0.0)),
+        )
+
+
+def beam_spot(pix0: Vector, fdet: Vector, sdet: Vector, beam: Vector, distance: float) -> tuple[float, float]:
+    """Where the beam meets a panel at this distance along it: fast and slow from the corner, metres."""
+    q: Vector = tuple(distance * beam[k] - pix0[k] for k in range(3))  # type: ignore[assignment]
+    return dot(fdet, q), dot(sdet, q)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlacedDetector:
+    """Panels of one size in their places, and what is the same for all of them.
+
+    ``mask`` is (panel * slow * fast,) uint8, 0 where nothing is rendered, or empty; ``roi`` the first and last fast,
+    first and last slow pixel; ``saturation`` the most that a pixel counts, 0 for as much as a file's numbers hold;
+    ``offset`` what is added to each count; ``centroid_of_layer`` whether a layer
+    stands where its photons are absorbed on average, or at its front.
+    """
+
+    panels: tuple[PlacedPanel, ...]
+    n_fast: int
+    n_slow: int
+    pixel_size: float
+    size_fast: float
+    size_slow: float
+    twotheta: float
+    convention: str
+    layers: int
+    layer_step: float
+    thickness: float
+    mu: float
+    sensor_material: str
+    saturation: float
+    offset: float
+    centroid_of_layer: bool
+    curved: bool
+    point_pixel: bool
+    roi: tuple[int, int, int, int]
+    mask: np.ndarray
+
+    @property
+    def depth_in_layer(self) -> float:
+        """How far behind the front of a layer its photons are absorbed on average, metres, at normal incidence.
+
+        1/mu - t exp(-mu t)/(1 - exp(-mu t)) of a layer of thickness t. The layers of a bent panel stay where they are.
+        """
+        t, mu = self.layer_step, self.mu
+        if self.curved or not (self.centroid_of_layer and t > 0.0 and mu > 0.0):
+            return 0.0
+        absorbed = -math.expm1(-mu * t)
+        return 1.0 / mu - t * (1.0 - absorbed) / absorbed
+
+    @property
+    def panel(self) -> PlacedPanel:
+        """The only panel; who asks for it can handle one."""
+        (only,) = self.panels
+        return only
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels of a panel, slow and fast."""
+        return self.n_slow, self.n_fast
+
+
+@dataclasses.dataclass(frozen=True)
+class Illumination:
+    """The beam as point sources: ``directions`` (n, 3) towards them, ``wavelengths`` (n,), and how their terms count.
+
+    ``wavelength`` is the nominal one; ``weights`` (n,) are 1 on average; ``table_numbers`` (n,) say which amplitudes
+    each source sees.
+    """
+
+    wavelength: float
+    fluence: float
+    exposure: float
+    beamsize: float
+    kahn: float
+    polarization_left_out: bool
+    direction: Vector
+    polar: Vector
+    directions: np.ndarray
+    wavelengths: np.ndarray
+    weights: np.ndarray
+    table_numbers: np.ndarray
+
+    @property
+    def mean_wavelength(self) -> float:
+        """The mean of the wavelengths that are rendered, metres: sources count as much as their terms do."""
+        return float((self.wavelengths * self.weights).sum() / self.weights.sum())
+
+    @property
+    def total_flux(self) -> float:
+        """Photons per second on the beam's area."""
+        return self.fluence * self.beamsize**2 / self.exposure if self.exposure > 0.0 else self.fluence
+
+
+@dataclasses.dataclass(frozen=True)
+class Lattice:
+    """A block of unit cells. ``real`` in metres and ``recip`` in 1/Angstrom at phi = 0, laboratory frame.
+
+    ``real_A`` are the real vectors in Angstrom, as they were before they became metres: last digits may differ.
+    ``lengths`` are those of the real vectors in metres; ``cell`` and ``recip_cell`` hold lengths in Angstrom (and
+    1/Angstrom) and angles in radians; ``volume`` is in cubic Angstrom; ``n_cells`` are whole numbers. ``spot_vectors``
+    are what Gaussian and top-hat spots measure distances with. ``rotations`` are those of the domains, (n, 9).
+    """
+
+    real: Three
+    real_A: Three
+    recip: Three
+    lengths: Vector
+    cell: tuple[float, ...]
+    recip_cell: tuple[float, ...]
+    volume: float
+    n_cells: Vector
+    shape: str
+    fudge: float
+    spot_vectors: tuple[float, ...]
+    mosaic_spread: float
+    mosaic_seed: int
+    rotations: np.ndarray
+
+    @property
+    def domains(self) -> int:
+        """Number of mosaic domains."""
+        return len(self.rotations)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotation:
+    """Phi steps about the spindle, radians: from ``phi0`` over ``osc``; the first stands at ``first``."""
+
+    phi0: float
+    osc: float
+    step: float
+    steps: int
+    first: float
+    spindle: Vector
+
+    @property
+    def mean(self) -> float:
+        """The mean of the rendered angles."""
+        return self.first + self.step * (self.steps - 1) / 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampled:
+    """How a pixel is sampled: sub-pixels along an edge, and which factors each of them has of its own.
+
+    ``steps`` is what a pixel's sum is divided by; ``interpolate`` says whether amplitudes are taken between nodes.
+    """
+
+    oversample: int
+    own_capture: bool
+    own_polarization: bool
+    own_solid_angle: bool
+    interpolate: bool
+    steps: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """How counts are drawn: the seed, what is added to each, and the original's generator as set-up has left it.
+
+    Without a ``table`` of the generator counts are drawn from counters, whatever is asked for.
+    """
+
+    seed: int
+    offset: float
+    table: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Scene:
+    """All that is simulated.
+
+    ``background`` is what each pixel's sum starts from, ``water`` whether a droplet is there; ``dmin`` in metres;
+    ``physics`` says in words whether all is right; ``habits`` are what of the original's arithmetic is kept.
+    """
+
+    detector: PlacedDetector
+    beam: Illumination
+    crystal: Lattice
+    scan: Rotation
+    factors: StructureFactors
+    sampled: Sampled
+    background: float
+    water: bool
+    dmin: float
+    noise: Noise
+    habits: Habits
+    physics: str
+
+    def __repr__(self) -> str:
+        """A dozen lines, with units."""
+        from nanobragg.engine.summary import lines
+
+        return "\n".join(lines(self))
+
+    @property
+    def evaluations(self) -> float:
+        """Evaluations of a pixel: layers, sub-pixels, sources, phi steps and domains."""
+        sources = len(self.beam.wavelengths)
+        return float(
+            self.detector.layers * self.sampled.oversample**2 * sources * self.scan.steps * self.crystal.domains
+        )
