@@ -20,10 +20,8 @@ import time
 import numpy as np
 
 from nanobragg.cli.batch.job_file import read_job
-from nanobragg.cli.batch.lines import Preparer
 from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.cli.tools.bench import timed
-from nanobragg.engine import images
 from nanobragg.engine.batch.job.job import Job
 from nanobragg.engine.batch.run.driver import left
 from nanobragg.engine.batch.run.executors import InProcess
@@ -37,7 +35,8 @@ from nanobragg.engine.check.workloads import write_amplitudes
 from nanobragg.engine.formats.hdf5 import open_file
 from nanobragg.engine.formats.nexus import DATA, now
 from nanobragg.engine.plan import plan_of
-from nanobragg.engine.render import default_threads, render
+from nanobragg.engine.render import default_threads, drawn, render
+from nanobragg.kernels.image.rendered import Rendered
 
 LINE = (
     "-hkl {hkl} -default_F 50 -cell 42 55 48 88 81 95 -lambda 1 -oversample 1 -distance 120 -pixel {pixel} "
@@ -58,8 +57,8 @@ def make_job(folder: pathlib.Path, images: int, per_shard: int, pixels: int, dom
 
 def bare_rate(job: Job) -> float:
     """Images per second of renders of the job's plans and nothing else."""
-    prepare = Preparer(job)
-    plans = [plan_of(prepare(job.words(n))) for n in range(job.images)]
+    scenes = Scenes(job)
+    plans = [plan_of(scenes(n)) for n in range(job.images)]
     started = time.perf_counter()
     for plan in plans:
         render(plan, job.backend, threads=default_threads())
@@ -158,15 +157,15 @@ def frame_pieces(folder: pathlib.Path) -> None:
     shop = ShardRenderer(job, Scenes, How(1))
     frame = shop.frame(0)
     pixels = np.random.default_rng(1).poisson(0.5, frame.pixels.shape).astype(np.int32)
-    plan, image = plan_of(frame.experiment), np.full(pixels.shape, 0.5, np.float32)
-    noise, _ = timed(lambda: images.philox_noise(plan, image, 0.0, 1, "fast", 1, np.int32))
+    rendered = Rendered(plan_of(frame.scene), np.full(pixels.shape, 0.5, np.float32))
+    noise, _ = timed(lambda: drawn(rendered, 0.0, 1, 1, np.int32))
     digest, _ = timed(lambda: digest_of(pixels))
     file = ShardFile(job, job.shard(0), now())
     file.append(frame._replace(pixels=pixels))
     append, _ = timed(lambda: file.append(frame._replace(pixels=pixels)))
     file.append(frame._replace(pixels=pixels))
     file.append(frame._replace(pixels=pixels))
-    finish, files = timed(lambda: file.finish(frame.experiment))
+    finish, files = timed(lambda: file.finish(frame.scene))
     print(f"frame of 4096 x 4096, int32: noise {noise:.3f} s, digest {digest:.3f} s, digest and write {append:.3f} s, "
           f"{files[0].bytes / 4e6:.2f} MB compressed; end of a shard of 4: {finish:.3f} s")  # fmt: skip
 
@@ -188,7 +187,7 @@ def folder_pieces(folder: pathlib.Path, shards: int, per_shard: int) -> None:
     start, _ = timed(lambda: left(job, (0, 1), retry=False, tell=print))
     share, _ = timed(lambda: left(job, (0, 256), retry=False, tell=print))
     state, _ = timed(lambda: status(job))
-    master, names = timed(lambda: write_masters(job, Preparer(job), shown(job), print))
+    master, names = timed(lambda: write_masters(job, Scenes(job), shown(job), print))
     whole = places.path(job.output, names[0])
     first, _ = timed(lambda: read_frame(whole, 0))
     last, _ = timed(lambda: read_frame(whole, shards * per_shard - 1))

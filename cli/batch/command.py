@@ -12,7 +12,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from nanobragg.cli.batch.job_file import check, corners, read_job
+from nanobragg.cli.batch.job_checks import check, corners
+from nanobragg.cli.batch.job_file import read_job
+from nanobragg.cli.batch.job_model import template
 from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.cli.nanobragg.options import MOST_DEVICES, MOST_THREADS
 from nanobragg.cli.streams import forgiving
@@ -36,17 +38,20 @@ from nanobragg.engine.batch.store.master import is_current, shown, write_masters
 from nanobragg.engine.batch.store.sheet import NAME as SHEET
 from nanobragg.engine.batch.store.sheet import in_counts, shown_images, write_sheet
 from nanobragg.engine.batch.store.verify import faults
+from nanobragg.engine.detectors.catalogue import detector_model
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.formats.whole import whole_file
 from nanobragg.engine.render import BACKENDS, default_threads
 from nanobragg.engine.scene.scene import Scene
 
 DONE, FAILED, STOPPED = 0, 1, 75
 NAME = "nb-batch"
 EPILOG = """
+nb-batch new JOB.toml                      write a commented job file to start from
 nb-batch run JOB.toml                      render what is not there yet, on this process
 nb-batch run JOB.toml --workers 4          on four worker processes (dask)
 nb-batch run JOB.toml --part 0/3           a third of the shards; also --part slurm, under srun
-nb-batch expand JOB.toml                   the table of all images
+nb-batch expand JOB.toml [--image N]       the table of all images, or what one of them shows
 nb-batch status FOLDER                     how far it is
 nb-batch verify FOLDER                     whether all is as it was written
 nb-batch master FOLDER                     write the master file and the contact sheet again
@@ -81,7 +86,7 @@ def workers(text: str) -> int:
 def parser() -> Parser:
     """All forms of the command."""
     made = tool_parser(NAME, __doc__, EPILOG)
-    forms = made.add_subparsers(dest="form", required=True, metavar="run|expand|status|verify|master")
+    forms = made.add_subparsers(dest="form", required=True, metavar="new|run|expand|status|verify|master")
     form = forms.add_parser("run", help="render what is not there yet")
     form.add_argument("job", help="a job file, or the output folder of a job that was begun")
     form.add_argument("--output", metavar="FOLDER", help="instead of the job file's own")
@@ -106,9 +111,14 @@ def parser() -> Parser:
     form.add_argument(
         "--slurm-option", action="append", default=[], metavar="KEY=VALUE", help="of dask_jobqueue.SLURMCluster"
     )
+    form = forms.add_parser("new", help="write a commented job file to start from")
+    form.add_argument("job", help="the job file, which must not be there yet")
+    form.add_argument("--detector", metavar="NAME", default="Eiger2 4M", help="a detector by name (Eiger2 4M)")
+    form.add_argument("--structure", metavar="FILE", help="PDB, mmCIF, MTZ or hkl text, relative to the job file")
     form = forms.add_parser("expand", help="print the table of images")
     form.add_argument("job", help="a job file")
     form.add_argument("--first", type=whole(1, 10**9), metavar="N", help="only so many")
+    form.add_argument("--image", type=whole(0, 10**12), metavar="N", help="one image: what it shows, with units")
     for name, text in (
         ("status", "how far a job is"),
         ("verify", "compare all files with what was written"),
@@ -276,14 +286,37 @@ def show_master(options: argparse.Namespace) -> int:
     return DONE
 
 
+def show_new(options: argparse.Namespace) -> int:
+    """Write a job file to start from, and say what to do with it."""
+    name = options.job
+    if os.path.exists(name):
+        raise BadInput(f"{name}: is there already: take another name")
+    detector = detector_model(options.detector).name
+    folder = os.path.dirname(os.path.abspath(name))
+    if options.structure is not None and not os.path.isfile(os.path.join(folder, options.structure)):
+        raise BadInput(f"--structure {options.structure}: no such file beside {name}")
+    output = os.path.splitext(os.path.basename(name))[0]
+    with whole_file(name, "job file") as file:
+        file.write(template(name, detector, options.structure, output).encode())
+    say(f"{name} is written: look at it, then nb-batch expand {name}, nb-batch run {name}")
+    return DONE
+
+
 def show_expand(options: argparse.Namespace) -> int:
-    """The table of images: tab-separated, what varies, and the whole command line."""
+    """The table of images: tab-separated, what varies, and the whole command line or model; or one image in words."""
     job = read_job(options.job)
     check(job, options.job)
-    print("image\tshard\tvarying\targuments")
+    if options.image is not None:
+        if options.image >= job.images:
+            raise BadInput(f"--image {options.image}: the job has {job.images} images, counted from 0")
+        print(repr(Scenes(job)(options.image)))
+        return DONE
+    of_model = job.model is not None
+    print(f"image\tshard\tvarying\t{'experiment' if of_model else 'arguments'}")
     for image in itertools.islice(range(job.images), options.first):
         words = shlex.join(job.varying_words(image))
-        print(f"{image}\t{image // job.images_per_shard}\t{words}\t{shlex.join(job.words(image))}")
+        whole_of_it = json.dumps(job.tables(image)) if of_model else shlex.join(job.words(image))
+        print(f"{image}\t{image // job.images_per_shard}\t{words}\t{whole_of_it}")
     say(f"job {job.digest[:12]}: {job.images} images in {job.shards} shards, to {job.output}")
     return DONE
 
@@ -336,8 +369,8 @@ def main(line: Sequence[str] | None = None) -> int:
 def carried_out(options: argparse.Namespace) -> int:
     """The status of a form of the command."""
     forms = {
-        "run": show_run, "expand": show_expand, "status": show_status, "verify": show_verify, "master": show_master,
-        "shard": show_shard,
+        "new": show_new, "run": show_run, "expand": show_expand, "status": show_status, "verify": show_verify,
+        "master": show_master, "shard": show_shard,
     }  # fmt: skip
     try:
         if options.form not in ("run", "shard"):

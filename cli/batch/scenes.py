@@ -2,30 +2,118 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 from collections.abc import Callable
+from typing import Any
 
 from nanobragg.cli.batch.lines import SetUps
 from nanobragg.cli.tools.plans import silent
+from nanobragg.engine import reasons
 from nanobragg.engine.batch.job.job import Job
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.factors.load import load, seen_to
+from nanobragg.engine.model.experiment import Experiment, of_tables
+from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
 from nanobragg.engine.original import remarks
 from nanobragg.engine.original.smv_header import FOR_READERS
 from nanobragg.engine.plan import plan_of
-from nanobragg.engine.scene.scene import Scene
+from nanobragg.engine.scene.describe import tables_of
+from nanobragg.engine.scene.of_model import scene_of
+from nanobragg.engine.scene.scene import Illumination, Lattice, Noise, PlacedDetector, Scene
+from nanobragg.kernels.image.random import new_table
 
 
 class Scenes:
     """Makes the scene of an image, by its number; what images share is kept from one to the next."""
 
     def __init__(self, job: Job, remark: Callable[[str], None] = silent):
-        self._job, self._set_ups = job, SetUps(job, remark)
+        self._by: _OfLines | _OfModel = _OfLines(job, remark) if job.model is None else _OfModel(job, remark)
 
     def __call__(self, number: int) -> Scene:
         """What an image shows; raises `BadInput` for what cannot be simulated."""
+        return self._by.scene(number)
+
+    def remarks(self, number: int) -> list[str]:
+        """What there is to say of an image, oddities that bite among it."""
+        return self._by.remarks(number)
+
+    def described(self, number: int, scene: Scene) -> str:
+        """An image's experiment as JSON: the job's own model, or the scene in the words of one."""
+        return json.dumps(self._by.tables(number, scene))
+
+
+class _OfLines:
+    """Scenes of command lines."""
+
+    def __init__(self, job: Job, remark: Callable[[str], None]):
+        self._job, self._set_ups = job, SetUps(job, remark)
+
+    def scene(self, number: int) -> Scene:
         return self._set_ups.set_up(self._job.words(number)).scene
 
     def remarks(self, number: int) -> list[str]:
-        """What there is to say of an image; oddities that bite among it, but for those of headers, which are right."""
+        """Without the oddities of headers, which are right in a batch."""
         made = self._set_ups.set_up(self._job.words(number))
         plan = plan_of(made.scene)
         biting = [str(quirk) for quirk in remarks.quirks_of(made, plan) if quirk.id not in FOR_READERS]
         return [*biting, *remarks.before(made, plan)]
+
+    def tables(self, number: int, scene: Scene) -> dict[str, Any]:
+        return tables_of(scene)
+
+
+class _OfModel:
+    """Scenes of a model: its tables with what varies put in."""
+
+    def __init__(self, job: Job, remark: Callable[[str], None]):
+        self._job, self._remark = job, remark
+        self._factors: tuple[Any, StructureFactors | None] = (None, None)  # the last, replaced whole: threads may ask
+
+    def scene(self, number: int) -> Scene:
+        job = self._job
+        experiment = of_tables(job.tables(number), "model")
+        table = new_table() if job.noise == "original" else None
+        noise = Noise(-job.noise_seed(number), 0.0, table)
+        return dataclasses.replace(scene_of(experiment, self._loader(experiment)), noise=noise)
+
+    def remarks(self, number: int) -> list[str]:
+        made = self.scene(number)
+        return list(reasons.before(made, plan_of(made)))
+
+    def tables(self, number: int, scene: Scene) -> dict[str, Any]:
+        return self._job.tables(number)
+
+    def _loader(
+        self, experiment: Experiment
+    ) -> Callable[[FactorsFrom, PlacedDetector, Lattice, Illumination], StructureFactors]:
+        dmin_A = experiment.sampling.dmin_A
+
+        def loaded(
+            source: FactorsFrom, detector: PlacedDetector, crystal: Lattice, beam: Illumination
+        ) -> StructureFactors:
+            key = (source, beam.wavelength, crystal.cell if source.structure else None)
+            if source.structure is not None and source.d_min_A is None:
+                key = (*key, seen_to(detector, crystal, beam, dmin_A))  # type: ignore[assignment]
+            known, factors = self._factors
+            if factors is None or known != key:
+                factors = load(self._found(source), detector, crystal, beam, dmin_A=dmin_A, tell=self._remark)
+                self._factors = (key, factors)
+            return factors
+
+        return loaded
+
+    def _found(self, source: FactorsFrom) -> FactorsFrom:
+        """The same with names of files relative to the job's folder made whole."""
+        folder = self._job.folder
+        whole: dict[str, Any] = {
+            name: os.path.join(folder, path) for name in ("structure", "hkl") if (path := getattr(source, name))
+        }
+        given = source.anomalous
+        if given:
+            whole["anomalous"] = {e: os.path.join(folder, v) if isinstance(v, str) else v for e, v in given.items()}
+        try:
+            return dataclasses.replace(source, **whole) if whole else source  # type: ignore[arg-type]
+        except TypeError as error:
+            raise BadInput(f"factors: {error}") from None

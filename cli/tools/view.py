@@ -16,7 +16,6 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.tables import read_any_table
 from nanobragg.engine.formats.whole import check_writable, same_file, whole_file
 from nanobragg.engine.model.structure_factors import StructureFactors
-from nanobragg.engine.original.quirks import FIXABLE
 from nanobragg.engine.truth.spots import near_sphere
 from nanobragg.engine.view.page import page
 from nanobragg.engine.view.picture import Look, Shown, draw
@@ -148,7 +147,7 @@ def as_page(options: argparse.Namespace, album: Album) -> int:
 def amplitudes_of(name: str) -> StructureFactors:
     """Amplitudes of an hkl file or a dump."""
     try:
-        return read_any_table(name, silent, FIXABLE)
+        return read_any_table(name, silent)
     except BadInput as error:
         said = str(error).partition(f" {name}: ")[2].partition(": take --structure")[0]
         raise BadInput(f"--amplitudes {name}: {said} (nb-hkl makes one)", CANNOT) from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.factors.files import FINEST_A, amplitudes_of
+from nanobragg.engine.factors.files import FINEST_A, amplitudes_of, cell_of
 from nanobragg.engine.factors.reach import MARGIN, finest_d
 from nanobragg.engine.factors.tables import read_any_table
 from nanobragg.engine.factors.wanted import Solvent, Wanted
@@ -82,3 +84,18 @@ def load(
         except OSError as error:
             raise BadInput(f"{source.hkl}: {reason(error)}") from None
     return constant_factors(source.default_F)
+
+
+def with_cell(tables: dict[str, Any], folder: str) -> dict[str, Any]:
+    """The tables of a model, the crystal's cell that of its structure where none is given.
+
+    Names of files are relative to ``folder``.
+    """
+    crystal, factors = tables.get("crystal", {}), tables.get("factors", {})
+    structure = factors.get("structure") if isinstance(factors, dict) else None
+    if not isinstance(crystal, dict) or not isinstance(structure, str) or {"cell", "reciprocal"} & set(crystal):
+        return tables
+    cell = cell_of(os.path.join(folder, structure))
+    if cell is None:
+        raise BadInput(f"{structure}: has no unit cell: give cell in [crystal]")
+    return {**tables, "crystal": {**crystal, "cell": list(cell)}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from nanobragg.engine.formats.hdf5 import compressed, hdf5_alone, said_of
 from nanobragg.engine.formats.reading import reason
 from nanobragg.engine.formats.smv import header, write_smv
 from nanobragg.engine.formats.whole import check_writable, whole_file
+from nanobragg.engine.scene.describe import tables_of
 from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.truth.of_image import GROUP, UNITS, columns, spectrum, truth_of
 from nanobragg.engine.view.picture import write_picture
@@ -81,7 +83,7 @@ def _nxmx(path: str, pixels: np.ndarray, scene: Scene) -> None:
         )
         frames[0] = counts
         nexus.describe(file, scene, values, sensor, (now, now), 1, turns=turns)
-        truth = columns([truth_of(0, [], scene, np.clip(pixels, 0, None))])
+        truth = columns([truth_of(0, [], scene, np.clip(pixels, 0, None), json.dumps(tables_of(scene)))])
         wavelengths, flux = (nexus.Axis(truth[name][:1].reshape(())) for name in ("wavelength", "flux"))
         nexus.frame_axes(file, wavelengths, flux, spectrum(scene))
         if turns:

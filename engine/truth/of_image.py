@@ -12,20 +12,27 @@ from nanobragg.engine.formats.nexus import in_degrees, plain, rotation, turn
 from nanobragg.engine.scene.scene import Scene
 
 GROUP = "entry/ground_truth"
-# Settings that wavelengths depend on.
-OF_SPECTRUM = ("lambda0", "dispersion", "disp_steps", "source_file", "img_file")
+# Settings and fields that wavelengths, and fluxes, depend on.
+OF_SPECTRUM = (
+    "lambda0", "dispersion", "disp_steps", "source_file", "img_file", "beam.wavelength_A", "beam.energy_eV",
+    "beam.spectrum", "beam.dispersion_percent", "beam.dispersion_steps",
+)  # fmt: skip
+OF_FLUX = (
+    "flux", "fluence", "exposure", "beamsize", "beam.flux", "beam.fluence", "beam.exposure_s", "beam.beamsize_mm",
+)  # fmt: skip
 
 
 class Truth(NamedTuple):
     """Of one image.
 
-    Its command line; reciprocal vectors a*, b*, c* at phi = 0, nine numbers in 1/Angstrom, in our laboratory and in
-    NeXus'; the real cell (Angstrom, degrees); the wavelength (Angstrom); photons per second; all photons expected;
-    seeds; the first and the last angle of its rotation (degrees).
+    Its command line, where there is one; its experiment as JSON; reciprocal vectors a*, b*, c* at phi = 0, nine
+    numbers in 1/Angstrom, in our laboratory and in NeXus'; the real cell (Angstrom, degrees); the wavelength
+    (Angstrom); photons per second; all photons expected; seeds; the first and the last angle of its rotation (degrees).
     """
 
     number: int
     argv: str
+    experiment: str
     orientation: tuple[float, ...]
     orientation_nexus: tuple[float, ...]
     cell: tuple[float, ...]
@@ -43,6 +50,7 @@ UNITS = {
     "orientation": "1/angstrom", "orientation_nexus": "1/angstrom", "cell": "angstrom, degree",
     "wavelength": "angstrom", "flux": "Hz", "photons": "count", "phi": "deg", "phi_end": "deg",
 }  # fmt: skip
+TEXTS = ("argv", "experiment")
 TYPES = {"number": np.int64, "seed": np.int64, "mosaic_seed": np.int64}
 
 
@@ -58,13 +66,13 @@ def spectrum(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     return waves, weights / weights.sum()
 
 
-def truth_of(number: int, words: Sequence[str], scene: Scene, image: np.ndarray) -> Truth:
-    """The ground truth of an image, whose expected photons are ``image``."""
+def truth_of(number: int, words: Sequence[str], scene: Scene, image: np.ndarray, experiment: str) -> Truth:
+    """The ground truth of an image, whose expected photons are ``image``; ``experiment`` describes it as JSON."""
     e = scene
     recip = np.array(e.crystal.recip)
     nexus = recip @ turn(e.beam.direction, e.scan.spindle).T
     return Truth(
-        number, shlex.join(words), tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
+        number, shlex.join(words), experiment, tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
         (*e.crystal.cell[:3], *(in_degrees(angle) for angle in e.crystal.cell[3:])),
         wavelength(e), e.beam.total_flux, float(image.sum(dtype=np.float64)),
         -e.noise.seed, -e.crystal.mosaic_seed, *rotation(e),
@@ -75,7 +83,7 @@ def columns(truths: Sequence[Truth]) -> dict[str, Any]:
     """One array for each field, (images, ...)."""
     made: dict[str, Any] = {}
     for name, values in zip(Truth._fields, zip(*truths, strict=True), strict=True):
-        if name == "argv":
+        if name in TEXTS:
             made[name] = list(values)
         else:
             made[name] = np.array(values, TYPES.get(name, np.float64)).reshape(len(truths), *SHAPES.get(name, ()))

@@ -1,4 +1,4 @@
-"""What varies from image to image, as words of the command line."""
+"""What varies from image to image: flags of the command line, or fields of the model, with the words of values."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from nanobragg.kernels.image.random import misset_of
 ORIENTATION_STREAM, SEED_STREAM = 1, 2
 DIGITS = 15
 YES, NO = "true", "false"
+FLAG, FIELD = "flag", "field"
+MISSET_FLAG, MISSET_FIELD = "-misset", "crystal.misset_deg"
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -26,15 +28,15 @@ class Axis(Protocol):
     """One thing that varies, or several that do so together."""
 
     @property
-    def flags(self) -> tuple[str, ...]:
-        """The flags that it gives."""
+    def names(self) -> tuple[str, ...]:
+        """The flags or fields that it gives."""
 
     @property
     def length(self) -> int | None:
         """How many different places it has; ``None`` for as many as there are images."""
 
     def given(self, place: int) -> list[tuple[str, list[str]]]:
-        """The flags of a place, each with the words of its value."""
+        """The flags or fields of a place, each with the words of its value."""
 
     def canonical(self) -> dict[str, Any]:
         """Itself as JSON, from which `axis_of` makes it again."""
@@ -42,15 +44,15 @@ class Axis(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Values:
-    """A list of values of a flag; each has as many words as the flag takes."""
+    """A list of values; each has as many words as the flag or field takes."""
 
-    flag: str
+    name: str
     rows: tuple[tuple[str, ...], ...]
 
     @property
-    def flags(self) -> tuple[str, ...]:
-        """The flag."""
-        return (self.flag,)
+    def names(self) -> tuple[str, ...]:
+        """The only one."""
+        return (self.name,)
 
     @property
     def length(self) -> int:
@@ -59,34 +61,34 @@ class Values:
 
     def given(self, place: int) -> list[tuple[str, list[str]]]:
         """Flag and value."""
-        return [(self.flag, list(self.rows[place]))]
+        return [(self.name, list(self.rows[place]))]
 
     def canonical(self) -> dict[str, Any]:
         """As in a job file."""
-        return {"flag": self.flag, "values": [list(row) for row in self.rows]}
+        return {kind_of(self.name): self.name, "values": [list(row) for row in self.rows]}
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Evenly spaced values of a flag, in decimal arithmetic: 3 x 0.1 is 0.3."""
+    """Evenly spaced values, in decimal arithmetic: 3 x 0.1 is 0.3."""
 
-    flag: str
+    name: str
     start: Decimal
     step: Decimal
     length: int | None
 
     @property
-    def flags(self) -> tuple[str, ...]:
-        """The flag."""
-        return (self.flag,)
+    def names(self) -> tuple[str, ...]:
+        """The only one."""
+        return (self.name,)
 
     def given(self, place: int) -> list[tuple[str, list[str]]]:
         """Flag and value."""
-        return [(self.flag, [plain(self.start + self.step * place)])]
+        return [(self.name, [plain(self.start + self.step * place)])]
 
     def canonical(self) -> dict[str, Any]:
         """As in a job file."""
-        made: dict[str, Any] = {"flag": self.flag, "start": str(self.start), "step": str(self.step)}
+        made: dict[str, Any] = {kind_of(self.name): self.name, "start": str(self.start), "step": str(self.step)}
         return made if self.length is None else made | {"count": self.length}
 
 
@@ -95,21 +97,26 @@ class Orientation:
     """Uniformly random orientations; each depends on the job's seed and the number of its image alone."""
 
     seed: int
-    flags: tuple[str, ...] = ("-misset",)
+    name: str = MISSET_FLAG
     length: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The only one."""
+        return (self.name,)
 
     def given(self, place: int) -> list[tuple[str, list[str]]]:
         """Misset angles, degrees."""
         angles = misset_of(*deviates(self.seed, ORIENTATION_STREAM, place, 3))
-        return [("-misset", [repr(math.degrees(angle)) for angle in angles])]
+        return [(self.name, [repr(math.degrees(angle)) for angle in angles])]
 
     def canonical(self) -> dict[str, Any]:
         """As in a job file."""
-        return {"orientation": "random"}
+        return {"orientation": "random", "name": self.name}
 
 
 class Table:
-    """A table with one row per image; its columns are named by flags.
+    """A table with one row per image; its columns are named by flags or fields.
 
     Rows are read from the text as they are asked for. An empty field leaves its flag out, and so does ``false``;
     ``true`` gives a flag that takes no value. Several values of one flag are separated by blanks; fields of flags in
@@ -138,7 +145,7 @@ class Table:
         self._starts, self._stops = starts[:lines], stops[:lines]
         if not lines or not self._text[starts[0] : stops[0]].strip():
             raise BadInput(f"table {name}: is empty, or its first line is")
-        self.flags = tuple(self._fields(0))
+        self.names = tuple(self._fields(0))
 
     def _fields(self, line: int) -> list[str]:
         try:
@@ -157,11 +164,11 @@ class Table:
     def given(self, place: int) -> list[tuple[str, list[str]]]:
         """Flags of a row with the words of their values; those of empty fields are left out."""
         fields = self._fields(place + 1)
-        if len(fields) != len(self.flags):
+        if len(fields) != len(self.names):
             raise BadInput(
-                f"table {self.name}: line {place + 2} has {len(fields)} fields, the first line {len(self.flags)}"
+                f"table {self.name}: line {place + 2} has {len(fields)} fields, the first line {len(self.names)}"
             )
-        there = [(flag, field) for flag, field in zip(self.flags, fields, strict=True) if field not in ("", NO)]
+        there = [(flag, field) for flag, field in zip(self.names, fields, strict=True) if field not in ("", NO)]
         return [(flag, self._words(flag, field)) for flag, field in there]
 
     def _words(self, flag: str, field: str) -> list[str]:
@@ -172,6 +179,11 @@ class Table:
     def canonical(self) -> dict[str, Any]:
         """Its name; what is in it is known by the digest of the job's inputs."""
         return {"table": self.name, "whole": list(self._whole)}
+
+
+def kind_of(name: str) -> str:
+    """Whether a name is a flag's or a field's."""
+    return FLAG if name.startswith("-") else FIELD
 
 
 def words_of(axis: Axis, place: int) -> list[str]:
@@ -189,12 +201,13 @@ def plain(number: Decimal) -> str:
 def axis_of(canonical: dict[str, Any], folder: str, seed: int) -> Axis:
     """The axis that `Axis.canonical` describes; file names are relative to ``folder``."""
     if "orientation" in canonical:
-        return Orientation(seed)
+        return Orientation(seed, canonical.get("name", MISSET_FLAG))
     if "table" in canonical:
         return Table(os.path.join(folder, canonical["table"]), canonical["table"], canonical["whole"])
+    name = canonical[FLAG] if FLAG in canonical else canonical[FIELD]
     if "values" in canonical:
-        return Values(canonical["flag"], tuple(tuple(row) for row in canonical["values"]))
-    return Range(canonical["flag"], Decimal(canonical["start"]), Decimal(canonical["step"]), canonical.get("count"))
+        return Values(name, tuple(tuple(row) for row in canonical["values"]))
+    return Range(name, Decimal(canonical["start"]), Decimal(canonical["step"]), canonical.get("count"))
 
 
 def places(axes: Sequence[Axis], combine: str, image: int) -> Iterator[tuple[Axis, int]]:

@@ -1,4 +1,4 @@
-"""A batch job: what is the same for all images, what varies, and the command line of each."""
+"""A batch job: what is the same for all images, what varies, and what describes each: a command line, or a model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import json
 import os
 from typing import Any, BinaryIO, NamedTuple
 
-from nanobragg import __version__
 from nanobragg.engine.batch.job.axes import Axis, axis_of, places, seed_of, words_of
+from nanobragg.engine.batch.job.tables import value_of, with_fields
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.reading import reason
 
@@ -23,6 +23,7 @@ COMPRESSIONS = ("bitshuffle-lz4", "gzip", "none")
 # pictures that have nothing to do with each other.
 RISING, FALLING, STILLS = SCANS = ("rising", "falling", "stills")
 NOISE_SEED, MOSAIC_SEED = 1, 2
+SCHEMA = 2  # of what is kept in a job's folder; another one cannot be gone on with
 
 
 class Shard(NamedTuple):
@@ -37,13 +38,14 @@ class Shard(NamedTuple):
 class Job:
     """What a job file says, checked; the same job has the same digest everywhere.
 
-    ``arguments`` are nanoBragg's, ``axes`` hold what varies in JSON form (`axes.axis_of` reads it), ``varying``
-    the names of the settings that do, ``scan`` is one of `SCANS`, ``inputs`` the SHA-256 of each file that the job
-    names. ``folder`` is where names of files are relative to and ``output`` where images go; neither is part of the
-    digest.
+    ``arguments`` are nanoBragg's, or ``model`` holds the tables of an experiment; ``axes`` hold what varies in JSON
+    form (`axes.axis_of` reads it), ``varying`` the names of the settings or fields that do, ``scan`` is one of `SCANS`,
+    ``inputs`` the SHA-256 of each file that the job names. ``folder`` is where names of files are relative to and
+    ``output`` where images go; neither is part of the digest.
     """
 
     arguments: tuple[str, ...]
+    model: dict[str, Any] | None
     images: int
     images_per_shard: int
     seed: int
@@ -67,7 +69,7 @@ class Job:
         made = dataclasses.asdict(self)
         for place in ("folder", "output"):
             del made[place]
-        return made | {"nanobragg": __version__}
+        return made | {"schema": SCHEMA}
 
     @functools.cached_property
     def digest(self) -> str:
@@ -81,12 +83,12 @@ class Job:
 
     def gives(self, flag: str) -> bool:
         """Whether arguments or an axis give this flag, by any word that the original reads as it."""
-        given = [*self.arguments, *(flag for axis in self.opened_axes for flag in axis.flags)]
+        given = [*self.arguments, *(name for axis in self.opened_axes for name in axis.names)]
         return any(word.startswith("-") and flag in word for word in given)
 
-    def varies(self, *settings: str) -> bool:
-        """Whether an axis sets one of these settings."""
-        return any(name in self.varying for name in settings)
+    def varies(self, *names: str) -> bool:
+        """Whether an axis sets one of these settings or fields."""
+        return any(name in self.varying for name in names)
 
     @property
     def shards(self) -> int:
@@ -103,17 +105,35 @@ class Job:
         found = places(self.opened_axes, self.combine, image)
         return [word for axis, place in found for word in words_of(axis, place)]
 
+    def noise_seed(self, image: int) -> int:
+        """A seed of the counts that no other image has."""
+        return seed_of(self.seed, image, NOISE_SEED)
+
+    def mosaic_seed(self, image: int) -> int:
+        """The seed of mosaic domains: a crystal that turns on from image to image keeps its own."""
+        return seed_of(self.seed, image if self.scan == STILLS else 0, MOSAIC_SEED)
+
+    def tables(self, image: int) -> dict[str, Any]:
+        """The model of an image, its axes and seeds put in."""
+        assert self.model is not None
+        found = places(self.opened_axes, self.combine, image)
+        given = [(name, value_of(words)) for axis, place in found for name, words in axis.given(place)]
+        own_seed = "mosaic_seed" in self.model["crystal"] or self.varies("crystal.mosaic_seed")
+        seed = [] if own_seed else [("crystal.mosaic_seed", self.mosaic_seed(image))]
+        return with_fields(self.model, [*seed, *given])
+
     def words(self, image: int) -> list[str]:
-        """The whole command line of an image.
+        """The whole command line of an image, empty where a model describes it.
 
         What nanoBragg would take from the clock or from its habits is said: no offset of the counts, and seeds that no
         other image has. A crystal that turns on from image to image keeps its mosaic domains.
         """
+        if self.model is not None:
+            return []
         said = {"-adc": "0"}
         if self.noise != "none":
-            said["-seed"] = str(seed_of(self.seed, image, NOISE_SEED))
-        crystal = image if self.scan == STILLS else 0
-        said["-mosaic_seed"] = str(seed_of(self.seed, crystal, MOSAIC_SEED))
+            said["-seed"] = str(self.noise_seed(image))
+        said["-mosaic_seed"] = str(self.mosaic_seed(image))
         more = [word for flag, value in said.items() if not self.gives(flag) for word in (flag, value)]
         return [*more, *self.arguments, *self.varying_words(image)]
 
@@ -149,18 +169,20 @@ def as_text(job: Job) -> str:
 
 
 def from_text(text: str, name: str, output: str) -> Job:
-    """The job of an output folder; raises `BadInput` for anything else, and if another version began it."""
+    """The job of an output folder; raises `BadInput` for anything else, and for another schema."""
     try:
         kept = json.loads(text)
         made = dict(kept["job"])
-        version = made.pop("nanobragg")
+        schema = made.pop("schema", 1)
+        made.pop("nanobragg", None)  # of schema 1
+        made.setdefault("model", None)
         made |= {name: tuple(made[name]) for name in ("arguments", "axes", "varying")}
         job = Job(**made, folder=os.fspath(kept["folder"]), output=output)
         digest = kept["digest"]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise BadInput(f"{name}: is not what nb-batch left in its output folder") from None
-    if version != __version__:
-        raise BadInput(f"{name}: was begun with nanobragg {version}, this is {__version__}; take another folder")
+    if schema != SCHEMA:
+        raise BadInput(f"{name}: was begun with jobs of schema {schema}, this is {SCHEMA}; take another folder")
     if job.digest != digest:
         raise BadInput(f"{name}: was changed: its digest is another one")
     return job

@@ -102,7 +102,8 @@ class ShardRenderer:
         self._image, scene = number, self.scene(number)
         plan = plan_of(scene)
         rendered = render(plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision)
-        truth = truth_of(number, self.job.words(number), scene, rendered.image)
+        described = self._scene_of.described(number, scene)
+        truth = truth_of(number, self.job.words(number), scene, rendered.image, described)
         if not np.isfinite(truth.photons):
             raise BadInput("the image overflows: a pixel is infinite or not a number")
         for remark in reasons.of_faint(scene, plan, rendered.image):

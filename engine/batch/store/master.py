@@ -22,8 +22,10 @@ from nanobragg.engine.formats.hdf5 import hdf5, open_file
 from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.truth.of_image import (
     GROUP,
+    OF_FLUX,
     OF_SPECTRUM,
     SHAPES,
+    TEXTS,
     TYPES,
     UNITS,
     Truth,
@@ -113,7 +115,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
         return virtual
 
     def truth(column: str) -> Any:
-        kind = text if column in ("argv", "sha256") else np.dtype(TYPES.get(column, np.float64))
+        kind = text if column in (*TEXTS, "sha256") else np.dtype(TYPES.get(column, np.float64))
         return layout(f"{GROUP}/{column}", SHAPES.get(column, ()), kind)
 
     with errors_of_hdf5(job.output), open_file(places.path(job.output, made), "w") as file:
@@ -125,7 +127,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
         one_spectrum = not job.varies(*OF_SPECTRUM)
         wavelengths = nexus.Axis(np.array(wave)) if one_spectrum else nexus.Axis(truth("wavelength"), wave)
         flux = nexus.Axis(np.array(photons))
-        if job.varies("flux", "fluence", "exposure", "beamsize"):
+        if job.varies(*OF_FLUX):
             flux = nexus.Axis(truth("flux"), photons)
         nexus.frame_axes(file, wavelengths, flux, spectrum(scene) if one_spectrum else None)
         if turns:
@@ -134,7 +136,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
         label(group, job, scene)
         group.attrs[SHOWS] = shows
         for column in (*Truth._fields, "sha256"):
-            empty = None if column in ("argv", "sha256") else -1 if column in TYPES else np.nan
+            empty = None if column in (*TEXTS, "sha256") else -1 if column in TYPES else np.nan
             group.create_virtual_dataset(column, truth(column), fillvalue=empty)
             if column in UNITS:
                 group[column].attrs["units"] = UNITS[column]

@@ -17,7 +17,7 @@ from nanobragg.engine.batch.store.folder import File, OutputLost
 from nanobragg.engine.formats import nexus
 from nanobragg.engine.formats.hdf5 import compressed, hdf5, open_file, said_of
 from nanobragg.engine.scene.scene import Scene
-from nanobragg.engine.truth.of_image import GROUP, OF_SPECTRUM, UNITS, Truth, columns, spectrum
+from nanobragg.engine.truth.of_image import GROUP, OF_SPECTRUM, TEXTS, UNITS, Truth, columns, spectrum
 
 UNFINISHED = "unfinished"
 MARGIN = 1 << 20  # bytes; what is left free for tables and records
@@ -164,7 +164,7 @@ def write_metadata(file: Any, job: Job, scene: Scene, truths: list[Truth], diges
     group = file.create_group(GROUP)
     label(group, job, scene)
     for name, values in (made | {"sha256": digests}).items():
-        text = name in ("argv", "sha256")
+        text = name in (*TEXTS, "sha256")
         written = group.create_dataset(name, data=values, dtype=h5py.string_dtype() if text else None)
         if name in UNITS:
             written.attrs["units"] = UNITS[name]

@@ -1,0 +1,30 @@
+"""Values of a job file's keys: texts, choices, whole numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nanobragg.engine.errors import BadInput
+
+
+def text_of(found: dict[str, Any], key: str, name: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise BadInput(f"{name}: {key} = must be given, a text")
+    return value
+
+
+def choice_of(found: dict[str, Any], key: str, name: str, choices: Sequence[str]) -> str:
+    """One of some words; the first is the default."""
+    value = found.get(key, choices[0])
+    if value not in choices:
+        raise BadInput(f"{name}: {key} = {value!r}: not one of {', '.join(dict.fromkeys(choices))}")
+    return str(value)
+
+
+def whole_of(found: dict[str, Any], key: str, name: str, lowest: int, highest: int, default: int | None = None) -> int:
+    value = found.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+        raise BadInput(f"{name}: {key} = {value}: not a whole number from {lowest} to {highest}")
+    return value

@@ -1,0 +1,107 @@
+"""The tables of a job file that describe the model itself, and a file to start from."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from nanobragg.engine.errors import BadInput
+from nanobragg.engine.factors.load import with_cell
+from nanobragg.engine.model.experiment import TABLES, of_tables
+
+MODEL_KEYS = (*TABLES, "background")
+OF_ARGUMENTS = ("arguments", "structure")
+
+
+def model_of(found: dict[str, Any], name: str, folder: str) -> dict[str, Any] | None:
+    """The tables of the model, checked, or ``None`` where arguments describe the images.
+
+    ``detector`` is a table of a model, or a text, the name of a detector that goes with arguments.
+    """
+    tables = {key: _plain(found[key]) for key in MODEL_KEYS if key in found}
+    if isinstance(tables.get("detector"), str):
+        del tables["detector"]
+    if not tables:
+        return None
+    if "arguments" in found:
+        raise BadInput(f"{name}: arguments and [{next(iter(tables))}] both say what is simulated: take one")
+    try:
+        tables = with_cell(tables, folder)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from None
+    of_tables(tables, name)
+    return tables
+
+
+def files_of(model: dict[str, Any]) -> list[str]:
+    """Tables of anomalous scattering that a model names."""
+    given = model["factors"].get("anomalous") or {}
+    return [value for value in given.values() if isinstance(value, str)]
+
+
+def _plain(value: Any) -> Any:
+    """Decimal numbers as binary64, in tables and lists."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else value
+
+
+TEMPLATE = """# A job of nb-batch: many images of one experiment.
+#   nb-batch expand {name}     what the images will be
+#   nb-batch run {name}        render them; a run that was stopped goes on
+
+images = 20                    # how many; a list or a table of an axis may say it instead
+images_per_shard = 10          # images in a file
+seed = 1                       # of orientations, noise and mosaic domains
+{output}  # a folder, relative to this file
+
+[factors]                      # structure factors
+{factors}
+
+[crystal]
+{cell}
+N = [40, 40, 40]               # unit cells along a, b and c
+# mosaic_deg = 0.1             # the largest angle of a domain
+# mosaic_domains = 10
+
+[detector]
+{detector}  # nanoBragg --detector list prints all names; or shape and pixel_mm
+distance_mm = 150.0
+
+[beam]
+wavelength_A = 1.0             # or energy_eV
+fluence = 1e25                 # photons per square metre; or flux, beamsize_mm and exposure_s
+polarization = 0.98
+
+# [scan]                       # a rotation in each image
+# range_deg = 0.1
+# steps = 5
+
+[sampling]
+oversample = 1                 # sub-pixels along each edge; as many as the spots need by default
+
+[[axis]]                       # what varies: a random orientation for each image
+orientation = "random"
+
+# [[axis]]                     # or any field of the tables above
+# field = "beam.wavelength_A"
+# start = 0.99
+# stop = 1.01
+# count = 20
+"""
+COLUMN = 29  # where comments begin
+
+
+def template(name: str, detector: str, structure: str | None, output: str) -> str:
+    """A commented job file."""
+    factors = f'structure = "{structure}"'.ljust(COLUMN) + "  # PDB, mmCIF, MTZ or hkl text"
+    cell = "# cell = [...]".ljust(COLUMN) + "  # that of the structure by default"
+    if structure is None:
+        factors = "default_F = 100.0".ljust(COLUMN) + '  # electrons, for all indices; or structure = "FILE"'
+        cell = "cell = [42, 42, 89, 90, 90, 90]".ljust(COLUMN) + "  # a, b, c (A), alpha, beta, gamma (degrees)"
+    return TEMPLATE.format(
+        name=name, factors=factors, cell=cell, detector=f'model = "{detector}"'.ljust(COLUMN),
+        output=f'output = "{output}"'.ljust(COLUMN),
+    )  # fmt: skip
