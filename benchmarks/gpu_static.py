@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import typing
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -47,22 +48,21 @@ class Resources(NamedTuple):
 
 def some_plan() -> RenderPlan:
     """A plan of the right types."""
-    values: dict[str, Any] = {
-        "roi": (0, 0, 0, 0), "mask": np.empty(0, np.uint8), "sources": np.ones((1, 5)), "cell": (1.0,) * 9,
-        "mosaic_rotations": np.ones((1, 9)), "recip": (1.0,) * 9, "table": np.empty((0, 0, 0)),
+    shapes = {
+        "mask": np.empty(0, np.uint8), "mosaic_rotations": np.ones((1, 9)), "table": np.empty((0, 0, 0, 0)),
+        "distance": np.ones(1), "close_distance": np.ones(1), "beam_spot": np.ones((1, 2)), "wavelength": np.ones(1),
+        "weight": np.ones(1), "table_number": np.zeros(1, np.int64),
     }  # fmt: skip
     kinds = {
-        "int": 1,
-        "float": 1.0,
-        "bool": True,
-        "Vector": V3,
-        "tuple[int, int, int]": (1, 1, 1),
-        "tuple[float, float]": (1.0, 1.0),
-    }
-    for name, kind in RenderPlan.__annotations__.items():
-        if name not in values:
-            values[name] = kinds[getattr(kind, "__forward_arg__", kind)]
-    return RenderPlan(**values)
+        "int": 1, "float": 1.0, "bool": True, "Vector": V3, "tuple[int, int, int]": (1, 1, 1),
+        "tuple[int, int, int, int]": (1, 1, 1, 1), "tuple[float, ...]": (1.0,) * 9,
+        "np.ndarray": np.ones((1, 3)),
+    }  # fmt: skip
+    groups = {}
+    for name, group in typing.get_type_hints(RenderPlan).items():
+        told = {field: getattr(kind, "__forward_arg__", kind) for field, kind in group.__annotations__.items()}
+        groups[name] = group(**{field: shapes.get(field, kinds[kind]) for field, kind in told.items()})
+    return RenderPlan(**groups)
 
 
 def kernels() -> Iterator[tuple[str, Any, tuple]]:
@@ -76,7 +76,7 @@ def kernels() -> Iterator[tuple[str, Any, tuple]]:
         if single and shape != SQUARE:
             continue
         name = " ".join([SHAPES[shape]] + ["tricubic"] * interpolate + ["products"] * products + ["mixed"] * single)
-        arguments = (plan, amplitudes, (V3, True), row, row, sums, row, (1, 1), states, sums)
+        arguments = (plan, (amplitudes, 1.0), (V3, True), row, row, sums, row, (1, 1), states, sums)
         yield name, cuda_loops.sum_kernel(shape, interpolate, products, single, False), arguments
     yield "square weighted", cuda_loops.sum_kernel(SQUARE, False, False, False, True), arguments
     yield "clear", cuda_loops.clear, (image,)

@@ -1,12 +1,12 @@
-"""What goes wrong because of what the user gave."""
+"""What goes wrong because of what the user gave; the exit status that goes with it is the command's affair."""
 
 
 class BadInput(Exception):
-    """One line for the user, naming the file or flag, and the exit status that goes with it."""
+    """One line for the user, naming the file, the flag or the field, and what to do."""
 
-    def __init__(self, message: str, status: int = 1):
-        super().__init__(message)
-        self.status = status
+
+class BadFile(BadInput):
+    """The same of a file: one that is missing, short or of another kind, or that cannot be created."""
 
 
 class DeviceLost(BadInput):

@@ -1,15 +1,15 @@
 """How much memory there is, asked before much is allocated."""
 
-import sys
+SMALL = 100_000_000  # bytes that no machine is asked for
 
 
 def available() -> int:
-    """Bytes that the machine can still give, or a very large number where it does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return sys.maxsize
+    """Bytes that the machine can still give."""
+    import psutil  # small images do without
+
+    return int(psutil.virtual_memory().available)
+
+
+def lacks(needed: float) -> bool:
+    """Whether the machine cannot give so many bytes."""
+    return needed > SMALL and needed > available()

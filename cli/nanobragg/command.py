@@ -24,7 +24,7 @@ from nanobragg.cli.nanobragg.rendering import figures_of_pixels, rendered_by
 from nanobragg.cli.nanobragg.usage import usage
 from nanobragg.cli.signals import raise_on_signals
 from nanobragg.engine import reasons
-from nanobragg.engine.errors import BadInput
+from nanobragg.engine.errors import BadFile, BadInput
 from nanobragg.engine.original import figures
 from nanobragg.engine.original import remarks as of_original
 from nanobragg.engine.original.inputs import dump_is_there
@@ -36,7 +36,7 @@ from nanobragg.engine.render import default_threads
 from nanobragg.kernels.compiling.notice import before_compiling
 from nanobragg.kernels.plan import RenderPlan
 
-INSUFFICIENT = 9
+OF_FILES = 9  # as the original's, where a file is missing or amplitudes or cell are
 
 
 def kernels_in_words() -> str:
@@ -55,7 +55,7 @@ def check_sufficient(settings: Settings, physics: Physics) -> None:
         say(usage())
         missing = ["no amplitudes: give --structure, -hkl or -default_F"] * no_factors
         missing += ["no cell: give --structure, -mat or -cell"] * no_cell
-        raise BadInput("; ".join(missing), INSUFFICIENT)
+        raise BadFile("; ".join(missing))
 
 
 def describe(parsed: Parsed, explain: bool) -> None:
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run(sys.argv[1:] if arguments is None else arguments)
     except BadInput as error:
         remark(str(error))
-        return error.status
+        return OF_FILES if isinstance(error, BadFile) else 1
     except MemoryError:
         remark("not enough memory for this image")
         return 1

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg.cli.streams import forgiving
-from nanobragg.cli.tools.plans import CANNOT, or_cannot, split, without_outputs
+from nanobragg.cli.tools.plans import or_cannot, split, without_outputs
 from nanobragg.cli.tools.tool import tool_parser
 from nanobragg.engine.check import engines
 from nanobragg.engine.check.compare import compare, summary, tolerance_of
@@ -60,14 +60,12 @@ def kept_pixels(shape: tuple[int, ...], roi: Sequence[int] | None, mask: str | N
     if mask is not None:
         found = read_image(mask, (shape[0], shape[1]))
         if found.shape != shape:
-            raise BadInput(f"--mask {mask}: has shape {found.shape}, the images {shape} (slow, fast)", CANNOT)
+            raise BadInput(f"--mask {mask}: has shape {found.shape}, the images {shape} (slow, fast)")
         kept &= found != 0
     if roi is not None:
         x0, x1, y0, y1 = roi
         if not (0 <= x0 <= x1 < shape[1] and 0 <= y0 <= y1 < shape[0]):
-            raise BadInput(
-                f"--roi {x0} {x1} {y0} {y1}: not inside {shape[1]} x {shape[0]} pixels (fast x slow)", CANNOT
-            )
+            raise BadInput(f"--roi {x0} {x1} {y0} {y1}: not inside {shape[1]} x {shape[0]} pixels (fast x slow)")
         inside = np.zeros(shape, bool)
         inside[y0 : y1 + 1, x0 : x1 + 1] = True
         kept &= inside
@@ -77,7 +75,7 @@ def kept_pixels(shape: tuple[int, ...], roi: Sequence[int] | None, mask: str | N
 def of_images(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, tuple[str, str], dict[str, Any]]:
     """Two image files."""
     if len(options.image) != 2:
-        raise BadInput("give two images, or --a ENGINE --b ENGINE -- ARGUMENTS (see --help)", CANNOT)
+        raise BadInput("give two images, or --a ENGINE --b ENGINE -- ARGUMENTS (see --help)")
     shape = tuple(options.shape) if options.shape else None
     a, b = (read_image(name, shape) for name in options.image)
     return a, b, tuple(options.image), {}  # type: ignore[return-value]
@@ -88,9 +86,9 @@ def of_engines(
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, str], dict[str, Any]]:
     """One command line through two engines."""
     if not (options.a and options.b):
-        raise BadInput("--a and --b: both engines are needed", CANNOT)
+        raise BadInput("--a and --b: both engines are needed")
     if options.image:
-        raise BadInput(f"{' '.join(options.image)}: the command line to render comes after --", CANNOT)
+        raise BadInput(f"{' '.join(options.image)}: the command line to render comes after --")
     a, b = (
         engines.run(engine, without_outputs(arguments), folder / name, options.timeout)
         for engine, name in ((options.a, "a"), (options.b, "b"))
@@ -118,7 +116,7 @@ def write_report(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"--outdir {outdir}: {reason(error)}", CANNOT) from None
+        raise BadInput(f"--outdir {outdir}: {reason(error)}") from None
     worst = figures["worst_outside_tolerance"] or figures["worst_absolute"]
     pictures: list[str] = []
     try:
@@ -150,7 +148,7 @@ def run(options: argparse.Namespace, arguments: list[str], line: Sequence[str]) 
         folder = pathlib.Path(name)
         a, b, names, more = of_engines(options, arguments, folder) if uses_engines else of_images(options)
         if a.shape != b.shape:
-            raise BadInput(f"the images have different shapes: {a.shape} and {b.shape} (slow, fast)", CANNOT)
+            raise BadInput(f"the images have different shapes: {a.shape} and {b.shape} (slow, fast)")
         figures = compare(a, b, kept_pixels(a.shape, options.roi, options.mask), tolerance, options.threshold) | more
         figures |= {"roi": options.roi, "mask": options.mask, "compared_by": shlex.join(["nb-compare", *line])}
         print(summary(figures, names), end="", flush=True)

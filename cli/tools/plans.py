@@ -33,7 +33,7 @@ def set_up_of_line(arguments: Sequence[str], remark: Callable[[str], None], fixe
     BadInput
         For what the command itself refuses, and where cell or amplitudes are missing.
     """
-    refused = BadInput(f"of nanoBragg's own options only {OF_PHYSICS} may come after --", CANNOT)
+    refused = BadInput(f"of nanoBragg's own options only {OF_PHYSICS} may come after --")
     arguments, physics = split_physics(arguments, refused)
     physics = physics._replace(fixes=physics.fixes | fixes)
     start: dict[str, Any] = {"seed": -1, "misset_seed": -1} | preset(physics)
@@ -43,7 +43,7 @@ def set_up_of_line(arguments: Sequence[str], remark: Callable[[str], None], fixe
         remark(line)
     settings = completed(parsed.settings, physics)
     if settings.mat_file is None and settings.cell_a == 0.0:
-        raise BadInput("no cell in the command line: -mat or -cell", CANNOT)
+        raise BadInput("no cell in the command line: -mat or -cell")
     if settings.hkl_file is not None:
         settings = dataclasses.replace(settings, dump_file=os.devnull)
     placed = geometry(settings, with_gaps(mask, physics, settings), remark)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg.cli.streams import forgiving
-from nanobragg.cli.tools.plans import CANNOT, or_cannot, set_up_of_line, split
+from nanobragg.cli.tools.plans import or_cannot, set_up_of_line, split
 from nanobragg.cli.tools.tool import tool_parser
 from nanobragg.engine import plan as plans
 from nanobragg.engine.check import trace_diff
@@ -88,7 +88,7 @@ def pixels_of(options: argparse.Namespace, plan: RenderPlan) -> list[tuple[int, 
         worst = figures["worst_outside_tolerance"] or figures["worst_absolute"]
         chosen.append((worst["slow"], worst["fast"]))
     if not chosen:
-        raise BadInput("which pixel? --pixel SLOW FAST, --brightest or --worst A B", CANNOT)
+        raise BadInput("which pixel? --pixel SLOW FAST, --brightest or --worst A B")
     return chosen
 
 
@@ -168,7 +168,7 @@ def show_hkl(before: list[str], after: list[str]) -> int:
         found.append((name, inside, int(np.ravel_multi_index(at, table.shape)) if inside else -1,
                       float(table[at]) if inside else 0.0))  # fmt: skip
     if not found:
-        raise BadInput("nb-trace hkl: give --table FILE or a command line after --", CANNOT)
+        raise BadInput("nb-trace hkl: give --table FILE or a command line after --")
     for name, inside, place, f_cell in found:
         where = f"entry {place}" if inside else "outside: default_F"
         print(f"{name}: F({' '.join(map(str, options.index))}) = {f_cell:.17g} ({where})")
@@ -182,7 +182,7 @@ def read_table(name: str) -> tuple[np.ndarray, tuple[int, ...]]:
     try:
         factors = read_any_table(name, remark)
     except OSError as error:
-        raise BadInput(f"--table {name}: {reason(error)}", CANNOT) from None
+        raise BadInput(f"--table {name}: {reason(error)}") from None
     return factors.table, tuple(int(x) for x in factors.bounds[:, 0])
 
 
@@ -213,10 +213,10 @@ def show_diff(before: list[str], after: list[str]) -> int:
     """The first figure in which two traces diverge."""
     options = parser("diff").parse_args(before + after)
     if not options.tolerance >= 0.0:
-        raise BadInput(f"--tolerance {options.tolerance}: not a number from 0 on", CANNOT)
+        raise BadInput(f"--tolerance {options.tolerance}: not a number from 0 on")
     compared = trace_diff.compare(trace_diff.read_trace(options.a), trace_diff.read_trace(options.b), options.tolerance)
     if not any(c.verdict != trace_diff.MISSING for c in compared):
-        raise BadInput(f"{options.a} and {options.b} have no figure in common", CANNOT)
+        raise BadInput(f"{options.a} and {options.b} have no figure in common")
     report = trace_diff.summary(compared, options.tolerance, (options.a, options.b))
     if options.outdir:
         os.makedirs(options.outdir, exist_ok=True)

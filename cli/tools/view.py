@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nanobragg.cli.tools.plans import CANNOT, silent
+from nanobragg.cli.tools.plans import silent
 from nanobragg.cli.tools.tool import Parser, carried_out, tool_parser
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.tables import read_any_table
@@ -85,22 +85,22 @@ class Album:
 def check(options: argparse.Namespace) -> None:
     """Refuse what cannot be meant."""
     if not NARROWEST <= options.width <= WIDEST:
-        raise BadInput(f"--width {options.width}: must be from {NARROWEST} to {WIDEST}", CANNOT)
+        raise BadInput(f"--width {options.width}: must be from {NARROWEST} to {WIDEST}")
     if options.across is not None and options.across < 1:
-        raise BadInput(f"--across {options.across}: must be 1 or more", CANNOT)
+        raise BadInput(f"--across {options.across}: must be 1 or more")
     if options.range and not (np.isfinite(options.range).all() and options.range[1] > options.range[0]):
-        raise BadInput(f"--range {options.range[0]:g} {options.range[1]:g}: the second must be above the first", CANNOT)
+        raise BadInput(f"--range {options.range[0]:g} {options.range[1]:g}: the second must be above the first")
     if options.shape and min(options.shape) < 1:
-        raise BadInput("--shape: must be above 0", CANNOT)
+        raise BadInput("--shape: must be above 0")
     for flag, target in (("-o", options.output), ("--html", options.html)):
         if target is None:
             continue
         if flag == "-o" and not target.lower().endswith(".png"):
-            raise BadInput(f"-o {target}: pictures are PNG: take a name that ends in .png", CANNOT)
+            raise BadInput(f"-o {target}: pictures are PNG: take a name that ends in .png")
         check_writable(target, flag)
         for name in options.file:
             if same_file(target, file_of(name)):
-                raise BadInput(f"{flag} {target}: is an image that is read: name another file", CANNOT)
+                raise BadInput(f"{flag} {target}: is an image that is read: name another file")
 
 
 def picture(options: argparse.Namespace, album: Album) -> int:
@@ -150,9 +150,9 @@ def amplitudes_of(name: str) -> StructureFactors:
         return read_any_table(name, silent)
     except BadInput as error:
         said = str(error).partition(f" {name}: ")[2].partition(": take --structure")[0]
-        raise BadInput(f"--amplitudes {name}: {said} (nb-hkl makes one)", CANNOT) from None
+        raise BadInput(f"--amplitudes {name}: {said} (nb-hkl makes one)") from None
     except OSError as error:
-        raise BadInput(f"--amplitudes {name}: {error.strerror or error}", CANNOT) from None
+        raise BadInput(f"--amplitudes {name}: {error.strerror or error}") from None
 
 
 def run(options: argparse.Namespace) -> int:

@@ -19,7 +19,6 @@ from nanobragg.engine.formats.any_image import read_image
 from nanobragg.engine.own_python import running
 from nanobragg.engine.render import BACKENDS
 
-CANNOT = 2
 OUTPUTS = ("-floatfile", "float.bin", "-intfile", "int.img", "-pgmfile", "image.pgm", "-noisefile", "noise.img")
 DUMP = "Fdump.bin"
 
@@ -52,14 +51,14 @@ def command_of(engine: str) -> list[str]:
     if kind in ("bin", "lib") and path:
         found = shutil.which(path) if kind == "bin" else os.path.exists(path) and path
         if not found:
-            raise BadInput(f"{engine}: no such {'program' if kind == 'bin' else 'library'}", CANNOT)
+            raise BadInput(f"{engine}: no such {'program' if kind == 'bin' else 'library'}")
         absolute = os.path.abspath(str(found))
         return [absolute] if kind == "bin" else [*running("nanobragg.engine.check.original_program"), absolute]
     if engine == "original":
         if (words := original.command()) is None:
-            raise BadInput("original: set NB_C_BIN to a program, or NB_C_LIB to a shared library of it", CANNOT)
+            raise BadInput("original: set NB_C_BIN to a program, or NB_C_LIB to a shared library of it")
         return words
-    raise BadInput(f"{engine}: an engine is {', '.join(BACKENDS)}, bin:PATH, lib:PATH or original", CANNOT)
+    raise BadInput(f"{engine}: an engine is {', '.join(BACKENDS)}, bin:PATH, lib:PATH or original")
 
 
 def with_absolute_inputs(arguments: Sequence[str], folder: pathlib.Path) -> list[str]:
@@ -104,24 +103,24 @@ def run(engine: str, arguments: Sequence[str], folder: pathlib.Path, timeout: fl
     if "-hkl" not in arguments and os.path.isfile(DUMP):
         shutil.copy(DUMP, folder / DUMP)  # amplitudes of an earlier run in the user's folder (Q59)
     if ours := {"--backend", "--device", "--precision", "--trace", "--help", "--version", "--compile"} & set(arguments):
-        raise BadInput(f"{' '.join(sorted(ours))}: an engine is named by --a and --b", CANNOT)
+        raise BadInput(f"{' '.join(sorted(ours))}: an engine is named by --a and --b")
     line = [*OUTPUTS, *_pinned(arguments), *with_absolute_inputs(arguments, folder)]  # a last flag lacks what it lacks
     start = time.perf_counter()
     try:
         done = original.run(words, line, folder, timeout)
     except subprocess.TimeoutExpired:
-        raise BadInput(f"{engine}: has not finished after {timeout:g} s", CANNOT) from None
+        raise BadInput(f"{engine}: has not finished after {timeout:g} s") from None
     except BadInput as error:
-        raise BadInput(str(error), CANNOT) from None
+        raise BadInput(str(error)) from None
     seconds = time.perf_counter() - start
     (folder / "stdout.txt").write_text(done.stdout)
     (folder / "stderr.txt").write_text(done.stderr)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or [""]
-        raise BadInput(f"{engine}: exit status {done.returncode}: {said[0][:300]}", CANNOT)
+        raise BadInput(f"{engine}: exit status {done.returncode}: {said[0][:300]}")
     for name in ("float.bin", "int.img"):
         if not (folder / name).exists():
-            raise BadInput(f"{engine}: left no {name}", CANNOT)
+            raise BadInput(f"{engine}: left no {name}")
     integers = read_image(str(folder / "int.img"))
     image = read_image(str(folder / "float.bin"), (integers.shape[0], integers.shape[1]))
     remarks = [text.partition(": ")[2] for text in done.stderr.splitlines() if text.startswith("nanoBragg: ")]

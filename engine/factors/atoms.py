@@ -150,7 +150,7 @@ def indices_within(recip: np.ndarray, longest: float, path: str) -> Sphere:
     metric, real = recip @ recip.T, np.linalg.inv(recip).T
     reach = [int(length * longest) for length in np.linalg.norm(real, axis=1)]
     number = 4.2 * longest**3 * abs(float(np.linalg.det(real)))
-    if (number * BYTES_AN_INDEX) > memory.available():
+    if memory.lacks(number * BYTES_AN_INDEX):
         raise BadInput(f"{path}: {number:.3g} reflections to {1.0 / longest:g} A do not fit in memory")
     k, x = (grid.ravel() for grid in np.mgrid[-reach[1] : reach[1] + 1, -reach[2] : reach[2] + 1])
     of_plane = k * k * metric[1, 1] + x * x * metric[2, 2] + 2.0 * k * x * metric[1, 2]
@@ -169,7 +169,7 @@ def check_memory(cell: Any, d_min_A: float, path: str) -> None:
     mask = cell.volume / SPACING_A**3
     mask = mask if mask < MOST_POINTS else cell.volume / COARSE_A**3
     needed = BYTES_A_POINT * max(cell.volume * (2.0 * RATE / d_min_A) ** 3, mask)
-    if needed > memory.available():
+    if memory.lacks(needed):
         raise BadInput(f"{path}: to {d_min_A:g} A takes {needed / 1e9:.3g} GB: this machine has not so much")
 
 

@@ -173,7 +173,7 @@ def _check_size(hkl: np.ndarray, path: str) -> None:
     """Refuse a list with an index that makes its box larger than memory."""
     largest = np.abs(hkl).max(axis=0)
     needed = float(np.prod(2.0 * largest + 2.0)) * BYTES_A_NODE
-    if needed > memory.available():
+    if memory.lacks(needed):
         worst = hkl[int(np.argmax(np.abs(hkl).max(axis=1)))]
         index = " ".join(map(str, worst.tolist()))
         raise BadInput(f"{path}: the index {index} makes a table of {needed / 1e9:.3g} GB: is it meant?")

@@ -8,13 +8,12 @@ import numpy as np
 
 from nanobragg.engine import memory
 from nanobragg.engine.c_numbers import low_32_bits
-from nanobragg.engine.errors import BadInput
+from nanobragg.engine.errors import BadFile, BadInput
 from nanobragg.engine.formats.dump import read_dump, table_shape
 from nanobragg.engine.formats.hkl import Reflections, looks_like_a_structure, read_lines, read_reflections
 from nanobragg.engine.formats.reading import read, reason
 from nanobragg.engine.model.structure_factors import StructureFactors
 
-NO_TABLE = 9
 MOST_TABLE_BYTES = 3 * 2**33
 LARGEST_INDEX = 2.0**31
 LARGE_TABLE, SPARSE = 100_000_000, 1000  # bytes, and places for each reflection, from which on a slip is likelier
@@ -24,12 +23,12 @@ FEWEST_FOR_MATES, FEW_MATES = 8, 0.5
 def _check_box(name: str) -> Callable[[np.ndarray], None]:
     def check(bounds: np.ndarray) -> None:
         if any(hi - lo + 1 < 0 for lo, hi in bounds):
-            raise BadInput(f"{name}: the index ranges are empty", NO_TABLE)
+            raise BadFile(f"{name}: the index ranges are empty")
         h, k, length = table_shape(bounds)
         # the table itself, a copy on its way to or from the dump, and the squares of the fast kernel
-        if h * k * length * 8 * 3 > min(MOST_TABLE_BYTES, memory.available()):
+        if h * k * length * 8 * 3 > MOST_TABLE_BYTES or memory.lacks(h * k * length * 8 * 3):
             ranges = ", ".join(f"{lo}..{hi}" for lo, hi in bounds)
-            raise BadInput(f"{name}: indices {ranges} make a table of {h * k * length * 8 / 1e9:.3g} GB", NO_TABLE)
+            raise BadFile(f"{name}: indices {ranges} make a table of {h * k * length * 8 / 1e9:.3g} GB")
 
     return check
 
@@ -42,9 +41,9 @@ def _check_finite(values: np.ndarray, name: str) -> None:
 def from_reflections(reflections: Reflections, default_F: float, name: str) -> StructureFactors:
     """Fill the box: ``default_F`` first, but not in the last plane each way; later duplicates win (Q57)."""
     if not reflections.count:
-        raise BadInput(f"{name}: does not begin with four numbers (h k l F)", NO_TABLE)
+        raise BadFile(f"{name}: does not begin with four numbers (h k l F)")
     if not (np.abs(reflections.bounds) < LARGEST_INDEX).all():
-        raise BadInput(f"{name}: an index is not a number or does not fit 32 bits", NO_TABLE)
+        raise BadFile(f"{name}: an index is not a number or does not fit 32 bits")
     bounds = reflections.bounds.astype(np.int64)
     _check_box(name)(bounds)
     _check_finite(reflections.amplitudes, name)
@@ -101,12 +100,12 @@ def read_hkl(path: str, default_F: float, warn: Callable[[str], None], *, as_sca
     """Structure factors of an hkl text file, line by line, or number by number as ``scanf`` takes them (Q54)."""
     name = f"-hkl {path}"
     try:
-        data = read(path, "-hkl", NO_TABLE)
+        data = read(path, "-hkl", BadFile)
         if looks_like_a_structure(data):
-            raise BadInput(f"{name}: is no hkl text: take --structure {path}", NO_TABLE)
+            raise BadFile(f"{name}: is no hkl text: take --structure {path}")
         reflections = read_reflections(data) if as_scanf else read_lines(data, name)
     except OSError as error:
-        raise BadInput(f"{name}: {reason(error)}", NO_TABLE) from None
+        raise BadFile(f"{name}: {reason(error)}") from None
     factors = from_reflections(reflections, default_F, name)
     for remark in (*reflections.remarks, *_remarks(reflections, factors)):
         warn(f"{name}: {remark}")

@@ -23,7 +23,6 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.reading import reason
 from nanobragg.engine.own_python import running
 
-CANNOT = 2
 SECONDS = 60.0  # that a reader may take for an image
 HDF5 = b"\x89HDF\r\n\x1a\n"
 PATHS = ("entry/data/data", "entry/instrument/detector/data", "data")
@@ -50,15 +49,13 @@ class _Process:
             found = answers.get(timeout=seconds)
         except queue.Empty:
             self.end()
-            raise BadInput(
-                f"{path}: cannot be read: its reader has not come to an end after {seconds:g} s", CANNOT
-            ) from None
+            raise BadInput(f"{path}: cannot be read: its reader has not come to an end after {seconds:g} s") from None
         if isinstance(found, np.ndarray):
             return found
         if found is None:
             self.end()
-            raise BadInput(f"{path}: cannot be read: it is damaged, its reader died of it", CANNOT)
-        raise BadInput(found, CANNOT)
+            raise BadInput(f"{path}: cannot be read: it is damaged, its reader died of it")
+        raise BadInput(found)
 
     def _converse(self, path: str, part: str, answers: queue.Queue[Any]) -> None:
         try:
@@ -117,7 +114,7 @@ def _of_cbf(path: str) -> np.ndarray:
     try:
         import fabio
     except ImportError:
-        raise BadInput(f"{path}: reading CBF needs fabio: pip install fabio", CANNOT) from None
+        raise BadInput(f"{path}: reading CBF needs fabio: pip install fabio") from None
     return np.asarray(fabio.open(path).data)
 
 
@@ -126,18 +123,18 @@ def _of_hdf5(path: str, part: str) -> np.ndarray:
         import h5py
         import hdf5plugin  # noqa: F401 (its filters are found by being imported)
     except ImportError as error:
-        raise BadInput(f"{path}: reading HDF5 needs {error.name}: pip install h5py hdf5plugin", CANNOT) from None
+        raise BadInput(f"{path}: reading HDF5 needs {error.name}: pip install h5py hdf5plugin") from None
     with h5py.File(path) as file:
         data = file.get(part) if part and not part.isdigit() else next((file[p] for p in PATHS if p in file), None)
         if not isinstance(data, h5py.Dataset):
-            raise BadInput(f"{path}: no image at {part or ' or '.join(PATHS)}", CANNOT)
+            raise BadInput(f"{path}: no image at {part or ' or '.join(PATHS)}")
         if data.ndim != 3:
             return data[()]
         if not part.isdigit() and len(data) > 1:
-            raise BadInput(f"{path}: has {len(data)} frames: {path}:N is one of them, from 0 on", CANNOT)
+            raise BadInput(f"{path}: has {len(data)} frames: {path}:N is one of them, from 0 on")
         frame = int(part) if part.isdigit() else 0
         if frame >= len(data):
-            raise BadInput(f"{path}: has {len(data)} frames, from 0 on; frame {frame} is not among them", CANNOT)
+            raise BadInput(f"{path}: has {len(data)} frames, from 0 on; frame {frame} is not among them")
         return data[frame]
 
 

@@ -20,16 +20,16 @@ SCAN_REAL = re.compile(
 SCAN_INTEGER = re.compile(rf"[{WHITE}]*([+-]?\d+)", re.ASCII)
 
 
-def read(path: str, flag: str, status: int = 1) -> bytes:
-    """The whole file; raises `OSError` like ``open``, and `BadInput` with ``status`` for what cannot be meant."""
+def read(path: str, flag: str, kind: type[BadInput] = BadInput) -> bytes:
+    """The whole file; raises `OSError` like ``open``, and an error of a ``kind`` for what cannot be meant."""
     with open(path, "rb") as file:
         found = os.fstat(file.fileno())
         limit = MOST_BYTES if stat.S_ISREG(found.st_mode) else MOST_BYTES_OF_A_STREAM
         if stat.S_ISREG(found.st_mode) and found.st_size > limit:
-            raise BadInput(f"{flag} {path}: {found.st_size / 1e9:.3g} GB is too large for an input file", status)
+            raise kind(f"{flag} {path}: {found.st_size / 1e9:.3g} GB is too large for an input file")
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise BadInput(f"{flag} {path}: gives more than {limit / 1e9:.3g} GB, too much for an input file", status)
+        raise kind(f"{flag} {path}: gives more than {limit / 1e9:.3g} GB, too much for an input file")
     return data
 
 

@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from nanobragg.engine.c_numbers import LOWEST_INT, g, in_degrees, real, to_int32
-from nanobragg.engine.errors import BadInput
+from nanobragg.engine.errors import BadFile, BadInput
 from nanobragg.engine.formats.reading import read
 from nanobragg.engine.formats.whole import whole_file
 from nanobragg.engine.scene.scene import PlacedDetector, Scene
 
 MAGIC = b"{\nHEADER_BYT"
 HEADER_BYTES = 512
-TRUNCATED = 9
 MOST_HEADER_BYTES = 2**26
 
 
@@ -59,14 +58,14 @@ def read_smv(path: str, flag: str, *, any_type: bool = False) -> Smv:
     OSError
         If the file cannot be opened.
     BadInput
-        If it is shorter than its header (status 9), or no SMV image at all.
+        If it is shorter than its header (`BadFile`), or no SMV image at all.
     """
     try:
-        data = read(path, flag, TRUNCATED)
+        data = read(path, flag, BadFile)
     except IsADirectoryError:
-        raise BadInput(f"{flag} {path}: is a folder", TRUNCATED) from None
+        raise BadFile(f"{flag} {path}: is a folder") from None
     if len(data) < HEADER_BYTES:
-        raise BadInput(f"{flag} {path}: shorter than the {HEADER_BYTES} bytes of an SMV header", TRUNCATED)
+        raise BadFile(f"{flag} {path}: shorter than the {HEADER_BYTES} bytes of an SMV header")
     header = _text(data[:HEADER_BYTES])
     if not data.startswith(MAGIC):
         raise BadInput(f"{flag} {path}: not an SMV image: it does not start with '{{' and HEADER_BYTES")
@@ -75,7 +74,7 @@ def read_smv(path: str, flag: str, *, any_type: bool = False) -> Smv:
         raise BadInput(f"{flag} {path}: HEADER_BYTES={size} is no size for a header")
     if size != HEADER_BYTES:
         if len(data) < size:
-            raise BadInput(f"{flag} {path}: shorter than its own HEADER_BYTES={size}", TRUNCATED)
+            raise BadFile(f"{flag} {path}: shorter than its own HEADER_BYTES={size}")
         header = _text(data[:size])
     if "BYTE_ORDER=" not in header:
         raise BadInput(f"{flag} {path}: the header has no BYTE_ORDER")

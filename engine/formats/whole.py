@@ -8,11 +8,9 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from nanobragg.engine.errors import BadInput
+from nanobragg.engine.errors import BadFile, BadInput
 from nanobragg.engine.formats.reading import reason
 from nanobragg.kernels.whole import appearing
-
-CANNOT_CREATE = 9
 
 
 def _is_special(path: str) -> bool:
@@ -42,23 +40,23 @@ def _in_place(target: str) -> bool:
 
 
 def check_writable(path: str, what: str) -> None:
-    """Raise `BadInput` (status 9, as the original) when ``path`` cannot be created, before any work is done."""
+    """Raise `BadFile` when ``path`` cannot be created, before any work is done."""
     if not path or "\0" in path:
-        raise BadInput(f"{what}: {path!r} is no file name", CANNOT_CREATE)
+        raise BadFile(f"{what}: {path!r} is no file name")
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     if os.path.isdir(target):
-        raise BadInput(f"{what} {path}: is a folder", CANNOT_CREATE)
+        raise BadFile(f"{what} {path}: is a folder")
     if os.path.islink(target):
-        raise BadInput(f"{what} {path}: is a link to itself", CANNOT_CREATE)
+        raise BadFile(f"{what} {path}: is a link to itself")
     if _in_place(target):
         return
     if not os.path.isdir(folder):
-        raise BadInput(f"{what} {path}: the folder {folder} does not exist", CANNOT_CREATE)
+        raise BadFile(f"{what} {path}: the folder {folder} does not exist")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise BadInput(f"{what} {path}: the folder {folder} cannot be written to", CANNOT_CREATE)
+        raise BadFile(f"{what} {path}: the folder {folder} cannot be written to")
     if os.path.exists(target) and not os.access(target, os.W_OK):
-        raise BadInput(f"{what} {path}: the file exists and cannot be written to", CANNOT_CREATE)
+        raise BadFile(f"{what} {path}: the file exists and cannot be written to")
 
 
 @contextlib.contextmanager
@@ -67,8 +65,10 @@ def whole_file(path: str, what: str) -> Iterator[BinaryIO]:
 
     Raises
     ------
+    BadFile
+        If it cannot be created.
     BadInput
-        If it cannot be created (status 9) or written to the end (status 1, a full disk for instance).
+        If it cannot be written to the end: on a full disk, for instance.
     """
     check_writable(path, what)
     target = os.path.realpath(path)
@@ -80,5 +80,5 @@ def whole_file(path: str, what: str) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         if not begun:
-            raise BadInput(f"{what} {path}: {reason(error)}", CANNOT_CREATE) from None
+            raise BadFile(f"{what} {path}: {reason(error)}") from None
         raise BadInput(f"{what} {path}: {reason(error)}; nothing was left of it") from None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nanobragg.engine.errors import BadInput
+from nanobragg.engine.errors import BadFile, BadInput
 from nanobragg.engine.factors.tables import read_dump_table, read_hkl
 from nanobragg.engine.formats.columns import read_columns
 from nanobragg.engine.formats.dump import write_dump
@@ -18,8 +18,6 @@ from nanobragg.engine.original.quirks import NONE, Fixes
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.scene.sources import SOURCE_DISTANCE
 from nanobragg.kernels.vectors import Vector
-
-MISSING_FILE = 9
 
 
 def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None], fixes: Fixes = NONE) -> list[float] | None:
@@ -43,20 +41,20 @@ def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None], fixes: F
 
 def rows_of(path: str, flag: str, columns: int) -> np.ndarray:
     try:
-        rows = read_columns(read(path, flag, MISSING_FILE), columns)
+        rows = read_columns(read(path, flag, BadFile), columns)
     except OSError as error:
-        raise BadInput(f"{flag} {path}: {reason(error)}", MISSING_FILE) from None
+        raise BadFile(f"{flag} {path}: {reason(error)}") from None
     if not len(rows):
-        raise BadInput(f"{flag} {path}: no line in it", MISSING_FILE)
+        raise BadFile(f"{flag} {path}: no line in it")
     return rows
 
 
 def plain_rows(path: str, columns: int) -> np.ndarray:
     """Rows of numbers whatever ends their lines; ``#`` begins a comment, absent columns are NaN (Q64)."""
     try:
-        text = read(path, "-sourcefile", MISSING_FILE).decode("latin-1")
+        text = read(path, "-sourcefile", BadFile).decode("latin-1")
     except OSError as error:
-        raise BadInput(f"-sourcefile {path}: {reason(error)}", MISSING_FILE) from None
+        raise BadFile(f"-sourcefile {path}: {reason(error)}") from None
     rows = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#")[0].replace(",", " ").split()
@@ -67,7 +65,7 @@ def plain_rows(path: str, columns: int) -> np.ndarray:
         if row:
             rows.append(row + [math.nan] * (columns - len(row)))
     if not rows:
-        raise BadInput(f"-sourcefile {path}: no line in it", MISSING_FILE)
+        raise BadFile(f"-sourcefile {path}: no line in it")
     return np.array(rows)
 
 

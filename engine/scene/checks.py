@@ -16,14 +16,15 @@ def check_size(n_fast: int, n_slow: int, hint: str) -> None:
     if n_fast <= 0 or n_slow <= 0:
         raise BadInput(f"the detector has no pixels ({n_fast} x {n_slow}){hint}")
     pixels = n_fast * n_slow
-    needed, there = pixels * BYTES_PER_PIXEL, memory.available()
-    if needed > there or pixels > MOST_PIXELS:
-        room = f"this machine has {there / 1e9:.3g} GB free" if needed > there else "more than 2147483647 pixels"
+    needed = pixels * BYTES_PER_PIXEL
+    if (lacking := memory.lacks(needed)) or pixels > MOST_PIXELS:
+        free = f"this machine has {memory.available() / 1e9:.3g} GB free" if lacking else ""
+        room = free or "more than 2147483647 pixels"
         raise BadInput(f"a detector of {n_fast} x {n_slow} pixels takes {needed / 1e9:.3g} GB: {room}")
 
 
 def check_cells(phi_steps: int, domains: int) -> None:
     """Refuse more orientations than there is memory for."""
     table = domains * phi_steps * BYTES_PER_CELL
-    if table > memory.available():
+    if memory.lacks(table):
         raise BadInput(f"{phi_steps} phi steps x {domains} domains take {table / 1e9:.3g} GB")

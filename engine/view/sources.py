@@ -19,7 +19,6 @@ from nanobragg.engine.formats.smv import HEADER_BYTES, value
 from nanobragg.engine.placed import Placed, turned_about
 from nanobragg.engine.truth.of_image import GROUP
 
-CANNOT = 2
 METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "cm": 1e-2, "pixel": math.nan}
 MODULE = "entry/instrument/detector/module"
 BEAM = np.array([0.0, 0.0, 1.0])
@@ -76,18 +75,18 @@ class DataSet:
             with open_file(name) as file:
                 self._data = next((p for p in PATHS if p in file), None)
                 if self._data is None:
-                    raise BadInput(f"{name}: no image at {' or '.join(PATHS)}", CANNOT)
+                    raise BadInput(f"{name}: no image at {' or '.join(PATHS)}")
                 data = file[self._data]
                 if not hasattr(data, "dtype") or data.dtype.kind not in "iuf" or not data.size:
-                    raise BadInput(f"{name}: {self._data} holds no image", CANNOT)
+                    raise BadInput(f"{name}: {self._data} holds no image")
                 shape = data.shape
         except (OSError, KeyError, RuntimeError) as error:
-            raise BadInput(f"{name}: cannot be read: {' '.join(str(error).split())[:150]}", CANNOT) from None
+            raise BadInput(f"{name}: cannot be read: {' '.join(str(error).split())[:150]}") from None
         if len(shape) not in (2, 3):
-            raise BadInput(f"{name}: not images: shape {shape}", CANNOT)
+            raise BadInput(f"{name}: not images: shape {shape}")
         self._frames = shape[0] if len(shape) == 3 else 1
         if only is not None and not 0 <= only < self._frames:
-            raise BadInput(f"{name}: has {self._frames} frames, from 0 on; frame {only} is not among them", CANNOT)
+            raise BadInput(f"{name}: has {self._frames} frames, from 0 on; frame {only} is not among them")
         self.count = 1 if only is not None else self._frames
 
     def _place(self, number: int) -> int:
@@ -107,7 +106,7 @@ class DataSet:
         try:
             return open_file(self._path)
         except (OSError, RuntimeError) as error:
-            raise BadInput(f"{self._path}: {' '.join(str(error).split())[:150]}", CANNOT) from None
+            raise BadInput(f"{self._path}: {' '.join(str(error).split())[:150]}") from None
 
     def placed(self, number: int) -> Placed | None:
         """See `Source`."""
@@ -135,7 +134,7 @@ def readable(path: str) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         said = " ".join(str(error).split())
         hint = " (pip install hdf5plugin)" if "filter" in said or "plugin" in said else ""
-        raise BadInput(f"{path}: cannot be read: {said[:150]}{hint}", CANNOT) from None
+        raise BadInput(f"{path}: cannot be read: {said[:150]}{hint}") from None
 
 
 def file_of(name: str) -> str:
@@ -153,7 +152,7 @@ def source_of(name: str, shape: tuple[int, int] | None = None) -> Source:
     """
     path, part = split_frame(name)
     if "\0" in name or not os.path.isfile(path or name):
-        raise BadInput(f"{name}: {'is no file' if os.path.exists(path or name) else 'No such file'}", CANNOT)
+        raise BadInput(f"{name}: {'is no file' if os.path.exists(path or name) else 'No such file'}")
     with open(path or name, "rb") as file:
         is_hdf5 = file.read(len(HDF5)) == HDF5
     if is_hdf5 and (not part or part.isdigit()):

@@ -120,6 +120,12 @@ def fast_kernel(function: Callable[..., Any]) -> Any:
     return numba.njit(function, **{**OPTIONS, "fastmath": CONTRACT}, **CALLED_NATIVELY)
 
 
+def called_by_numba(prepared: Any) -> Any:
+    """A prepared kernel, compiled anew so that Numba itself can call it."""
+    options = dict(prepared.targetoptions)
+    return numba.njit(prepared.py_func, **{name: options[name] for name in OPTIONS if name in options})
+
+
 class _TextLibrary(codegen.JITCodeLibrary):
     """LLVM code as Numba writes it: not optimised, and no machine code made of it."""
 

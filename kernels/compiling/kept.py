@@ -15,6 +15,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+from platformdirs import user_cache_dir
+
 from nanobragg.kernels.compiling.notice import COMPILING, compiling
 from nanobragg.kernels.compiling.processor import processor
 from nanobragg.kernels.whole import appearing
@@ -55,7 +57,7 @@ def _roots() -> Iterator[str]:
     """Folders of this user that something may be kept in: NUMBA_CACHE_DIR, the cache, the temporary folder."""
     named = os.environ.get("NUMBA_CACHE_DIR")
     roots = [os.path.join(named, "nanobragg")] if named else []
-    roots.append(os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "nanobragg"))
+    roots.append(user_cache_dir("nanobragg"))
     with contextlib.suppress(OSError):  # a full disk
         roots.append(os.path.join(tempfile.gettempdir(), f"nanobragg-{os.getuid()}"))
     return (root for root in roots if os.path.isabs(root) and _own_folder(root))

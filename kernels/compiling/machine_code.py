@@ -23,6 +23,8 @@ from nanobragg.kernels.compiling import kept
 from nanobragg.kernels.compiling.notice import compiling
 from nanobragg.kernels.compiling.processor import processor
 
+CONVENTION, YES, NO = "convention", b"known", b"another"
+
 
 class Words:
     """Arguments as 8-byte words, in the order that Numba takes them apart."""
@@ -143,11 +145,12 @@ class Kernel:
     """A compiled loop over pixels, in a module that is imported only to compile it.
 
     It is called like a function that returns a whole number. Numbers, tuples and C-contiguous arrays are what it takes;
-    each combination of their types is compiled once.
+    each combination of their types is compiled once. Where Numba takes arguments apart in another way than is known
+    here (`is_known`), Numba itself calls it, unless it is ``trusted``.
     """
 
-    def __init__(self, module: str, name: str):
-        self.module, self.name = module, name
+    def __init__(self, module: str, name: str, *, trusted: bool = False):
+        self.module, self.name, self.trusted = module, name, trusted
         self._loaded: dict[str, Any] = {}
         self._engines: list[Any] = []
         self._lock = threading.Lock()
@@ -160,6 +163,10 @@ class Kernel:
         """The same with its first arguments given, which are laid out only once."""
         first_words = Words(first)
         first_types, first_packed = "".join(first_words.types), first_words.packed()
+
+        if not self.trusted and not is_known():
+            plain = self.by_numba()
+            return lambda *rest: int(plain(*first, *rest))
 
         def call(*rest: Any) -> int:
             words = Words(rest)
@@ -178,6 +185,13 @@ class Kernel:
                 symbol, code = self._read(signature) or self._made(signature, arguments)
                 self._loaded[signature] = self._linked(symbol, code)
             return self._loaded[signature]
+
+    def by_numba(self) -> Callable[..., int]:
+        """The same function, compiled and called by Numba itself: slower to make, and made in every process."""
+        from nanobragg.kernels.compiling.decorators import called_by_numba
+
+        function = getattr(importlib.import_module(f"nanobragg.kernels.{self.module}"), self.name)
+        return called_by_numba(function)  # type: ignore[no-any-return]
 
     def _file(self, signature: str) -> str:
         made_for = f"{platform.machine()} {processor().name} {processor().features}"
@@ -215,3 +229,30 @@ class Kernel:
         self._engines.append(engine)  # owns the code
         prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
         return prototype(engine.get_function_address(f"{symbol}.packed"))
+
+
+@functools.lru_cache(maxsize=1)
+def is_known() -> bool:
+    """Whether Numba's calling convention is the one that `Words` and `with_unpacking` know.
+
+    A tiny kernel with one of each kind of argument says so. What it said is kept beside the kernels, whose folder
+    belongs to one version of Numba.
+    """
+    said = kept.read(CONVENTION)
+    if said is not None:
+        return said == YES
+    with kept.alone(CONVENTION):
+        known = _probed()
+        kept.keep(CONVENTION, YES if known else NO)
+    return known
+
+
+def _probed() -> bool:
+    from nanobragg.kernels.compiling import probe
+
+    out = np.zeros(3)
+    try:
+        found = Kernel("compiling.probe", "probe", trusted=True)(*probe.ARGUMENTS, out)
+    except Exception:
+        return False
+    return bool(found == probe.EXPECTED and out.tolist() == probe.WRITTEN)

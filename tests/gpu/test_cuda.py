@@ -13,7 +13,10 @@ from nanobragg.engine.original.set_up import geometry
 from nanobragg.engine.original.set_up import set_up as set_up_original
 from nanobragg.engine.render import render
 from nanobragg.kernels.cuda import host as cuda
+from nanobragg.kernels.cuda.device import Device
+from nanobragg.kernels.cuda.rendered import RenderedOnDevice
 from nanobragg.kernels.image import figures
+from nanobragg.kernels.image.rendered import Rendered
 from tests.support import INPUT_FOLDERS, assert_close_image, assert_same_image, frozen, plan_of, set_up
 from tests.tolerances import MIXED_OF_MAXIMUM, MIXED_OF_PIXEL
 
@@ -73,7 +76,8 @@ def test_corrected_physics(fix, name, tmp_path):
     settings = dataclasses.replace(start.settings, fixes=fixes_of(fix), dump_file=str(tmp_path / "dump"))
     plan = frozen(set_up_original(geometry(settings, None, lambda text: None), lambda text: None))
     if name == "unpolarized, water":
-        plan = plan.changed(sources=np.vstack([plan.sources * [1, 1, 1, 1, 0.5], plan.sources * [1, 1, 1, 1, 1.5]]))
+        twice = {name: np.concatenate([values] * 2) for name, values in plan.sources._asdict().items()}
+        plan = plan.changed(**twice).changed(weight=np.array([0.5, 1.5]))
     assert_close_image(render(plan, "cuda").image, render(plan, "strict").image)
 
 
@@ -88,7 +92,7 @@ def test_the_lines_cover_what_they_name(tmp_path):
 
 def test_a_mask(tmp_path):
     plan = plan_of(LINES["one step"], tmp_path)
-    mask = np.ones(plan.panels.n_fast * plan.panels.n_slow, np.uint8)
+    mask = np.ones(30, np.uint8)
     mask[[0, 3, 4, 17, 29]] = 0
     masked = plan.changed(mask=mask)
     assert_close_image(render(masked, "cuda").image, render(masked, "strict").image)
@@ -100,7 +104,7 @@ def test_steps_are_split_over_blocks(name, tmp_path, monkeypatch):
     plan = plan_of(LINES[name], tmp_path)
     monkeypatch.setattr(cuda, "FEWEST_STEPS", 1)
     monkeypatch.setattr(cuda, "ENOUGH_THREADS", 30 * 6)
-    sources, cells = cuda.split(30, len(plan.sources), plan.domains * plan.cells.phi_steps)
+    sources, cells = cuda.split(30, plan.n_sources, plan.domains * plan.cells.phi_steps)
     assert sources * cells > 1 or name == "sub-pixels"
     image = render(plan, "cuda").image
     assert_close_image(image, render(plan, "strict").image)
@@ -120,24 +124,44 @@ def test_split():
 def test_an_image_larger_than_the_device_comes_in_bands(tmp_path, monkeypatch):
     plan = plan_of(LINES["phi carry-over"], tmp_path)
     monkeypatch.setattr(cuda, "THREADS", 8)
-    monkeypatch.setattr(cuda.Device, "free_memory", lambda self: 8 * 100)
+    monkeypatch.setattr(Device, "free_memory", lambda self: 8 * 100)
     launches = []
     launch = cuda._Run.launch
     monkeypatch.setattr(
         cuda._Run, "launch", lambda self, pixels, *rest: launches.append(len(pixels)) or launch(self, pixels, *rest)
     )
-    image = render(plan, "cuda").image
-    assert_close_image(image, render(plan, "strict").image)
+    rendered = render(plan, "cuda")
+    assert_close_image(rendered.image, render(plan, "strict").image)
     assert len(launches) > 3 and sum(launches) == 30 and max(launches) <= 8
-    assert_same_image(cuda.to_int(plan, image, 1.0, 40.0), figures.to_int(plan, image, 1.0, 40.0))
+    assert not isinstance(rendered, RenderedOnDevice)  # it did not fit, and the host makes its integers
+    assert_same_image(rendered.to_int(1.0, 40.0), figures.to_int(plan, rendered.panels, 1.0, 40.0))
 
 
-def test_an_image_changed_since_is_sent_anew(tmp_path):
-    plan = plan_of(LINES["one step"], tmp_path)
-    image = render(plan, "cuda").image
-    before = cuda.sums(plan, image)
-    image *= 10.0
-    assert cuda.sums(plan, image)[1] == pytest.approx(10.0 * before[1], rel=1e-6)
+def test_an_image_on_the_device_cannot_be_changed(tmp_path):
+    """It would no longer be what its figures are made of."""
+    rendered = render(plan_of(LINES["one step"], tmp_path), "cuda")
+    assert isinstance(rendered, RenderedOnDevice)
+    with pytest.raises(ValueError, match="read-only"):
+        rendered.image[0, 0] = 1.0
+
+
+def test_panels_and_tables(tmp_path):
+    """Panels with places of their own, sources with tables of their own: as strict has them."""
+    from tests.test_panels import stacked
+
+    turns = ("", " -detector_rotx 5 -detector_roty -3")
+    both = stacked([plan_of(LINES["sources"] + turn, tmp_path) for turn in turns])
+    table = both.factors.table
+    both = both.changed(table=np.concatenate([table, table * 2.0]), table_number=np.arange(both.n_sources) % 2)
+    ours, theirs = render(both, "cuda"), render(both, "strict")
+    assert ours.image.shape == (2, 5, 6)
+    assert_close_image(ours.image, theirs.image)
+    assert ours.sums()[0] == 60 and ours.sums()[4] == theirs.sums()[4]
+    assert ours.solid_angle(1) == pytest.approx(theirs.solid_angle(1), rel=1e-12)
+    one, other = (by.counts(0.0, 3, 1, 65535)[0] for by in (ours, Rendered(both, np.array(ours.panels))))
+    assert_same_image(one, other)
+    one_by_one = both.changed(interpolate=True, interpolation_ends=False)
+    assert_close_image(render(one_by_one, "cuda").image, render(one_by_one, "strict").image)
 
 
 def test_a_gpu_that_fails(tmp_path, monkeypatch):
@@ -185,35 +209,33 @@ def test_mixed_precision(tmp_path):
 def test_many_plans(tmp_path):
     plan = plan_of(LINES["one step"], tmp_path)
     plans = [plan.changed(cell=tuple(f * x for x in plan.cells.cell)) for f in (1.0, 1.02, 0.99)]
-    for image, each in zip(cuda.render_many(plans, [0]), plans, strict=True):
-        assert_close_image(image, render(each, "strict").image)
+    for made, each in zip(cuda.render_many(plans, [0]), plans, strict=True):
+        assert_close_image(made.image, render(each, "strict").image)
     with pytest.raises(cuda.Unavailable, match="--device 77"):
         cuda.render_many(plans, [77])
 
 
-@pytest.mark.parametrize("where", ["rendered there", "sent there"])
-def test_figures_and_integers(where, tmp_path):
+def test_figures_and_integers(tmp_path):
     plan = plan_of(LINES["roi"] + " -detpixels_x 20 -detpixels_y 15 -roi 1 18 2 14 -oversample 2", tmp_path)
-    if where == "rendered there":
-        image = render(plan, "cuda").image
-        image.setflags(write=False)
-    else:
-        image = np.random.default_rng(5).exponential(300.0, (plan.panels.n_slow, plan.panels.n_fast)).astype(np.float32)
-    ours, theirs = (images.statistics(plan, image, backend, 1) for backend in ("cuda", "strict"))
-    assert (ours.max_I, ours.max_at) == (theirs.max_I, theirs.max_at)
-    np.testing.assert_allclose(np.hstack(ours), np.hstack(theirs), rtol=1e-12)
-    on_device = cuda
-    a, b = (loops.to_int(plan, image, 55000.0 / ours.max_I, 40.0) for loops in (on_device, figures))
-    assert np.abs(a.astype(int) - b).max() <= 1 and (a != b).mean() <= 0.001
-    assert_same_image(on_device.to_grey(plan, image, 0.3), figures.to_grey(plan, image, 0.3))
+    ours = render(plan, "cuda")
+    theirs = Rendered(plan, np.array(ours.panels))
+    a, b = (images.statistics(by, frozenset(), 1) for by in (ours, theirs))
+    assert (a.max_I, a.max_at) == (b.max_I, b.max_at)
+    np.testing.assert_allclose(np.hstack(a), np.hstack(b), rtol=1e-12)
+    x, y = (by.to_int(55000.0 / a.max_I, 40.0) for by in (ours, theirs))
+    assert np.abs(x.astype(int) - y).max() <= 1 and (x != y).mean() <= 0.001
+    assert_same_image(ours.to_grey(0.3), theirs.to_grey(0.3))
 
 
 def test_philox_counts_are_those_of_the_cpu(tmp_path):
     plan = plan_of(LINES["roi"] + " -detpixels_x 20 -detpixels_y 15 -roi 1 18 2 14", tmp_path)
-    image = (10 ** np.random.default_rng(1).uniform(-3, 8, (15, 20))).astype(np.float32)
-    image[2, 1:6] = [0.0, 12.0, np.inf, np.nan, -3.0]
+    image = (10 ** np.random.default_rng(1).uniform(-3, 8, (1, 15, 20))).astype(np.float32)
+    image[0, 2, 1:6] = [0.0, 12.0, np.inf, np.nan, -3.0]
+    gpu = cuda.open_device()
+    with gpu.active():
+        there = RenderedOnDevice(plan, image, False, gpu, gpu.cuda.to_device(image.reshape(-1)))
     for seed in (1, -5, 2**40):
-        ours, theirs = (by.philox_noise(plan, image, 40.0, seed, 1, 65535) for by in (cuda, figures))
+        ours, theirs = there.counts(40.0, seed, 1, 65535), figures.philox_noise(plan, image, 40.0, seed, 1, 65535)
         assert_same_image(ours[0], theirs[0])
         assert ours[2] == theirs[2]
 

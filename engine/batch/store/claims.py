@@ -9,10 +9,13 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import psutil
+
 from nanobragg.engine.batch.job.job import Job
 from nanobragg.engine.batch.store.folder import HOST, LEFT_OVER, names, or_lost, path, stem
 
 CLAIM = re.compile(r"\.shard-(\d{6,})@(.+)@(\d+)\.claim")
+SAME_START_S = 2.0  # the clock of the machine may have been set meanwhile
 STALE_S = 3600.0  # what a process of another machine left so long ago, it does not come back to
 
 
@@ -34,7 +37,7 @@ def claimed(job: Job, shard: int) -> Iterator[None]:
     """Say that this process is at a shard, until it is not."""
     name = path(job.output, Claim(shard, HOST, os.getpid()).name)
     with or_lost(job.output), open(name, "w", encoding="ascii") as file:
-        file.write(started(os.getpid()))
+        file.write(f"{started(os.getpid()) or 0.0:.3f}")
     try:
         yield
     finally:
@@ -42,29 +45,20 @@ def claimed(job: Job, shard: int) -> Iterator[None]:
             os.unlink(name)
 
 
-def started(pid: int) -> str:
-    """When a process was started, as the system counts; empty if it is not there, or dead and not yet buried."""
+def started(pid: int) -> float | None:
+    """When a process was started (seconds); ``None`` if it is not there, or dead and not yet buried."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return "" if fields[0] in "ZX" else fields[19]
-    except (OSError, IndexError):
-        return "" if os.path.isdir("/proc/self") or not _answers(pid) else "unknown"
-
-
-def _answers(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.AccessDenied:
+        return 0.0
+    except (psutil.Error, ValueError, OverflowError):
+        return None
 
 
 def is_alive(host: str, pid: int) -> bool | None:
     """Whether a process is there; ``None`` if it is on another machine."""
-    return bool(started(pid)) if host == HOST else None
+    return started(pid) is not None if host == HOST else None
 
 
 def owner_is_alive(job: Job, claim: Claim) -> bool | None:
@@ -74,8 +68,9 @@ def owner_is_alive(job: Job, claim: Claim) -> bool | None:
         return alive
     try:
         with open(path(job.output, claim.name), encoding="latin-1") as file:
-            return file.read() in (started(claim.pid), "")  # empty: it is being written
-    except OSError:
+            said = file.read()
+        return not said or abs(float(said) - (started(claim.pid) or 0.0)) < SAME_START_S  # empty: it is being written
+    except (OSError, ValueError):
         return False
 
 
