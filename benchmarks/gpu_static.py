@@ -27,7 +27,8 @@ from numba import cuda
 from nanobragg.kernels.cuda import figures as cuda_figures
 from nanobragg.kernels.cuda import loops as cuda_loops
 from nanobragg.kernels.fast.tables import Amplitudes
-from nanobragg.kernels.plan import SHAPES, SQUARE, RenderPlan
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.shapes import SHAPES, SQUARE
 
 FP64 = ("DFMA", "DMUL", "DADD", "DSETP")
 CAPABILITIES = ((8, 0), (9, 0))

@@ -222,7 +222,8 @@ def simulate(
         crystal, detector, factors, Beam() if beam is None else beam, Scan() if scan is None else scan, sampling,
         mask=mask,
     )  # fmt: skip
-    return render_experiment(experiment, backend=backend, threads=threads, quirks=quirks, remark=remark).image
+    image = render_experiment(experiment, backend=backend, threads=threads, quirks=quirks, remark=remark).image
+    return image if image.flags.writeable else image.copy()
 
 
 def render_experiment(

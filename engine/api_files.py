@@ -16,8 +16,8 @@ from nanobragg.engine.factors.tables import from_reflections, read_any_table
 from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.formats import any_image
 from nanobragg.engine.formats.hkl import Reflections
-from nanobragg.engine.formats.images import write_float as _write_float
 from nanobragg.engine.formats.output import write_output
+from nanobragg.engine.formats.raw import write_float as _write_float
 from nanobragg.engine.formats.smv import header, write_smv
 from nanobragg.engine.model.checks import numbers, of_kind
 from nanobragg.engine.model.structure_factors import StructureFactors, constant_factors

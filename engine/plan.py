@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.model.crystal import ROUND_SPOTS
+from nanobragg.engine.model.spots import ROUND_SPOTS
 from nanobragg.engine.scene.scene import PlacedDetector, Scene
 from nanobragg.kernels import plan as plans
-from nanobragg.kernels.plan import SHAPES, RenderPlan
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.shapes import SHAPES
 
 R_E_SQR = 7.94079248018965e-30  # square metres
 GEOMETRY = {  # what overflows first with numbers that cannot be meant

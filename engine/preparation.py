@@ -14,7 +14,8 @@ from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import render
 from nanobragg.kernels.image import figures, noise
 from nanobragg.kernels.image.random import new_table
-from nanobragg.kernels.plan import SHAPES, RenderPlan
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.shapes import SHAPES
 
 SIDE = 8
 DOMAINS_OF_FEW_PIXELS = 20_000  # so many evaluations that the pixels are shared out, which takes a kernel of its own

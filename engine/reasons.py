@@ -10,7 +10,8 @@ import numpy as np
 from nanobragg.engine.c_numbers import g
 from nanobragg.engine.formats.nexus import turn
 from nanobragg.engine.scene.scene import Scene
-from nanobragg.kernels.plan import GAUSS, RenderPlan
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.shapes import ENDS
 
 SHORTEST_A, LONGEST_A = 0.01, 20.0  # wavelengths of X-rays that diffract in crystals, generously
 FEW_CELLS = 2.0  # up to so many, spots are so wide that the rim of the direct beam is what is looked at
@@ -100,7 +101,7 @@ def _why_zero(scene: Scene, plan: RenderPlan) -> str:
             f"the amplitudes reach to {g(1.0 / reach)} A, and all pixels see finer than {g(1.0 / lengths.min())} A "
             "(-default_F is that of all others)"
         )
-    if plan.cells.shape >= GAUSS:
+    if plan.cells.shape in ENDS:
         return (
             "no spot falls on a pixel: Gaussian and top-hat spots end, and these are narrow (-N, -fudge, -oversample)"
         )

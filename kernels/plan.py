@@ -8,9 +8,6 @@ import numpy as np
 
 from nanobragg.kernels.vectors import Vector
 
-SHAPES = ("square", "round", "gauss", "tophat")
-SQUARE, ROUND, GAUSS, TOPHAT = range(4)
-
 
 class Panels(NamedTuple):
     """Panels of one size, one after the other in the image (panel, slow, fast). Metres; laboratory frame."""
@@ -64,7 +61,7 @@ class Cells(NamedTuple):
     cell: tuple[float, ...]  # a, b, c one after the other, metres
     recip: tuple[float, ...]  # what Gaussian and top-hat spots measure distances with, 1/Angstrom
     n_cells: Vector  # unit cells along a, b and c
-    shape: int  # one of SHAPES
+    shape: int  # its number in `nanobragg.kernels.shapes.SHAPES`
     fudge: float  # scales the squared width of spots that are not square
     spindle: Vector
     phi0: float  # radians

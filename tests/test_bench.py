@@ -6,6 +6,7 @@ import pytest
 
 from nanobragg.cli.tools import bench as nb_bench
 from nanobragg.engine.check.workloads import WORKLOADS, Workload
+from nanobragg.engine.cost import steps_of
 from nanobragg.kernels.compiling.processor import processor
 from tests.support import working_in
 from tests.tolerances import MIXED_OF_PIXEL
@@ -66,9 +67,9 @@ def test_every_workload_has_its_flags_right(tmp_path):
     hkl.write_text("0 0 0 1\n1 2 3 4\n")
     with working_in(tmp_path):
         for workload in WORKLOADS:
-            assert nb_bench.steps_of(nb_bench.plan_of(nb_bench.arguments_of(workload, hkl, 1))) > 0
+            assert steps_of(nb_bench.plan_of(nb_bench.arguments_of(workload, hkl, 1))) > 0
         sources = nb_bench.plan_of(nb_bench.arguments_of(WORKLOADS[2], hkl))
-    assert len(sources.sources) == 48
+    assert sources.n_sources == 48
 
 
 @pytest.mark.parametrize("line", [["no-such"], ["--rounds", "0"], ["--threads", "-1"]])

@@ -71,13 +71,14 @@ def made(folder, arguments, more=SWEEP, **keys):
 
 def corners(experiment):
     """Points of a detector in DIALS' laboratory, millimetres: beam along -z, and +x what of the spindle is across it."""
-    d, beam, spindle = experiment.detector, np.array(experiment.frame.beam), np.array(experiment.frame.spindle)
+    d, beam, spindle = experiment.detector, np.array(experiment.beam.direction), np.array(experiment.scan.spindle)
     x = spindle - (spindle @ beam) * beam
     x, z = x / np.linalg.norm(x), -beam / np.linalg.norm(beam)
     lab = np.array([x, np.cross(z, x), z])
     fast, slow = d.n_fast, d.n_slow
     places = [(0, 0), (fast, 0), (0, slow), (fast, slow), (fast // 3, slow // 2)]
-    points = [np.array(d.pix0) + d.pixel_size * (f * np.array(d.fdet) + s * np.array(d.sdet)) for f, s in places]
+    pix0, fdet, sdet = (np.array(v) for v in (d.panel.pix0, d.panel.fdet, d.panel.sdet))
+    points = [pix0 + d.pixel_size * (f * fdet + s * sdet) for f, s in places]
     return np.array([lab @ point * 1e3 for point in points])
 
 
@@ -232,7 +233,7 @@ def test_a_small_rotation_is_indexed(tmp_path):
 def test_one_image_of_the_command(name, tmp_path):
     """``--output``: pixels in space, counts, wavelength, and gaps that DIALS does not trust."""
     from nanobragg.cli.nanobragg.command import main as nanobragg
-    from nanobragg.cli.tools.plans import experiment_of, silent
+    from nanobragg.cli.tools.plans import set_up_of_line, silent
     from tests.support import working_in
 
     line = f"-cell 50 60 70 90 90 90 -default_F 50 -lambda 1.1 -N 5 -oversample 1 -fluence 1e29 -seed 3 -distance 120 {SWEPT[name]} "
@@ -240,7 +241,7 @@ def test_one_image_of_the_command(name, tmp_path):
     with working_in(tmp_path):
         assert nanobragg([*line.split(), "--output", "a.h5", "--output", "a.npy", "--only-output"]) == 0
     (seen,) = reads("geometry", tmp_path / "a.h5")
-    assert np.abs(np.array(seen["corners"]) - corners(experiment_of(line.split(), silent))).max() < tolerances.DIALS_MM
+    assert np.abs(np.array(seen["corners"]) - corners(set_up_of_line(line.split(), silent))).max() < tolerances.DIALS_MM
     assert seen["wavelength"] == 1.1 and seen["sum"] == np.load(tmp_path / "a.npy").sum() and seen["images"] == 1
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nanobragg.cli.tools.plans import experiment_of
+from nanobragg.cli.tools.plans import set_up_of_line
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.smv import read_smv
 from nanobragg.engine.original.detector import fitting_mask
@@ -42,7 +42,7 @@ def test_figures_of_the_report(tmp_path, monkeypatch):
     slow, fast = np.unravel_index(np.argmax(image), image.shape)
     assert f"at {(fast + 1.5) * 0.002:g} {(slow + 0.5) * 0.002:g}" in done.stdout
     solid = float(done.stdout.split("solid angle subtended by detector = ")[1].split()[0])
-    d = fixed(CRYSTAL, NONE, tmp_path).detector
+    d = fixed(CRYSTAL, NONE, tmp_path).detector.panel
     expected = 0.0
     for s in np.arange(0, 3, 1 / 60) + 1 / 120:
         f = np.arange(1, 4, 1 / 60) + 1 / 120
@@ -121,13 +121,14 @@ def test_more_steps_than_the_original_can_count(tmp_path, monkeypatch):
     line = "-cell 50 60 70 90 90 90 -default_F 3 -lambda 1 -detpixels 2 -oversample 50000"
     with pytest.raises(BadInput, match="Q25"):
         frozen(fixed(line, NONE, tmp_path))
-    assert frozen(fixed(line, fixes_of("Q25"), tmp_path)).steps == 2.5e9
+    assert frozen(fixed(line, fixes_of("Q25"), tmp_path)).scale.steps == 2.5e9
 
 
 def corners(d):
     """The four corners of a detector in the laboratory."""
     f, s = d.pixel_size * d.n_fast, d.pixel_size * d.n_slow
-    return [np.array(d.pix0) + x * np.array(d.fdet) + y * np.array(d.sdet) for x, y in ((0, 0), (f, 0), (0, s), (f, s))]
+    pix0, fdet, sdet = (np.array(v) for v in (d.panel.pix0, d.panel.fdet, d.panel.sdet))
+    return [pix0 + x * fdet + y * sdet for x, y in ((0, 0), (f, 0), (0, s), (f, s))]
 
 
 def test_placement(tmp_path, monkeypatch):
@@ -137,27 +138,28 @@ def test_placement(tmp_path, monkeypatch):
     start, swung = (with_given(at + more, right, tmp_path) for more in ("", "-twotheta 15"))
     turned = [brute_force.turned(p[None], np.array([0, 0, -1.0]), np.radians(15))[0] for p in corners(start)]
     np.testing.assert_allclose(corners(swung), turned, atol=1e-15)
-    hit = np.array(swung.pix0) + swung.Fbeam * np.array(swung.fdet) + swung.Sbeam * np.array(swung.sdet)
-    np.testing.assert_allclose(hit, [swung.distance, 0.0, 0.0], atol=1e-12)  # where the beam meets the plane
+    panel = swung.panel
+    hit = np.array(panel.pix0) + panel.Fbeam * np.array(panel.fdet) + panel.Sbeam * np.array(panel.sdet)
+    np.testing.assert_allclose(hit, [panel.distance, 0.0, 0.0], atol=1e-12)  # where the beam meets the plane
     about_spot = with_given(at + "-twotheta 15 -pivot beam", right, tmp_path)
-    assert about_spot.pivot == "BEAM" and about_spot.distance == pytest.approx(0.1, rel=1e-9)
+    assert about_spot.pivot == "BEAM" and about_spot.panel.distance == pytest.approx(0.1, rel=1e-9)
     given = with_given(at + "-pix0_vector 0.2 0.01 -0.02", right, tmp_path)
-    assert given.pix0 == (0.2, 0.01, -0.02)
+    assert given.panel.pix0 == (0.2, 0.01, -0.02)
     near = with_given("-xds " + at + "-Xclose 3 -Yclose 4", right, tmp_path)
-    assert (near.Fclose, near.Sclose) == (pytest.approx(0.003), pytest.approx(0.004))
+    assert (near.panel.Fclose, near.panel.Sclose) == (pytest.approx(0.003), pytest.approx(0.004))
 
 
 def with_given(line, fixes, folder):
     """The detector of a command line, flags known as given."""
     words = ("-cell 50 60 70 90 90 90 -default_F 3 -lambda 1 -oversample 1 " + line).split()
-    return experiment_of(words, lambda text: None, fixes).detector
+    return set_up_of_line(words, lambda text: None, fixes).detector
 
 
 def test_crystals_are_clipped_only_by_a_beam_that_was_given(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = "-cell 50 60 70 90 90 90 -default_F 3 -lambda 1 -oversample 1 -detpixels 4 -xtal_size_y 0.3 -xtalsize 0.3"
     counts = [
-        experiment_of([*line.split(), *more], lambda text: None, fixes_of("Q90")).crystal.n_cells[1]
+        set_up_of_line([*line.split(), *more], lambda text: None, fixes_of("Q90")).crystal.n_cells[1]
         for more in ([], ["-beamsize", "0.2"])
     ]
     assert counts == [pytest.approx(0.3e-3 / 60e-10, abs=1), pytest.approx(0.2e-3 / 60e-10, abs=1)]
@@ -168,7 +170,7 @@ def test_a_detector_that_faces_away(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan = frozen(fixed(CRYSTAL + "-oversample 1 -detector_thick 300 -detector_abs 200", fixes_of("Q26"), tmp_path))
     plan = plan.changed(layers=1)
-    away = plan.changed(odet=tuple(-x for x in plan.panels.odet))
+    away = plan.changed(odet=-plan.panels.odet)
     for backend in BACKENDS:
         a, b = render(plan, backend).image, render(away, backend).image
         np.testing.assert_array_equal(a, b)
@@ -215,14 +217,14 @@ def test_headers_that_are_read(tmp_path):
     pixels = (np.arange(48) * 300).astype(">u2")
     (tmp_path / "m.img").write_bytes(text.encode().ljust(512) + pixels.tobytes())
     right = fixes_of("Q66,Q67,Q68,Q69")
-    image = read_smv(str(tmp_path / "m.img"), "-mask", right)
+    image = read_smv(str(tmp_path / "m.img"), "-mask")
     np.testing.assert_array_equal(image.pixels, pixels)
     found = header_settings(image, 1e-4, is_mask=True, fixes=right)
     assert found["distance"] == 0.08 and found["ORGX"] == 3.5 and found["Ybeam"] == 0.005 and "phi0" not in found
     assert found["twotheta"] == pytest.approx(math.radians(12))
     (tmp_path / "m.img").write_bytes((text.replace("unsigned_short", "float")).encode().ljust(512) + pixels.tobytes())
     with pytest.raises(BadInput, match="TYPE=float"):
-        read_smv(str(tmp_path / "m.img"), "-mask", right)
+        read_smv(str(tmp_path / "m.img"), "-mask")
 
 
 def test_masks_and_cells_that_do_not_fit(tmp_path, monkeypatch):

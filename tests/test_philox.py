@@ -34,7 +34,7 @@ def test_elementary_functions():
 def drawn(mean, n, seed):
     plan = plan_of("-cell 50 -default_F 1 -lambda 1 -detpixels 4 -oversample 1", ".")
     plan = plan.changed(n_fast=n, n_slow=n, roi=(0, n - 1, 0, n - 1))
-    image = np.full((n, n), mean, np.float32)
+    image = np.full((1, n, n), mean, np.float32)  # of one panel
     return plan, image, figures.philox_noise(plan, image, 0.0, seed, 2, 2**31 - 1)
 
 
@@ -75,11 +75,11 @@ def test_a_pixel_depends_on_seed_place_and_mean_alone(tmp_path, monkeypatch):
     for threads in (1, 3):
         assert_same_image(figures.philox_noise(plan, image, 0.0, 7, threads, 65535)[0], counts)
     other = image.copy()
-    other[50:] = 3.0
-    assert_same_image(figures.philox_noise(plan, other, 0.0, 7, 1, 65535)[0][:50], counts[:50])
+    other[:, 50:] = 3.0
+    assert_same_image(figures.philox_noise(plan, other, 0.0, 7, 1, 65535)[0][:, :50], counts[:, :50])
     part = figures.philox_noise(plan.changed(roi=(10, 20, 30, 40)), image, 0.0, 7, 1, 65535)[0]
-    assert_same_image(part[30:41, 10:21], counts[30:41, 10:21])
-    assert part.sum() == counts[30:41, 10:21].sum()
+    assert_same_image(part[:, 30:41, 10:21], counts[:, 30:41, 10:21])
+    assert part.sum() == counts[:, 30:41, 10:21].sum()
     assert (figures.philox_noise(plan, image, 0.0, 8, 1, 65535)[0] != counts).mean() > 0.8
 
 
@@ -89,6 +89,6 @@ def test_offset_and_overloads(tmp_path, monkeypatch):
     counts, photons, overloads = figures.philox_noise(plan, image, 40.0, 1, 1, 65535)
     assert 0 < overloads < 1600 and counts.max() == 65535 and (counts == 65535).sum() >= overloads
     assert abs(photons / 1600 - 65500.0) < 50.0
-    image[:] = [[np.nan] * 20 + [np.inf] * 20] * 40
+    image[0] = [[np.nan] * 20 + [np.inf] * 20] * 40
     counts, _, _ = figures.philox_noise(plan, image, 40.0, 1, 1, 65535)
-    assert (counts[:, :20] == 40).all() and (counts[:, 20:] == 65535).all()
+    assert (counts[..., :20] == 40).all() and (counts[..., 20:] == 65535).all()

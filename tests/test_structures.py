@@ -363,19 +363,19 @@ def test_a_list_that_is_complete_says_how_far(structure, unique):
     "-xds -distance 80 -detector_roty 40", "-distance 60 -detsize 400 -detector_rotz 20 -curved_det 1",
 ])  # fmt: skip
 def test_amplitudes_reach_as_far_as_the_detector_sees(where):
-    from nanobragg.cli.tools.plans import experiment_of, silent
+    from nanobragg.cli.tools.plans import set_up_of_line, silent
     from nanobragg.engine.factors.reach import finest_d
     from nanobragg.engine.placed import of_scene
 
-    made = experiment_of(
+    scene = set_up_of_line(
         f"-cell 50 60 70 90 90 90 -default_F 10 -detpixels 120 -pixel 2 -lambda 1 {where}".split(), silent
-    )
-    found = finest_d(made, made.beam)
-    if made.detector.curved:
+    ).scene
+    found = finest_d(scene.detector, scene.crystal, scene.beam)
+    if scene.detector.curved:
         assert 0.45 < found < 0.5
         return
     slow, fast = np.meshgrid(np.arange(121), np.arange(121))
-    finest = np.nanmin(of_scene(made).resolution(slow, fast))
+    finest = np.nanmin(of_scene(scene).resolution(slow, fast))
     assert found == pytest.approx(1.0 / (1.02 / finest + 2.0 / 50.0), rel=1e-3)
 
 

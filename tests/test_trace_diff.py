@@ -32,9 +32,7 @@ def one_F_changed(plan):
 
 
 def wavelength_off(plan):
-    sources = plan.sources.copy()
-    sources[:, 3] *= 1.0 + 1e-9
-    return plan.changed(sources=sources)
+    return plan.changed(wavelength=plan.sources.wavelength * (1.0 + 1e-9))
 
 
 FAULTS = {
@@ -43,7 +41,7 @@ FAULTS = {
     "one F": (one_F_changed, "F_cell"),
     "phi step": (lambda plan: plan.changed(phi_step=plan.cells.phi_step * 1.01), "phi_rad[0,0,0,1,0]"),
     "distance": (
-        lambda plan: plan.changed(pix0=(plan.panels.pix0[0] * 1.001, *plan.panels.pix0[1:])),
+        lambda plan: plan.changed(pix0=plan.panels.pix0 * [1.001, 1.0, 1.0]),
         "pix0_vector_meters",
     ),
     "cell counts": (lambda plan: plan.changed(n_cells=(5.0, 6.0, 5.0)), "F_latt_b"),

@@ -121,9 +121,9 @@ def _value(value: Any, what: str, of_model: bool) -> list[str]:
 
 def _range(axis: dict[str, Any], key: str, name: str, what: str, folder: str, seed: int) -> Axis:
     numbers = {}
-    for key in ("start", "step", "stop"):
-        if key in axis:
-            numbers[key] = _decimal(axis[key], f"{what}: {key}")
+    for part in ("start", "step", "stop"):
+        if part in axis:
+            numbers[part] = _decimal(axis[part], f"{what}: {part}")
     count = whole_of(axis, "count", what, 1, MOST_IMAGES) if "count" in axis else None
     if ("step" in numbers) == ("stop" in numbers):
         raise BadInput(f"{what}: a range is start and step, or start, stop and count")

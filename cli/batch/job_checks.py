@@ -9,7 +9,7 @@ from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.engine.batch.job.axes import FIELD, kind_of, places
 from nanobragg.engine.batch.job.job import Job
 from nanobragg.engine.batch.run.work import geometry_digest
-from nanobragg.engine.batch.store.image_files import SUFFIX
+from nanobragg.engine.batch.store.image_files import FILE_FORMATS
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.cbf import cbf_package
 from nanobragg.engine.formats.hdf5 import hdf5
@@ -62,7 +62,7 @@ def _check_shards(job: Job, name: str, scenes: Scenes) -> None:
             flags = ", ".join(flag for axis in moving for flag in axis.names if moves_detector(flag))
             raise BadInput(
                 f"{name}: {flags}: the detector changes within shard {shard.number}, and an NXmx file has one: "
-                f"let it vary slowest, take images_per_shard = 1, or another format ({', '.join(SUFFIX)})"
+                f"let it vary slowest, take images_per_shard = 1, or another format ({', '.join(FILE_FORMATS)})"
             )
 
 

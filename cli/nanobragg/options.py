@@ -11,13 +11,13 @@ from nanobragg.cli.nanobragg.rules import RULES
 from nanobragg.cli.nanobragg.usage import OPTIONS
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.wanted import Solvent, Wanted
-from nanobragg.engine.model.crystal import SHAPES
+from nanobragg.engine.model.spots import SPOT_SHAPES
 from nanobragg.engine.original.quirks import NONE, Fixes, fixes_of
 from nanobragg.engine.render import BACKENDS, NOISES, PRECISIONS
 from nanobragg.kernels.order.threads import MOST_THREADS as MOST_THREADS
 
 MOST_DEVICES = 1024
-CHOICES = {"--precision": PRECISIONS, "--noise": NOISES, "--shape": SHAPES}
+CHOICES = {"--precision": PRECISIONS, "--noise": NOISES, "--shape": SPOT_SHAPES}
 ALIASES = {"-h": "--help", "-help": "--help", "-version": "--version"}
 NEAR = 0.7  # of the letters, from which on a word may be meant
 

@@ -13,7 +13,8 @@ from nanobragg.cli.nanobragg.messages import remark, say
 from nanobragg.cli.nanobragg.options import Options
 from nanobragg.engine.c_numbers import fixed
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.formats.images import write_float, write_pgm
+from nanobragg.engine.formats.pgm import write_pgm
+from nanobragg.engine.formats.raw import write_float
 from nanobragg.engine.formats.smv import write_smv
 from nanobragg.engine.formats.whole import check_writable, same_file
 from nanobragg.engine.original import figures, smv_header

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nanobragg.engine.c_numbers import fixed, g, in_degrees
-from nanobragg.engine.model.crystal import ROUND_SPOTS
+from nanobragg.engine.model.spots import ROUND_SPOTS
 from nanobragg.engine.original import choices
 from nanobragg.engine.original.crystal import estimated_weight
 from nanobragg.engine.original.figures import Statistics
@@ -13,7 +13,12 @@ from nanobragg.engine.original.set_up import Geometry, SetUp
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import cross, dot
 
-SHAPE_NAMES = {"square": "parallelpiped", "round": "ellipsoidal", "gauss": "gaussian", "tophat": "tophat-spot"}
+SHAPE_NAMES = {
+    "square": "parallelpiped",
+    "round": "ellipsoidal",
+    "gauss": "gaussian",
+    "tophat": "tophat-spot",
+}
 
 
 def _many(values, digits: int = 6) -> str:
@@ -94,7 +99,8 @@ def _summary(e: SetUp) -> Iterator[str]:
     b, c = e.beam, e.crystal
     counts = "x".join(f"{n:.0f}" for n in c.n_cells)
     yield f"{e.factors.n_hkl} initialized hkls (all others ={g(e.factors.default_F)})"
-    yield f"{SHAPE_NAMES[c.shape.removesuffix(ROUND_SPOTS)]} xtal: {counts} cells"
+    shape = c.shape.removesuffix(ROUND_SPOTS)
+    yield f"{SHAPE_NAMES.get(shape, shape)} xtal: {counts} cells"
     of_file = b.from_file and choices.sources_as_read(e.settings.fixes)
     waves = sorted(set(b.wavelengths.tolist()))
     middle = float(b.wavelengths.mean()) if of_file else b.wavelength

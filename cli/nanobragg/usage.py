@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from nanobragg.cli.nanobragg.rules import MASK_HELP, RULES
-from nanobragg.engine.model.crystal import SHAPES
+from nanobragg.engine.model.spots import SPOT_SHAPES
 
 
 class Option(NamedTuple):
@@ -27,9 +27,7 @@ OPTIONS = (
         "--noise", "original|philox", "generator of the noise image: serial, or by seed and pixel (default original)"
     ),
     Option("--fix", "names", "compute these of the original's oddities right: ids, short names or all, by commas"),
-    Option(
-        "--shape", "|".join(SHAPES), "of the spots: as the flags, or gauss_round and tophat_round: see docs/quirks.md"
-    ),
+    Option("--shape", "|".join(SPOT_SHAPES), "of the spots: as the flags, or round in space: see docs/quirks.md"),
     Option("--structure", "file", "amplitudes from a structure (PDB, mmCIF) or a list (MTZ, mmCIF, hkl), and its cell"),
     Option("--labels", "F,SIGF", "of --structure: the columns of a list"),
     Option("--symmetry", "P43212", "of --structure: the space group of a list, instead of its own"),

@@ -17,7 +17,8 @@ from nanobragg.engine.check.trace_reference import beginning_at, in_angstrom, of
 from nanobragg.engine.check.trace_reference import table_place as table_place
 from nanobragg.engine.errors import BadInput
 from nanobragg.kernels.cref.walk import Walk
-from nanobragg.kernels.plan import GAUSS, RenderPlan
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.shapes import ENDS
 
 DUAL = 1e-6  # how far products of real and reciprocal vectors are from whole numbers at most
 
@@ -89,7 +90,7 @@ def _of_frame(plan: RenderPlan) -> Iterator[Figure]:
 def _reciprocal(plan: RenderPlan) -> Vector:
     """The reciprocal vectors, 1/Angstrom; the plan's own, unless spots measure distances with others (Q20)."""
     cell = np.reshape(plan.cells.cell, (3, 3)) * 1e10
-    if plan.cells.shape < GAUSS or np.allclose(np.reshape(plan.cells.recip, (3, 3)) @ cell.T, np.eye(3), atol=DUAL):
+    if plan.cells.shape not in ENDS or np.allclose(np.reshape(plan.cells.recip, (3, 3)) @ cell.T, np.eye(3), atol=DUAL):
         return plan.cells.recip
     return tuple(np.linalg.inv(cell).T.ravel().tolist())
 

@@ -12,7 +12,8 @@ from nanobragg.engine.check.left import Before
 from nanobragg.engine.check.trace_reference import derived
 from nanobragg.kernels.fast import host as fast
 from nanobragg.kernels.order.cells import axes_of, cells_per_phi, with_domains
-from nanobragg.kernels.plan import GAUSS, SQUARE, RenderPlan
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.shapes import FAST_FORMS, SQUARE
 from nanobragg.kernels.vectors import unit
 
 
@@ -116,7 +117,7 @@ class Walk:
         plan, lattice = self.plan, self.lattice
         vectors = tuple(tuple(cell[k : k + 3]) for k in (0, 3, 6))
         hkl = tuple(self.vectors.dot(v, q) for v in vectors)
-        exact_node = self.exact or plan.cells.shape >= GAUSS
+        exact_node = self.exact or plan.cells.shape not in FAST_FORMS
         node = lattice.nearest_node(hkl) if exact_node else lattice.fast_node(hkl)
         self.note(at, phi_rad=phi)
         in_angstrom = {f"rot_{n}_angstroms": tuple(x * 1e10 for x in v) for n, v in zip("abc", vectors, strict=True)}
@@ -140,8 +141,8 @@ class Walk:
                 self.note(at, **{f"F_latt_{axis}": self._grating(h, h0, n)})
         if self.exact and crystal.shape == SQUARE:
             return float(lattice.square_lattice(at_node, crystal.n_cells))
-        if self.exact or crystal.shape >= GAUSS:
-            return float(lattice.lattice_factor(crystal, hkl, node))
+        if self.exact or crystal.shape not in FAST_FORMS:
+            return float(lattice.lattice_factor(crystal.shape, crystal, hkl, node))
         size = lattice.size_of(crystal)
         fast_form = lattice.fast_square_lattice if crystal.shape == SQUARE else lattice.fast_round_lattice
         return float(fast_form(size, node, hkl))

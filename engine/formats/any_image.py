@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import warnings
 
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.formats.apart import HDF5, read_apart
-from nanobragg.engine.formats.reading import read, reason
-from nanobragg.engine.formats.smv import read_smv
+from nanobragg.engine.formats.cbf import Cbf
+from nanobragg.engine.formats.known import format_begun_by
+from nanobragg.engine.formats.npy import Npy
+from nanobragg.engine.formats.nxmx import Nxmx
+from nanobragg.engine.formats.reading import reason
 
 
 def split_frame(name: str) -> tuple[str, str]:
@@ -27,66 +28,31 @@ def read_image(name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
     try:
         if not os.path.isfile(path or name) and os.path.exists(path or name):
             raise BadInput(f"{name}: is no file with an image in it")
-        with open(path or name, "rb") as file:
-            start = file.read(2048)
+        start = _start_of(path or name)
         if not start:
             raise BadInput(f"{name}: is empty")
-        if part and not start.startswith(HDF5):
+        found = format_begun_by(start)
+        if part and not found.frames:
             raise BadInput(f"{name}: only HDF5 files have frames; leave out :{part}")
-        if start.startswith(HDF5):
-            return _two_dimensional(read_apart(path, part), path)
-        if start.startswith((b"II*\0", b"MM\0*")):
-            return _two_dimensional(_of_tiff(path), name)
-        if start.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8")):
-            raise BadInput(f"{name}: is a picture, not an image of counts")
-        if start.startswith(b"\x93NUMPY"):
-            return _two_dimensional(_of_npy(path, name), name)
-        if start.lstrip().startswith(b"{"):
-            image = read_smv(path, "image")
-            if image.missing:
-                raise BadInput(f"{name}: {image.missing} pixels are missing at the end")
-            return image.pixels.reshape(image.height, image.width)
-        if start.startswith(b"###CBF") or b"_array_data" in start:
-            return _two_dimensional(read_apart(path, part), name)
-        return _of_raw(path, name, shape)
-    except BadInput as error:
-        raise BadInput(str(error)) from None
+        return _two_dimensional(found.read(path, part, shape), name)
     except OSError as error:
         raise BadInput(f"{name}: {reason(error)}") from None
     except ValueError as error:
-        raise BadInput(f"{name}: {error}") from None
+        raise BadInput(str(error) if isinstance(error, BadInput) else f"{name}: {error}") from None
 
 
 def is_other_image(name: str) -> bool:
     """Whether a file is npy, CBF or HDF5."""
     try:
-        with open(name, "rb") as file:
-            start = file.read(2048)
+        start = _start_of(name)
     except (OSError, ValueError):
         return False
-    return start.startswith((HDF5, b"\x93NUMPY", b"###CBF")) or b"_array_data" in start
+    return isinstance(format_begun_by(start), Nxmx | Npy | Cbf)
 
 
-def _of_tiff(path: str) -> np.ndarray:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise BadInput(f"{path}: TIFF needs pillow: pip install 'nanobragg[pictures]'") from None
-    try:
-        return np.asarray(Image.open(path))
-    except Exception as error:  # whatever is made of damaged bytes
-        raise BadInput(f"{path}: not a TIFF file that can be read ({' '.join(str(error).split())[:100]})") from None
-
-
-def _of_npy(path: str, name: str) -> np.ndarray:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.load(path, allow_pickle=False)
-    except MemoryError:
-        raise BadInput(f"{name}: not enough memory for what it says it holds") from None
-    except Exception as error:  # whatever numpy makes of damaged bytes
-        raise BadInput(f"{name}: not an npy file that can be read ({' '.join(str(error).split())[:150]})") from None
+def _start_of(name: str) -> bytes:
+    with open(name, "rb") as file:
+        return file.read(2048)
 
 
 def _two_dimensional(array: np.ndarray, name: str) -> np.ndarray:
@@ -98,14 +64,3 @@ def _two_dimensional(array: np.ndarray, name: str) -> np.ndarray:
     if squeezed.ndim != 2 or squeezed.dtype.kind not in "iuf" or not squeezed.size:
         raise BadInput(f"{name}: not an image: shape {array.shape}, {array.dtype}")
     return squeezed
-
-
-def _of_raw(path: str, name: str, shape: tuple[int, int] | None) -> np.ndarray:
-    """Little-endian binary32, one row after the other."""
-    data = read(path, "image")
-    if shape is None:
-        side = round((len(data) / 4) ** 0.5)
-        shape = (side, side)
-    if len(data) != 4 * shape[0] * shape[1] or not data:
-        raise BadInput(f"{name}: {len(data)} bytes are no {shape[0]} x {shape[1]} binary32 numbers: --shape SLOW FAST")
-    return np.frombuffer(data, "<f4").reshape(shape)

@@ -8,15 +8,44 @@ from typing import Any
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.formats.apart import read_apart
+from nanobragg.engine.formats.format import Format
 from nanobragg.engine.formats.nexus import now, plain, rotation, saturation_of
+from nanobragg.engine.formats.nxmx import not_in_one_go
 from nanobragg.engine.scene.scene import Scene
+from nanobragg.kernels.whole import appearing_path
 
 
-def cbf_header(scene: Scene, sensor: str, *, turns: bool) -> str:
+class Cbf(Format):
+    """See the module: 32 bits."""
+
+    endings = (".cbf",)
+    photons = False
+
+    def is_begun_by(self, start: bytes) -> bool:
+        """See `Format`."""
+        return start.startswith(b"###CBF") or b"_array_data" in start
+
+    def check(self, path: str, what: str) -> None:
+        """See `Format`."""
+        not_in_one_go(path, what)
+        cbf_package()
+
+    def write(self, path: str, pixels: np.ndarray, scene: Scene, *, turns: bool, stem: str) -> None:
+        """See `Format`."""
+        with appearing_path(os.path.realpath(path)) as made:
+            _write_with_fabio(made, stem, pixels.astype(np.int32), cbf_header(scene, turns=turns))
+
+    def read(self, path: str, part: str, shape: tuple[int, int] | None) -> np.ndarray:
+        """See `Format`."""
+        return read_apart(path, part)
+
+
+def cbf_header(scene: Scene, *, turns: bool) -> str:
     """What readers of miniCBF look for. It has no words for tilts."""
     d = scene.detector
     pixel = f"{d.pixel_size:g} m x {d.pixel_size:g} m"
-    material = {"Si": "Silicon"}.get(sensor, sensor)
+    material = {"Si": "Silicon"}.get(d.sensor_material, d.sensor_material)
     begin, end = rotation(scene)
     width = end - begin if turns else 0.0  # else readers make a sweep of crystals
     lines = [
@@ -33,11 +62,11 @@ def cbf_header(scene: Scene, sensor: str, *, turns: bool) -> str:
     return "\r\n".join(f"# {line}" for line in lines)
 
 
-def write_cbf(path: str, stem: str, pixels: np.ndarray, scene: Scene, sensor: str, *, turns: bool) -> None:
+def _write_with_fabio(path: str, stem: str, pixels: np.ndarray, text: str) -> None:
     """Write an image, int32 (slow, fast), under a temporary name; ``stem`` is what the file will be called."""
     header = {
         "_array_data.header_convention": '"GENERIC_MINI"',  # a Pilatus is made of modules
-        "_array_data.header_contents": cbf_header(scene, sensor, turns=turns),
+        "_array_data.header_contents": text,
     }
     cbf_package().cbfimage.CbfImage(data=pixels, header=header).write(path)
     # fabio calls the data after the file.

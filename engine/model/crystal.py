@@ -12,9 +12,7 @@ import numpy.typing as npt
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.checks import numbers, one_of, spread
 from nanobragg.engine.model.part import Part, Vector
-
-ROUND_SPOTS = "_round"  # what the names of shapes end in whose spots are round in reciprocal space
-SHAPES = ("square", "round", "gauss", "tophat", "gauss_round", "tophat_round")
+from nanobragg.engine.model.spots import SPOT_SHAPES
 
 
 def possible_cell(cell: Any) -> None:
@@ -81,7 +79,7 @@ class Crystal(Part):
         numbers("Crystal: mosaic_seed", self.mosaic_seed, 1, whole=True)
         numbers("Crystal: fudge", self.fudge, 1)
         numbers("Crystal: water_um", self.water_um, 1, lowest=0)
-        one_of("Crystal: shape", self.shape, SHAPES)
+        one_of("Crystal: shape", self.shape, SPOT_SHAPES)
         spread("Crystal: mosaic_deg", self.mosaic_deg, self.mosaic_domains, "mosaic_domains")
 
     def randomly_oriented(self, seed: int) -> Crystal:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CONVENTIONS = ("MOSFLM", "XDS", "DIALS", "ADXV", "DENZO")
 UNORTHOGONAL = 1e-6  # cosine between the axes of a panel, from which on they are no axes of pixels
+LONGEST_AXIS = 1e150  # its square must not overflow
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -106,7 +107,7 @@ class Detector(Part):
         for name in given:
             numbers(f"Detector: {name}", getattr(self, name), 3)
         fast, slow = (np.asarray(v, float) for v in (self.fast, self.slow))
-        if not all(0.0 < np.linalg.norm(axis) < math.inf for axis in (fast, slow)):
+        if not all(0.0 < math.hypot(*axis) < LONGEST_AXIS for axis in (fast, slow)):
             raise BadInput("Detector: fast and slow must have a length, and one that can be squared")
         if abs(fast @ slow) > UNORTHOGONAL * float(np.linalg.norm(fast) * np.linalg.norm(slow)):
             raise BadInput("Detector: fast and slow must be at right angles")

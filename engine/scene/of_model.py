@@ -11,10 +11,11 @@ from nanobragg.engine.c_numbers import DEGREES, HC, divide
 from nanobragg.engine.detectors.catalogue import PHOSPHOR, detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.beam import Beam
-from nanobragg.engine.model.crystal import ROUND_SPOTS, Crystal
+from nanobragg.engine.model.crystal import Crystal
 from nanobragg.engine.model.detector import Detector
 from nanobragg.engine.model.experiment import Experiment
 from nanobragg.engine.model.scan import Scan
+from nanobragg.engine.model.spots import ROUND_SPOTS
 from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
 from nanobragg.engine.scene import cell as cells
 from nanobragg.engine.scene import checks, sources

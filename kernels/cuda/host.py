@@ -22,7 +22,8 @@ from nanobragg.kernels.order import serial
 from nanobragg.kernels.order.cells import cells_per_phi, with_domains
 from nanobragg.kernels.order.serial import NEVER
 from nanobragg.kernels.order.threads import Grain
-from nanobragg.kernels.plan import ROUND, RenderPlan, has_products
+from nanobragg.kernels.plan import RenderPlan, has_products
+from nanobragg.kernels.shapes import FAST_FORMS
 
 CAPABILITIES = Capabilities(exact=False, options=("device", "precision"), threads=False)
 _asked = os.environ.get("NANOBRAGG_CUDA_THREADS", "")
@@ -64,7 +65,7 @@ class _Run:
         self.products = has_products(plan)
         running = self.products and plan.habits.running_products
         ends = plan.factors.interpolate and plan.habits.interpolation_ends
-        zeros_count = (plan.scale.water and (running or ends)) or plan.cells.shape <= ROUND
+        zeros_count = (plan.scale.water and (running or ends)) or plan.cells.shape in FAST_FORMS
         self.weighted = bool((plan.sources.weight != 1.0).any())
         self.spread = self.products and not plan.habits.running_products
         self.reach = (reach(plan).narrow, bool(zeros_count))

@@ -12,7 +12,7 @@ import numpy as np
 from numba import cuda, float64
 
 from nanobragg.kernels.compiling.decorators import scalar
-from nanobragg.kernels.plan import ROUND, SQUARE
+from nanobragg.kernels.shapes import FAST_FORMS, ROUND, SQUARE
 from nanobragg.kernels.step import amplitude, background, geometry, lattice
 from nanobragg.kernels.step.capture import capture as capture_of
 from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
@@ -26,6 +26,7 @@ ZERO, ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT = (np.uint32(k) for k in ra
 @functools.cache
 def evaluation(shape: int, interpolate: bool, products: bool, single: bool) -> Any:
     """A device function of one evaluation: the new sum of a pixel, and whether its interpolation is still on."""
+    fast_form = shape in FAST_FORMS
 
     @scalar
     def lattice_of(plan, hkl, node):
@@ -36,7 +37,7 @@ def evaluation(shape: int, interpolate: bool, products: bool, single: bool) -> A
             return lattice.fast_square_lattice(size, node, hkl)
         if shape == ROUND:
             return lattice.fast_round_lattice(size, node, hkl)
-        return lattice.lattice_factor(plan.cells, hkl, node)
+        return lattice.lattice_factor(shape, plan.cells, hkl, node)
 
     @scalar
     def amplitude_squared(plan, amplitudes, table, hkl, on):
@@ -50,12 +51,12 @@ def evaluation(shape: int, interpolate: bool, products: bool, single: bool) -> A
     @scalar
     def evaluate(plan, amplitudes, reach, row, q, share, table, alive, on, weight, total):
         hkl = (dot(row[0:3], q), dot(row[3:6], q), dot(row[6:9], q))
-        node = lattice.fast_node_down(hkl) if shape > ROUND else lattice.fast_node(hkl)
+        node = lattice.fast_node(hkl) if fast_form else lattice.fast_node_down(hkl)
         # A sharp spot out of reach is no evaluation at all, unless zeros count (Q05).
-        if shape > ROUND and not (reach[1] or lattice.is_near(hkl, node, reach[0])):
+        if not fast_form and not (reach[1] or lattice.is_near(hkl, node, reach[0])):
             return total, on
         f_latt = lattice_of(plan, hkl, node)
-        if shape > ROUND and f_latt == 0.0 and not reach[1]:
+        if not fast_form and f_latt == 0.0 and not reach[1]:
             return total, on
         if interpolate and alive and (on or not plan.habits.interpolation_ends):
             on = amplitude.within_tricubic_range(plan.factors, hkl)

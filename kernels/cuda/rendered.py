@@ -43,7 +43,7 @@ class RenderedOnDevice(Rendered):
 
     def __init__(self, plan: RenderPlan, panels: np.ndarray, interpolation_ended: bool, device: Device, there: Any):
         super().__init__(plan, panels, interpolation_ended)
-        panels.setflags(write=False)  # it would no longer be what is on the device
+        self._panels.setflags(write=False)  # it would no longer be what is on the device
         self._device, self._there = device, there
 
     def _resident(self) -> RenderPlan:

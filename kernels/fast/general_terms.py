@@ -9,7 +9,7 @@ from nanobragg.kernels.compiling.vector import TILE, stack_places, stack_tile, s
 from nanobragg.kernels.fast.plain_terms import all_within, shift_of, times_cell
 from nanobragg.kernels.fast.tables import OFFSET, PER_LENGTH, SHARE
 from nanobragg.kernels.fast.tile import any_zero
-from nanobragg.kernels.plan import SQUARE
+from nanobragg.kernels.shapes import SQUARE
 from nanobragg.kernels.step import amplitude, lattice
 from nanobragg.kernels.step.background import has_products
 

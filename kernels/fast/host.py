@@ -16,7 +16,8 @@ from nanobragg.kernels.order import serial
 from nanobragg.kernels.order.cells import cells_per_phi, with_domains
 from nanobragg.kernels.order.serial import NEVER
 from nanobragg.kernels.order.threads import CPU_GRAIN, TILE, in_chunks
-from nanobragg.kernels.plan import ROUND, RenderPlan, has_products
+from nanobragg.kernels.plan import RenderPlan, has_products
+from nanobragg.kernels.shapes import FAST_FORMS, ROUND
 from nanobragg.kernels.vectors import unit
 
 CAPABILITIES = Capabilities(exact=False, options=("precision", "shuffle"))
@@ -32,7 +33,7 @@ def check(**options: Any) -> None:
 
 def kernel_for(plan: RenderPlan, precision: str) -> Kernel:
     """The kernel that renders a plan: the one that can do no more than it needs."""
-    if plan.cells.shape > ROUND:
+    if plan.cells.shape not in FAST_FORMS:
         return render_sharp
     if (has_products(plan) and plan.habits.running_products) or plan.factors.interpolate:
         return render_in_order

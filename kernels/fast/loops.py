@@ -13,7 +13,7 @@ from nanobragg.kernels.compiling.decorators import fast_kernel
 from nanobragg.kernels.compiling.vector import TILE, prefer_wide_registers, stack_tile
 from nanobragg.kernels.fast import general_terms, plain_terms, sharp_terms, tile
 from nanobragg.kernels.order.serial import NEVER
-from nanobragg.kernels.plan import ROUND
+from nanobragg.kernels.shapes import FAST_FORMS
 from nanobragg.kernels.step import background, geometry
 
 
@@ -42,7 +42,7 @@ def tiles_kernel(add_terms: Any) -> Any:
         products, n_sources = background.has_products(plan), len(plan.sources.wavelength)
         # Where the order of evaluations matters, each source is a group of its own; else all share M.d, unless next to
         # no evaluation needs it.
-        ordered = plan.cells.shape > ROUND or products or interpolate or dmin > 0.0 or len(first_cells) > 0
+        ordered = plan.cells.shape not in FAST_FORMS or products or interpolate or dmin > 0.0 or len(first_cells) > 0
         running = products and plan.habits.running_products
         spread, everywhere = background.is_spread(plan), background.background_everywhere(plan)
         first_sub, last_sub, first_source, last_source = part

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanobragg.kernels.plan import GAUSS, ROUND, RenderPlan
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.shapes import ENDS
 from nanobragg.kernels.vectors import magnitude
 
-ZERO_EXPONENT = 745.2  # exp(-x) is exactly 0 from here on
 SINGLE = 1e-6  # relative error of an index in binary32, generously
 FRACTION_BITS = 11  # of binary32, for indices up to 2^(22 - 11)
 LARGEST_SINGLE = 2.0 ** (22 - FRACTION_BITS) - 2.0
@@ -35,9 +35,9 @@ def reach(plan: RenderPlan) -> Reach:
     """
     lengths = tuple(magnitude(plan.cells.cell[k : k + 3]) for k in (0, 3, 6))
     largest = 2.0 / min(np.abs(plan.sources.wavelength))
-    if plan.cells.shape <= ROUND or not plan.cells.fudge > 0.0 or not max(lengths) * largest < LARGEST_SINGLE:
+    if plan.cells.shape not in ENDS or not plan.cells.fudge > 0.0 or not max(lengths) * largest < LARGEST_SINGLE:
         return Reach((0.0, 0.0, 0.0), (0.0, 0.0), (0xFFFFFFFF, 0xFFFFFFFF))
-    limit = ZERO_EXPONENT * 0.63 if plan.cells.shape == GAUSS else 0.3969
+    limit = ENDS[plan.cells.shape]
     counts = plan.cells.n_cells[0] * plan.cells.n_cells[1] * plan.cells.n_cells[2]
     furthest = math.sqrt(limit / plan.cells.fudge) / counts  # 1/Angstrom
     try:

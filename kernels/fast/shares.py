@@ -6,7 +6,8 @@ import itertools
 from typing import NamedTuple
 
 from nanobragg.kernels.order.threads import CPU_GRAIN, TILE, Grain
-from nanobragg.kernels.plan import ROUND, RenderPlan, has_products
+from nanobragg.kernels.plan import RenderPlan, has_products
+from nanobragg.kernels.shapes import FAST_FORMS
 
 GRAIN = Grain(steps=8_000_000, pixels=262_144, tile=TILE, worth_a_thread=200_000)
 MOST_SHARES = 256  # tiles, or shares of them: enough for the threads of most machines
@@ -49,7 +50,7 @@ def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
     carried = (products and habits.running_products) or may_end or factors.dmin > 0.0
     if tiles >= MOST_SHARES or plan.evaluations * TILE < CPU_GRAIN.steps or carried:
         return [Share(whole, slice(None), True)]
-    together = plan.cells.shape <= ROUND and not products and not factors.interpolate  # one group of sources
+    together = plan.cells.shape in FAST_FORMS and not products and not factors.interpolate  # one group of sources
     ways = {"subs": subs, "cells": cells, "sources": sources if together else 1}
     way = max(ways, key=lambda name: ways[name])
     enough = plan.evaluations * TILE // GRAIN.worth_a_thread

@@ -86,7 +86,7 @@ def add_sharp(
         node = lattice.fast_node_down(hkl)
         if not zeros_count and not lattice.is_near(hkl, node, narrow):
             continue
-        f_latt = lattice.lattice_factor(plan.cells, hkl, node)
+        f_latt = lattice.lattice_factor(plan.cells.shape, plan.cells, hkl, node)
         if f_latt == 0.0 and not zeros_count:
             continue
         if interpolating:

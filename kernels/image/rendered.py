@@ -84,8 +84,7 @@ class Rendered:
 
     def serial_counts(self, adc: float, seed: int, table: np.ndarray) -> tuple[np.ndarray, float, int]:
         """Counts (uint16) with the original's noise; see `nanobragg.kernels.image.noise.noise`."""
-        from nanobragg.kernels.image import noise
-
         by = self._loops()
-        make = by.noise if hasattr(by, "noise") else noise.noise
-        return make(self.panels, self.plan.panels.roi, adc, seed, table)  # type: ignore[no-any-return]
+        if not hasattr(by, "noise"):
+            from nanobragg.kernels.image import noise as by
+        return by.noise(self.panels, self.plan.panels.roi, adc, seed, table)  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from nanobragg.kernels.compiling.decorators import scalar, separate
-from nanobragg.kernels.plan import GAUSS, ROUND, SQUARE
+from nanobragg.kernels.shapes import GAUSS, GAUSS_WIDTH, ROUND, SPHERE_OF_BLOCK, SQUARE, TOPHAT_EDGE
 from nanobragg.kernels.step.polynomials import (
     cospi,
     fast_grating,
@@ -22,9 +22,6 @@ from nanobragg.kernels.step.polynomials import (
     sphere_near,
     whole_below,
 )
-
-SPHERE_OF_BLOCK = 0.723601254558268  # by which the original scales an ellipsoid's factor
-GAUSS_WIDTH, TOPHAT_EDGE = 0.63, 0.3969  # of spots, in units of the squared distance times the squared cell counts
 
 
 @scalar
@@ -199,16 +196,16 @@ def tophat_lattice(rho2, n, fudge):
 
 
 @separate
-def lattice_factor(cells, hkl, node):
+def lattice_factor(shape, cells, hkl, node):
     """F_latt of any shape at fractional indices ``hkl``, whose nearest node is ``node``; exact."""
     n, fudge = cells.n_cells, cells.fudge
-    if cells.shape == SQUARE:
+    if shape == SQUARE:
         return square_lattice(hkl, n)
     d = (hkl[0] - node[0], hkl[1] - node[1], hkl[2] - node[2])
-    if cells.shape == ROUND:
+    if shape == ROUND:
         return round_lattice(d, n, fudge)
     rho2 = node_distance_squared(d, n, cells.recip)
-    if cells.shape == GAUSS:
+    if shape == GAUSS:
         return gauss_lattice(rho2, n, fudge)
     return tophat_lattice(rho2, n, fudge)
 

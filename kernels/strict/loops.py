@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nanobragg.kernels.compiling.decorators import kernel, scalar
 from nanobragg.kernels.order.serial import NEVER
-from nanobragg.kernels.plan import SQUARE
+from nanobragg.kernels.shapes import SQUARE
 from nanobragg.kernels.step import amplitude, background, geometry, lattice
 from nanobragg.kernels.step.capture import capture as capture_of
 from nanobragg.kernels.step.polarization import polarization
@@ -59,7 +59,7 @@ def visit(plan, cells, q, factors_of_term, source, total, interpolate):
             node = lattice.nearest_node(hkl)
             at = lattice.phases(hkl, node, habits.whole_sines) if crystal.shape == SQUARE else hkl
             if not amplitude_first:
-                f_latt = lattice.lattice_factor(crystal, at, node)
+                f_latt = lattice.lattice_factor(crystal.shape, crystal, at, node)
                 if f_latt == 0.0 and not plan.scale.water:
                     continue
             f_cell, inside = structure_factor(factors, number, hkl, node, interpolate)

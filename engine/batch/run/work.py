@@ -99,7 +99,8 @@ class ShardRenderer:
 
     def frame(self, number: int) -> Frame:
         """Render an image."""
-        self._image, scene = number, self.scene(number)
+        self._image = number
+        scene = self.scene(number)
         plan = plan_of(scene)
         rendered = render(plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision)
         described = self._scene_of.described(number, scene)

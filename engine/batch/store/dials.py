@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from nanobragg.engine.batch.job.job import FALLING, STILLS, Job
 from nanobragg.engine.batch.job.scenes import SceneOf
 from nanobragg.engine.batch.store import folder as places
-from nanobragg.engine.batch.store.image_files import SUFFIX, image_name
+from nanobragg.engine.batch.store.image_files import ending_of, image_name
 from nanobragg.engine.batch.store.master import shown, wanted_names
 from nanobragg.engine.batch.store.records import Record
 from nanobragg.engine.formats import expt
@@ -78,7 +78,7 @@ def _sweeps(job: Job, first: Scene, finished: Iterable[int]) -> str:
         begin, end = end, begin
     pieces = [(0, job.images)] if job.format == "nxmx" else _runs(job, finished)
     found = [expt.Sweep(begin + (end - begin) * at, end - begin, at, images) for at, images in pieces]
-    template = None if job.format == "nxmx" else f"image_######{SUFFIX[job.format]}"
+    template = None if job.format == "nxmx" else f"image_######{ending_of(job)}"
     return expt.sweeps(template, "master.h5", first, found, job.values, job.sensor_material)
 
 

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
-from collections.abc import Callable
-
-import numpy as np
 
 from nanobragg.engine.batch.job.job import STILLS, Job, Shard
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.folder import File
 from nanobragg.engine.batch.store.shard_file import Frame, digest_of
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.formats import cbf, smv
-from nanobragg.engine.formats.images import write_float
+from nanobragg.engine.formats.cbf import Cbf
+from nanobragg.engine.formats.format import Format
+from nanobragg.engine.formats.raw import Raw
+from nanobragg.engine.formats.smv_image import SmvImage
 from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.truth.of_image import Truth
 
-SUFFIX = {"smv": ".img", "cbf": ".cbf", "float": ".bin"}
-
-
-def write_smv(path: str, pixels: np.ndarray, scene: Scene, job: Job) -> None:
-    """An SMV image whose header readers understand, whatever the job computes right."""
-    smv.write_smv(path, "image", smv.header(scene, turns=job.scan != STILLS), pixels)
-
-
-def write_raw(path: str, pixels: np.ndarray, scene: Scene, job: Job) -> None:
-    """Binary32, one row after the other."""
-    write_float(path, pixels)
-
-
-def write_cbf(path: str, pixels: np.ndarray, scene: Scene, job: Job) -> None:
-    """A miniCBF image, int32."""
-    cbf.write_cbf(path, own_stem(path), pixels, scene, job.sensor_material, turns=job.scan != STILLS)
+FILE_FORMATS: dict[str, Format] = {"smv": SmvImage(), "cbf": Cbf(), "float": Raw()}
 
 
 def own_stem(path: str) -> str:
@@ -42,16 +27,14 @@ def own_stem(path: str) -> str:
     return os.path.splitext(os.path.basename(path).removeprefix(".").partition("@")[0])[0]
 
 
-WRITERS: dict[str, Callable[[str, np.ndarray, Scene, Job], None]] = {
-    "smv": write_smv,
-    "cbf": write_cbf,
-    "float": write_raw,
-}
+def ending_of(job: Job) -> str:
+    """What the names of a job's image files end in."""
+    return FILE_FORMATS[job.format].endings[0]
 
 
 def image_name(job: Job, number: int) -> str:
     """The file of an image, counted from 1 as readers of series want it."""
-    return f"image_{number + 1:06d}{SUFFIX[job.format]}"
+    return f"image_{number + 1:06d}{ending_of(job)}"
 
 
 class ImageFiles:
@@ -98,12 +81,18 @@ class ImageFiles:
         made = places.temporary(name)
         with places.or_lost(self.job.output):
             try:
-                WRITERS[self.job.format](places.path(self.job.output, made), frame.pixels, frame.scene, self.job)
+                self._write(places.path(self.job.output, made), frame)
             except BadInput as error:
                 raise places.OutputLost(str(error)) from None
         places.publish(self.job.output, made, name)
         slow, fast = frame.pixels.shape
         self._note(frame.truth, digest_of(frame.pixels), places.described(self.job.output, name), (slow, fast))
+
+    def _write(self, path: str, frame: Frame) -> None:
+        detector = dataclasses.replace(frame.scene.detector, sensor_material=self.job.sensor_material)
+        scene = dataclasses.replace(frame.scene, detector=detector)
+        turns = self.job.scan != STILLS
+        FILE_FORMATS[self.job.format].write(path, frame.pixels, scene, turns=turns, stem=own_stem(path))
 
     def finish(self, scene: Scene) -> list[File]:
         """The files, all of which have their names."""

@@ -1,4 +1,4 @@
-"""Raw float images and PGM pictures."""
+"""PGM pictures, as the original writes them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import numpy as np
 
 from nanobragg.engine.c_numbers import g
 from nanobragg.engine.formats.whole import whole_file
-
-
-def write_float(path: str, image: np.ndarray) -> None:
-    """Write a float32 image (slow, fast) without a header, little-endian."""
-    with whole_file(path, "-floatfile") as file:
-        file.write(np.ascontiguousarray(image, "<f4").data)
 
 
 def write_pgm(path: str, scale: float, pixels: np.ndarray) -> None:
