@@ -23,7 +23,7 @@ ffibuilder.set_source(
     '#include "cref.h"\n',
     sources=["c_src/render.c", "c_src/noise.c", "c_src/figures.c", "c_src/trace.c"],
     include_dirs=["c_src"],
-    depends=["c_src/cref.h", "c_src/render.c"],
+    depends=["c_src/cref.h", "c_src/step.h", "c_src/render.c"],
     libraries=["m"],
     extra_compile_args=["-std=c99", "-O2", "-ffp-contract=off"],
     py_limited_api=True,

@@ -6,9 +6,8 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nanobragg.cli.nanobragg.physics import Physics
 from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Cell
@@ -19,6 +18,9 @@ from nanobragg.engine.model.structure_factors import StructureFactors
 from nanobragg.engine.original.set_up import Geometry
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.scene.scene import Illumination
+
+if TYPE_CHECKING:
+    from nanobragg.cli.nanobragg.physics import Physics
 
 CELL = ("cell_a", "cell_b", "cell_c", "cell_alpha", "cell_beta", "cell_gamma")
 

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 def _placed(detector: Detector, beam: Beam | None, crystal: Crystal | None = None) -> Placed:
-    from nanobragg.engine.api import constant, set_up
+    from nanobragg.engine.model.beam import Beam
     from nanobragg.engine.model.crystal import Crystal
+    from nanobragg.engine.model.experiment import Experiment
+    from nanobragg.engine.model.sampling import Sampling
+    from nanobragg.engine.model.structure_factors import constant_factors
+    from nanobragg.engine.scene.of_model import scene_of
 
     block = Crystal(cell=(50, 50, 50, 90, 90, 90)) if crystal is None else crystal
-    return of_scene(set_up(block, detector, constant(1.0), beam, oversample=1))
+    experiment = Experiment(block, detector, constant_factors(1.0), beam or Beam(), sampling=Sampling(oversample=1))
+    return of_scene(scene_of(experiment))
 
 
 def _centres(placed: Placed) -> tuple[np.ndarray, np.ndarray]:

@@ -137,25 +137,62 @@ def _layout(frame: Shown, count: int) -> Any:
     from bokeh.document import Document
     from bokeh.events import DocumentReady, MouseMove
     from bokeh.layouts import column, row
-    from bokeh.models import ColumnDataSource, CustomJS
+
+    models: Any = bokeh_models
+    plot, source = _plot(frame)
+    of_rings, of_spots, sources = _marks(plot)
+    contrast, scale, shown = _controls(frame)
+    under = models.Div(name="under", text="&nbsp;", width=WIDTH, styles={"font-family": "monospace"})
+    told = {"x": plot.x_range, "y": plot.y_range, "source": source, "contrast": contrast, "scale": scale,
+            "title": plot.title, **sources}  # fmt: skip
+    redraw = models.CustomJS(code="window.nbview.redraw()")
+    ends = [(model, name) for model in (plot.x_range, plot.y_range) for name in ("start", "end")]
+    for model, name in [*ends, (contrast, "value"), (scale, "value")]:
+        model.js_on_change(name, redraw)
+    plot.js_on_event(MouseMove, models.CustomJS(
+        args={"under": under}, code="under.text = window.nbview.under(cb_obj.x, cb_obj.y) || '&nbsp;'"))  # fmt: skip
+    shown.js_on_change("active", models.CustomJS(args={"rings": of_rings, "spots": of_spots}, code=(
+        "for (const r of rings) r.visible = cb_obj.active.includes(0);"
+        "for (const s of spots) s.visible = cb_obj.active.includes(1);")))  # fmt: skip
+    controls = [contrast, scale, shown]
+    if count > 1:
+        slider = models.Slider(name="frame", start=0, end=count - 1, value=0, step=1, title="frame", width=300)
+        slider.js_on_change("value", models.CustomJS(code="window.nbview.show(cb_obj.value)"))
+        controls.insert(0, slider)
+    begin = models.CustomJS(args=told, code=f"window.nbview.start({{{', '.join(told)}}})")
+    document = Document()
+    document.add_root(column(row(*controls), plot, under))
+    document.js_on_event(DocumentReady, begin)
+    return document
+
+
+def _plot(frame: Shown) -> tuple[Any, Any]:
+    """The plot of an image in detector pixels, and the source of its shades."""
+    from bokeh import models as bokeh_models
     from bokeh.plotting import figure
 
-    widgets: Any = bokeh_models
+    models: Any = bokeh_models
     slow, fast = frame.pixels.shape
     height = int(min(WIDTH * slow / fast, 1.3 * WIDTH)) + 60
     raster = tuple(int(min(LARGEST_RASTER, LARGEST_RASTER * n / m)) for n, m in ((slow, fast), (fast, slow)))
     blank = np.zeros(raster, np.uint32)
-    source = ColumnDataSource({"image": [blank], "x": [0], "y": [0], "dw": [fast], "dh": [slow]})
-    x_range, y_range = widgets.Range1d(start=0, end=fast), widgets.Range1d(start=slow, end=0)
+    source = models.ColumnDataSource({"image": [blank], "x": [0], "y": [0], "dw": [fast], "dh": [slow]})
     plot = figure(
-        name="plot", width=WIDTH, height=height, x_range=x_range, y_range=y_range, match_aspect=True,
+        name="plot", width=WIDTH, height=height, x_range=models.Range1d(start=0, end=fast),
+        y_range=models.Range1d(start=slow, end=0), match_aspect=True,
         tools="pan,wheel_zoom,box_zoom,reset,save", active_scroll="wheel_zoom", x_axis_label="fast / pixels",
         y_axis_label="slow / pixels", background_fill_color="#f4f4f4", output_backend="canvas",
     )  # fmt: skip
-    title = widgets.Title(text=frame.title)
-    plot.title = title
+    plot.title = models.Title(text=frame.title)
     plot.grid.visible = False
     plot.image_rgba("image", "x", "y", "dw", "dh", source=source)
+    return plot, source
+
+
+def _marks(plot: Any) -> tuple[list[Any], list[Any], dict[str, Any]]:
+    """What is drawn of resolution rings, of predicted spots, and the sources of both."""
+    from bokeh.models import ColumnDataSource
+
     rings = ColumnDataSource({"xs": [], "ys": []})
     labels, spots = (ColumnDataSource({"x": [], "y": [], "text": []}) for _ in range(2))
     of_rings = [
@@ -163,38 +200,23 @@ def _layout(frame: Shown, count: int) -> Any:
         plot.text("x", "y", "text", source=labels, text_color=LABEL, text_font_size="12px", text_align="right",
                   text_baseline="middle", background_fill_color="white", background_fill_alpha=0.7),
     ]  # fmt: skip
-    of_spots: list[Any] = [
+    of_spots = [
         plot.scatter("x", "y", source=spots, size=9, fill_alpha=0, line_color=SPOT),
         plot.text("x", "y", "text", source=spots, text_color=SPOT, text_font_size="10px", x_offset=6, y_offset=-4),
     ]
     for glyph in of_spots:
         glyph.visible = False
-    highest = automatic(frame.pixels).highest
-    middle = float(np.log10(max(highest, 1e-6)))
-    contrast = widgets.Slider(name="contrast", start=middle - 3, end=middle + 3, value=middle, step=CONTRAST_STEP,
-                      title="black from 10^", width=260)  # fmt: skip
-    scale = widgets.Select(name="scale", options=list(SCALES), value="sqrt", width=90)
-    shown = widgets.CheckboxGroup(name="shown", labels=["resolution rings", "predicted spots"], active=[0], inline=True)
-    under = widgets.Div(name="under", text="&nbsp;", width=WIDTH, styles={"font-family": "monospace"})
-    models = {"x": x_range, "y": y_range, "source": source, "contrast": contrast, "scale": scale, "title": title,
-              "rings": rings, "labels": labels, "spots": spots}  # fmt: skip
-    redraw = CustomJS(code="window.nbview.redraw()")
-    ends = [(model, name) for model in (x_range, y_range) for name in ("start", "end")]
-    for model, name in [*ends, (contrast, "value"), (scale, "value")]:
-        model.js_on_change(name, redraw)
-    plot.js_on_event(MouseMove, CustomJS(
-        args={"under": under}, code="under.text = window.nbview.under(cb_obj.x, cb_obj.y) || '&nbsp;'"))  # fmt: skip
-    shown.js_on_change("active", CustomJS(args={"rings": of_rings, "spots": of_spots}, code=(
-        "for (const r of rings) r.visible = cb_obj.active.includes(0);"
-        "for (const s of spots) s.visible = cb_obj.active.includes(1);")))  # fmt: skip
-    controls = [contrast, scale, shown]
-    if count > 1:
-        slider = widgets.Slider(name="frame", start=0, end=count - 1, value=0, step=1, title="frame", width=300)
-        slider.js_on_change("value", CustomJS(code="window.nbview.show(cb_obj.value)"))
-        controls.insert(0, slider)
-    document = column(row(*controls), plot, under)
-    begin = CustomJS(args=models, code=f"window.nbview.start({{{', '.join(models)}}})")
-    made = Document()
-    made.add_root(document)
-    made.js_on_event(DocumentReady, begin)
-    return made
+    return of_rings, of_spots, {"rings": rings, "labels": labels, "spots": spots}
+
+
+def _controls(frame: Shown) -> tuple[Any, Any, Any]:
+    """What sets contrast, scale, and which marks are shown."""
+    from bokeh import models as bokeh_models
+
+    models: Any = bokeh_models
+    middle = float(np.log10(max(automatic(frame.pixels).highest, 1e-6)))
+    contrast = models.Slider(name="contrast", start=middle - 3, end=middle + 3, value=middle, step=CONTRAST_STEP,
+                             title="black from 10^", width=260)  # fmt: skip
+    scale = models.Select(name="scale", options=list(SCALES), value="sqrt", width=90)
+    labels = ["resolution rings", "predicted spots"]
+    return contrast, scale, models.CheckboxGroup(name="shown", labels=labels, active=[0], inline=True)

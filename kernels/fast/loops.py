@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from nanobragg.kernels.compiling.decorators import fast_kernel
-from nanobragg.kernels.compiling.vector import TILE, prefer_wide_registers, stack_tile
+from nanobragg.kernels.compiling.vector import prefer_wide_registers, stack_tile
 from nanobragg.kernels.fast import general_terms, plain_terms, sharp_terms, tile
 from nanobragg.kernels.order.serial import NEVER
 from nanobragg.kernels.shapes import FAST_FORMS
@@ -53,34 +51,20 @@ def tiles_kernel(add_terms: Any) -> Any:
             number, count = tile.panel_and_count(plan.panels, pixels, start)
             panel = geometry.placement(plan.panels, number)
             tile.raster_places(pixels, start, count, number, plan.panels, fast, slow)
-            for i in range(TILE):
-                total[i] = background.background_at_start(plan)
-                polar[i] = 1.0 if plan.polarization.left_out else 0.0
-                omega[i] = 0.0
-                on[i] = 1.0
+            tile.begin(plan, total, polar, omega, on)
             visited = False
             for layer in range(sensor.layers):
-                depth = layer * sensor.layer_step
-                for i in range(TILE):
-                    capture[i] = 1.0 if sensor.thickness == 0.0 else 0.0
+                tile.begin_layer(sensor, capture)
                 for at in range(first_sub - lead, last_sub):
                     counts = at >= first_sub
                     sub = at if counts else 0
-                    tile.places(plan, panel, fast, slow, sub, depth, dx, dy, dz)
-                    tile.airpaths(dx, dy, dz, air)
-                    tile.normalise(dx, dy, dz, air)
-                    tile.solid_angles(plan, panel, air, omega)
-                    if sensor.thickness != 0.0 or sampling.oversample_thick:
-                        tile.captures(plan, panel, layer, dx, dy, dz, capture)
+                    tile.aim(plan, panel, layer, sub, fast, slow, dx, dy, dz, air, omega, capture)
                     for group in range(last_source if ordered else 1):
                         base = (-towards[group, 0], -towards[group, 1], -towards[group, 2])
                         reached = tile.cut_by_resolution(dmin, base, sources.wavelength[group], dx, dy, dz, alive)
                         if reached == 0 and not everywhere:
                             continue
-                        if sampling.oversample_polar or tile.any_zero(polar):
-                            for i in range(TILE):
-                                weight[i] = 1.0 if everywhere else alive[i]
-                            tile.polarizations(plan, base, dx, dy, dz, weight, polar)
+                        tile.polarizations(plan, base, dx, dy, dz, alive, everywhere, polar)
                         tile.weights(sampling, capture, polar, omega, weight)
                         if spread and counts:
                             tile.add_background(plan, weight, total)
@@ -93,8 +77,7 @@ def tiles_kernel(add_terms: Any) -> Any:
                         own = group if ordered else first_source
                         last = group + 1 if ordered else last_source
                         group_of_sources = (own, last, ordered or n_sources == 1)
-                        for i in range(TILE):
-                            subtotal[i] = total[i] if running else 0.0
+                        tile.begin_subtotal(running, total, subtotal)
                         add_terms(
                             plan, tables, group_of_sources, turned, turned_single, interpolate, count, (qx, qy, qz),
                             alive, on, weight, subtotal,
@@ -102,9 +85,7 @@ def tiles_kernel(add_terms: Any) -> Any:
                         tile.add_subtotal(running, alive, weight, subtotal, total)
             tile.store(plan, targets, start, count, total, capture, polar, omega, image)
             if interpolate and plan.habits.interpolation_ends:
-                for i in range(count):
-                    if on[i] == 0.0:
-                        switched_at = min(switched_at, np.int64(pixels[start + i]))
+                switched_at = min(switched_at, tile.first_off(pixels, start, count, on))
             start += count
         return switched_at
 

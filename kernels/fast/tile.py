@@ -11,8 +11,9 @@ import numpy as np
 
 from nanobragg.kernels.compiling.decorators import scalar
 from nanobragg.kernels.compiling.vector import TILE
+from nanobragg.kernels.order.serial import NEVER
 from nanobragg.kernels.step import geometry
-from nanobragg.kernels.step.background import background_of_term
+from nanobragg.kernels.step.background import background_at_start, background_of_term
 from nanobragg.kernels.step.capture import capture as capture_of
 from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
 
@@ -118,6 +119,34 @@ def captures(plan, panel, layer, dx, dy, dz, capture):
 
 
 @scalar
+def begin(plan, total, polar, omega, on):
+    """What the sums and factors of each pixel start from: those that are 0 are found at the first sub-pixel."""
+    for i in range(TILE):
+        total[i] = background_at_start(plan)
+        polar[i] = 1.0 if plan.polarization.left_out else 0.0
+        omega[i] = 0.0
+        on[i] = 1.0
+
+
+@scalar
+def begin_layer(sensor, capture):
+    """The capture fraction before a layer: all where there is no sensor, else to be found."""
+    for i in range(TILE):
+        capture[i] = 1.0 if sensor.thickness == 0.0 else 0.0
+
+
+@scalar
+def aim(plan, panel, layer, sub, fast, slow, dx, dy, dz, air, omega, capture):
+    """Directions to a sub-pixel of each pixel in a layer, with its solid angle and capture fraction."""
+    places(plan, panel, fast, slow, sub, layer * plan.sensor.layer_step, dx, dy, dz)
+    airpaths(dx, dy, dz, air)
+    normalise(dx, dy, dz, air)
+    solid_angles(plan, panel, air, omega)
+    if plan.sensor.thickness != 0.0 or plan.sampling.oversample_thick:
+        captures(plan, panel, layer, dx, dy, dz, capture)
+
+
+@scalar
 def any_zero(values):
     """Whether a value of the tile is still 0."""
     zeros = np.int64(0)
@@ -127,13 +156,16 @@ def any_zero(values):
 
 
 @scalar
-def polarizations(plan, incident, dx, dy, dz, alive, polar):
+def polarizations(plan, incident, dx, dy, dz, alive, everywhere, polar):
     """The polarization factor, kept from the first source that reaches the pixel unless each has its own."""
     kahn, again = plan.polarization.kahn, plan.sampling.oversample_polar
+    if not again and not any_zero(polar):
+        return
     frame = polar_frame(plan.polarization.axis, incident)
     for i in range(TILE):
         now = fast_polarization(kahn, incident, frame, (dx[i], dy[i], dz[i]))
-        polar[i] = now if alive[i] != 0.0 and (again or polar[i] == 0.0) else polar[i]
+        reached = everywhere or alive[i] != 0.0
+        polar[i] = now if reached and (again or polar[i] == 0.0) else polar[i]
 
 
 @scalar
@@ -183,11 +215,28 @@ def add_background(plan, weight, total):
 
 
 @scalar
+def begin_subtotal(running, total, subtotal):
+    """What the terms of a group of sources are added to: running products multiply the sum itself (Q04)."""
+    for i in range(TILE):
+        subtotal[i] = total[i] if running else 0.0
+
+
+@scalar
 def add_subtotal(running, alive, weight, subtotal, total):
     """Add what a group of sources has brought; running products have multiplied the sum itself already (Q04)."""
     for i in range(TILE):
         more = total[i] + weight[i] * subtotal[i]
         total[i] = subtotal[i] if running else more if alive[i] != 0.0 else total[i]
+
+
+@scalar
+def first_off(pixels, start, count, on):
+    """The lowest raster index of a tile at which interpolation is off, or `NEVER`."""
+    lowest = np.int64(NEVER)
+    for i in range(count):
+        if on[i] == 0.0:
+            lowest = min(lowest, np.int64(pixels[start + i]))
+    return lowest
 
 
 @scalar
