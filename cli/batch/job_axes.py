@@ -33,6 +33,7 @@ AXES = {  # the keys that an axis may have beside its flag or field, by the one 
     "values": {"values"},
     "start": {"start", "step", "stop", "count"},
 }
+NAMED = ("values", "start")  # the kinds that need a flag or a field
 ALONGSIDE = {"pivot", "convention", "misset_mode", "user_cell", "stol_mult", "write_pgm", "do_noise", "nopolar"}
 MOST_IMAGES = 100_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -54,7 +55,8 @@ def axes_of(given: Any, name: str, folder: str, seed: int, *, of_model: bool) ->
             raise BadInput(f"{what}: {wrong} = {axis[wrong]!r}: {said}: take {FIELD if of_model else FLAG}")
         if len(kinds) != 1:
             raise BadInput(f"{what}: must have one of {', '.join(AXES)}, and has {', '.join(kinds) or 'none'}")
-        unknown = set(axis) - AXES[kinds[0]] - {FIELD if of_model else FLAG}
+        named = {FIELD if of_model else FLAG} if kinds[0] in NAMED else set()
+        unknown = set(axis) - AXES[kinds[0]] - named
         if unknown:
             raise BadInput(f"{what}: {', '.join(sorted(unknown))} cannot stand beside {kinds[0]}")
         made.append(_axis(kinds[0], axis, what, folder, seed, of_model))

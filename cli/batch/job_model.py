@@ -7,7 +7,7 @@ from typing import Any
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.load import with_cell
-from nanobragg.engine.model.experiment import TABLES, of_tables
+from nanobragg.engine.model.experiment import TABLES, Experiment
 
 MODEL_KEYS = (*TABLES, "background")
 OF_ARGUMENTS = ("arguments", "structure")
@@ -29,7 +29,7 @@ def model_of(found: dict[str, Any], name: str, folder: str) -> dict[str, Any] | 
         tables = with_cell(tables, folder)
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from None
-    of_tables(tables, name)
+    Experiment.of_json(tables, name)
     return tables
 
 

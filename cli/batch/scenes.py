@@ -14,7 +14,7 @@ from nanobragg.engine import reasons
 from nanobragg.engine.batch.job.job import Job
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.load import load, seen_to
-from nanobragg.engine.model.experiment import Experiment, of_tables
+from nanobragg.engine.model.experiment import Experiment
 from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
 from nanobragg.engine.original import remarks
 from nanobragg.engine.original.smv_header import FOR_READERS
@@ -73,7 +73,7 @@ class _OfModel:
 
     def scene(self, number: int) -> Scene:
         job = self._job
-        experiment = of_tables(job.tables(number), "model")
+        experiment = Experiment.of_json(job.tables(number), "model")
         table = new_table() if job.noise == "original" else None
         noise = Noise(-job.noise_seed(number), 0.0, table)
         return dataclasses.replace(scene_of(experiment, self._loader(experiment)), noise=noise)

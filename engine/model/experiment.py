@@ -79,7 +79,7 @@ class Experiment:
         return (*self.backgrounds, *water)
 
     def to_json(self) -> dict[str, Any]:
-        """Tables of what is not as it is by default; `of_tables` makes the experiment again.
+        """Tables of what is not as it is by default; `of_json` makes the experiment again.
 
         Structure factors that are not a file's are only named; a mask is left out.
         """
@@ -96,39 +96,40 @@ class Experiment:
             made["background"] = [_kind_of(part) | part.to_json() for part in self.backgrounds]  # type: ignore[attr-defined]
         return made
 
+    @classmethod
+    def of_json(cls, tables: dict[str, Any], what: str = "experiment") -> Experiment:
+        """The experiment that tables describe, by the names of the API: those of `to_json`, or of a job file.
+
+        Parameters
+        ----------
+        tables
+            ``crystal``, ``detector`` and ``factors``; ``beam``, ``scan``, ``sampling`` and a list of ``background``
+            where they are not as they are by default.
+        what
+            Names the tables in messages.
+
+        Raises
+        ------
+        BadInput
+            For a table or a name that there is not, with the nearest, and for values that are refused.
+        """
+        for name in tables:
+            if name not in (*TABLES, "background"):
+                raise BadInput(f"{what}: {unknown_name(name, [*TABLES, 'background'])}")
+        if missing := [name for name in NEEDED if name not in tables]:
+            raise BadInput(f"{what}: [{missing[0]}] is missing")
+        parts = {
+            name: of_table(TABLES[name], table, f"{what}: [{name}]") for name, table in tables.items() if name in TABLES
+        }
+        given = tables.get("background", [])
+        of_kind(f"{what}: [[background]]", given, (list, tuple), "a list of tables")
+        backgrounds = tuple(_background(table, f"{what}: [[background]]") for table in given)
+        return cls(**parts, backgrounds=backgrounds)  # type: ignore[arg-type]
+
 
 def _kind_of(background: Background) -> dict[str, str]:
     (kind,) = (name for name, made in KINDS.items() if made is type(background))
     return {"kind": kind}
-
-
-def of_tables(tables: dict[str, Any], what: str) -> Experiment:
-    """The experiment that tables describe, by the names of the API.
-
-    Parameters
-    ----------
-    tables
-        ``crystal``, ``detector`` and ``factors``; ``beam``, ``scan``, ``sampling`` and ``background`` where they are
-        not as they are by default.
-    what
-        Names the tables in messages.
-
-    Raises
-    ------
-    BadInput
-        For a table or a name that there is not, with the nearest, and for values that are refused.
-    """
-    for name in tables:
-        if name not in (*TABLES, "background"):
-            raise BadInput(f"{what}: {unknown_name(name, [*TABLES, 'background'])}")
-    if missing := [name for name in NEEDED if name not in tables]:
-        raise BadInput(f"{what}: [{missing[0]}] is missing")
-    parts = {
-        name: of_table(TABLES[name], table, f"{what}: [{name}]") for name, table in tables.items() if name in TABLES
-    }
-    given = tables.get("background", [])
-    backgrounds = tuple(_background(table, f"{what}: [[background]]") for table in given)
-    return Experiment(**parts, backgrounds=backgrounds)  # type: ignore[arg-type]
 
 
 def _background(table: Any, what: str) -> Background:

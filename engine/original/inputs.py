@@ -40,6 +40,7 @@ def read_matrix(path: str, has_cell: bool, warn: Callable[[str], None], fixes: F
 
 
 def rows_of(path: str, flag: str, columns: int) -> np.ndarray:
+    """Rows of numbers of a file that a flag names, (rows, columns): what the original's reader finds in each line."""
     try:
         rows = read_columns(read(path, flag, BadFile), columns)
     except OSError as error:

@@ -71,7 +71,7 @@ class SetUp(Geometry):
         return Scene(
             detector=self.detector, beam=self.beam, crystal=self.crystal, scan=self.scan, factors=self.factors,
             sampled=sampled, background=background(s, self.beam.fluence, float(count)), water=s.water != 0.0,
-            dmin=s.dmin, noise=Noise(s.seed, offset, None if philox else self.random_table), 
+            dmin=s.dmin, noise=Noise(s.seed, offset, None if philox else self.random_table),
             habits=habits_of(s.fixes, running_products=running_products(self)),
             physics=RIGHT if s.fixes >= FIXABLE else f"as the original's{some}",
         )  # fmt: skip
