@@ -61,3 +61,6 @@ R_OF_SOLVENT = 1e-3
 
 # Attenuation between the energies of a table 6 % apart, by its logarithm, edges apart.
 ATTENUATION = 2e-3
+
+# Set-up of a model and of a command line are two codes for the same: metres and millimetres, angles through other sums.
+SET_UP = 1e-12
