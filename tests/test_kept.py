@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from nanobragg.cli.tools import compile as nb_compile
 from nanobragg.kernels.compiling import kept
 from nanobragg.kernels.compiling.processor import processor
-from tests.support import CASES, ROOT
+from tests.support import CASES, ROOT, assert_close_image
 
 
 def environment_of(folder, **more):
@@ -265,3 +266,57 @@ def test_help_loads_no_numpy():
     for word in ("--help", "--version", "-h"):
         done = subprocess.run([sys.executable, "-c", ALONE.format(word)], capture_output=True, text=True)
         assert done.returncode == 0 and "nanoBragg" in done.stdout
+
+
+ANOTHER = """
+import sys
+import numpy as np
+from nanobragg.kernels.compiling import machine_code
+CHANGED = {
+    "order": lambda self, value: add(self, value[::-1] if isinstance(value, tuple) else value),
+    "fewer": lambda self, value: add(self, value[:-1] if isinstance(value, tuple) else value),
+    "more": lambda self, value: (add(self, value), isinstance(value, np.ndarray) and add(self, 0)),
+    "as it is": lambda self, value: add(self, value),
+}
+add, how = machine_code.Words._add, CHANGED[sys.argv[1]]
+def changed(self, value):
+    if isinstance(value, np.ndarray | tuple):
+        machine_code.Words._add = add
+        try:
+            how(self, value)
+        finally:
+            machine_code.Words._add = changed
+    else:
+        add(self, value)
+machine_code.Words._add = changed
+print(machine_code.is_known(), flush=True)
+machine_code.Words._add = add
+if sys.argv[2:]:
+    from nanobragg.cli.nanobragg.command import main
+    sys.exit(main(sys.argv[2:]))
+"""
+
+
+def in_another_convention(how, folder, *words):
+    """What is said of a calling convention, and the image of a command line that then runs."""
+    folder.mkdir(exist_ok=True)
+    line = [sys.executable, "-c", ANOTHER, how, *words]
+    done = subprocess.run(line, cwd=folder, env=environment_of(folder), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[0], np.fromfile(folder / "floatimage.bin", np.float32) if words else None
+
+
+@pytest.mark.parametrize("how", ["order", "fewer", "more", "as it is"])
+def test_another_calling_convention_is_noticed(how, tmp_path):
+    assert in_another_convention(how, tmp_path)[0] == str(how == "as it is")
+
+
+@pytest.mark.parametrize("backend", ["strict", "fast"])
+def test_numba_calls_kernels_where_we_cannot(backend, tmp_path):
+    line = LINE.replace("strict", backend).split()
+    by_numba, by_us = (in_another_convention(how, tmp_path / how, *line)[1] for how in ("fewer", "as it is"))
+    assert by_us.max() > 0.0
+    if backend == "strict":
+        np.testing.assert_array_equal(by_numba, by_us)
+    else:
+        assert_close_image(by_numba, by_us)

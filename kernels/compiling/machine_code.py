@@ -24,6 +24,7 @@ from nanobragg.kernels.compiling.notice import compiling
 from nanobragg.kernels.compiling.processor import processor
 
 CONVENTION, YES, NO = "convention", b"known", b"another"
+OF_THE_CALL = 2  # what a compiled function takes before its arguments: where to put its result, and an exception
 
 
 class Words:
@@ -65,6 +66,9 @@ class Words:
         data = array.__array_interface__["data"][0]
         self._numbers += (0, 0, array.size, array.itemsize, data, *array.shape, *array.strides)
         self._formats.append(f"{5 + 2 * array.ndim}q")
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
     def packed(self) -> bytes:
         """The words."""
@@ -165,8 +169,7 @@ class Kernel:
         first_types, first_packed = "".join(first_words.types), first_words.packed()
 
         if not self.trusted and not is_known():
-            plain = self.by_numba()
-            return lambda *rest: int(plain(*first, *rest))
+            return lambda *rest: int(self.by_numba(*first, *rest))
 
         def call(*rest: Any) -> int:
             words = Words(rest)
@@ -186,6 +189,7 @@ class Kernel:
                 self._loaded[signature] = self._linked(symbol, code)
             return self._loaded[signature]
 
+    @functools.cached_property
     def by_numba(self) -> Callable[..., int]:
         """The same function, compiled and called by Numba itself: slower to make, and made in every process."""
         from nanobragg.kernels.compiling.decorators import called_by_numba
@@ -217,7 +221,11 @@ class Kernel:
 
         function = getattr(importlib.import_module(f"nanobragg.kernels.{self.module}"), self.name)
         symbol, text = native_code(function, arguments)
-        code = target_machine().emit_object(optimised(text, symbol))
+        module = optimised(text, symbol)
+        taken = len(list(module.get_function(symbol).arguments)) - OF_THE_CALL
+        if taken != len(Words(arguments)):
+            raise TypeError(f"Numba takes the arguments of {self.name} apart into {taken} words")
+        code = target_machine().emit_object(module)
         kept.keep(self._file(signature), symbol.encode() + b"\n" + code)
         return symbol, code
 
