@@ -118,9 +118,9 @@ class Orientation:
 class Table:
     """A table with one row per image; its columns are named by flags or fields.
 
-    Rows are read from the text as they are asked for. An empty field leaves its flag out, and so does ``false``;
-    ``true`` gives a flag that takes no value. Several values of one flag are separated by blanks; fields of flags in
-    ``whole``, which name files, are one value whatever is in them.
+    Rows are read from the text as they are asked for. An empty place leaves its flag or field out. Of flags, ``false``
+    does so too, and ``true`` gives one that takes no value; of fields they are values. Several numbers are separated by
+    blanks; what stands for a flag in ``whole``, which names a file, and a text for a field, are one value.
     """
 
     def __init__(self, path: str, name: str, whole: Sequence[str] = ()):
@@ -168,17 +168,29 @@ class Table:
             raise BadInput(
                 f"table {self.name}: line {place + 2} has {len(fields)} fields, the first line {len(self.names)}"
             )
-        there = [(flag, field) for flag, field in zip(self.names, fields, strict=True) if field not in ("", NO)]
-        return [(flag, self._words(flag, field)) for flag, field in there]
+        there = [(name, text) for name, text in zip(self.names, fields, strict=True) if text]
+        return [(name, self._words(name, text)) for name, text in there if kind_of(name) == FIELD or text != NO]
 
-    def _words(self, flag: str, field: str) -> list[str]:
-        if flag in self._whole:
-            return [field]
-        return [] if field == YES else field.split()
+    def _words(self, name: str, text: str) -> list[str]:
+        if name in self._whole:
+            return [text]
+        if kind_of(name) == FIELD:
+            words = text.split()
+            return words if all(map(is_number, words)) else [text]
+        return [] if text == YES else text.split()
 
     def canonical(self) -> dict[str, Any]:
         """Its name; what is in it is known by the digest of the job's inputs."""
         return {"table": self.name, "whole": list(self._whole)}
+
+
+def is_number(word: str) -> bool:
+    """Whether a word reads as a number."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def kind_of(name: str) -> str:
