@@ -86,8 +86,8 @@ def test_the_same_file_by_any_name(tmp_path):
 SLOW_WRITER = """
 import sys, time
 from nanobragg.cli.nanobragg import command as nanobragg
-from nanobragg.engine.formats import images
-write = images.whole_file
+from nanobragg.engine.formats import raw
+write = raw.whole_file
 class Slowly:
     def __init__(self, file): self.file = file
     def write(self, data):
@@ -98,7 +98,7 @@ import contextlib
 def slow(path, what):
     with write(path, what) as file:
         yield Slowly(file)
-images.whole_file = slow
+raw.whole_file = slow
 sys.exit(nanobragg.main(sys.argv[1:]))
 """
 
