@@ -12,7 +12,7 @@ LESSER := $(shell grep -qs -m1 avx512vl /proc/cpuinfo && echo x86-64-v2 x86-64-v
 OLDEST_CUDA := numba==0.61.0 numba-cuda==0.30.4 pytest pytest-xdist hypothesis mpmath \
     "nvidia-cuda-nvcc==13.0.*" "nvidia-cuda-nvdisasm>=13.2"
 
-.PHONY: demo docs wheels test test-gpu test-oldest-cuda lint clean
+.PHONY: demo docs wheels check test test-gpu test-oldest-cuda lint clean
 
 define environment
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nanobragg needs Python 3.10 or later: make PYTHON=...")'
@@ -24,7 +24,7 @@ endef
 .venv/ready: $(SOURCES)
 	$(call environment,.venv,-e ".[test]")
 
-.venv-demo/ready: $(SOURCES) $(wildcard kernels/*.py engine/*.py engine/*/*.py engine/*/*.js cli/*.py)
+.venv-demo/ready: $(SOURCES) $(shell find kernels engine cli -name "*.py" -o -name "*.js")
 	$(call environment,.venv-demo,--no-compile ".[view]")
 	.venv-demo/bin/python -m pip uninstall --quiet --yes setuptools pip  # 30 MB that the demo does not need
 
@@ -66,6 +66,10 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The quick part, in under a minute: while one works.
+check: lint
+	$(BIN)/python -m pytest -n auto -q -m "not slow"
 
 test-gpu: .venv/ready
 	NANOBRAGG_REQUIRE=cref,gpu $(BIN)/python -m pytest -q tests/gpu

@@ -52,7 +52,7 @@ def measure_simulate() -> None:
     ]
     how = {"oversample": 1, "interpolate": False}
     plan = plan_of(nb.set_up(crystals[0], detector, factors, **how))
-    run = fast.Run(plan, np.zeros(plan.shape, np.float32))
+    run = fast.FastRun(plan, np.zeros(plan.shape, np.float32))
     pixels, nothing = plan.rendered_pixels()[:], np.empty(0, np.int64)
     bare = milliseconds(lambda number: run.draw(pixels, nothing, False, False))
     same = milliseconds(lambda number: nb.simulate(crystals[0], detector, factors, **how))

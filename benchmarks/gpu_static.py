@@ -26,7 +26,7 @@ from numba import cuda
 
 from nanobragg.kernels.cuda import figures as cuda_figures
 from nanobragg.kernels.cuda import loops as cuda_loops
-from nanobragg.kernels.fast.tables import Amplitudes
+from nanobragg.kernels.fast.tables import AmplitudeBox
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.shapes import SHAPES, SQUARE
 
@@ -69,7 +69,7 @@ def some_plan() -> RenderPlan:
 def kernels() -> Iterator[tuple[str, Any, tuple]]:
     """Name, kernel and arguments of the right types: all variants that can be launched."""
     plan = some_plan()
-    amplitudes = Amplitudes(np.ones(1), V3, V3, (1.0, 1.0), 1.0)
+    amplitudes = AmplitudeBox(np.ones(1), V3, V3, (1.0, 1.0), 1.0)
     pixels, image = np.ones(1, np.int32), np.ones(1, np.float32)
     row, sums, states = np.ones(1), np.ones((1, 1)), np.ones(1, np.uint8)
     flags = itertools.product(range(len(SHAPES)), (False, True), (False, True), (False, True))

@@ -50,7 +50,7 @@ def plan_of(scene: Scene) -> RenderPlan:
             hkl_range=tuple(hi - lo + 1 for lo, hi in zip(low, high, strict=True)),  # type: ignore[arg-type]
             interpolate=s.sampled.interpolate, dmin=s.dmin,
         ),
-        sampling=plans.Sampling(
+        sampling=plans.SubPixels(
             oversample=s.sampled.oversample, oversample_thick=s.sampled.own_capture,
             oversample_polar=s.sampled.own_polarization, oversample_omega=s.sampled.own_solid_angle,
         ),

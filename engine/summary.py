@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg.engine.c_numbers import HC
-from nanobragg.engine.formats.nexus import in_degrees
+from nanobragg.engine.formats.nexus import clean_degrees
 
 if TYPE_CHECKING:
     from nanobragg.engine.placed import Placed
@@ -23,12 +23,12 @@ def lines(s: Scene) -> Iterator[str]:
 
     c, d, b, scan = s.crystal, s.detector, s.beam, s.scan
     wavelength = b.mean_wavelength * 1e10
-    cell = [*(f"{x:.5g}" for x in c.cell[:3]), *(f"{in_degrees(x):.5g}" for x in c.cell[3:])]
+    cell = [*(f"{x:.5g}" for x in c.cell[:3]), *(f"{clean_degrees(x):.5g}" for x in c.cell[3:])]
     edges = " x ".join(f"{n * length * 1e9:.4g}" for n, length in zip(c.n_cells, c.lengths, strict=True))
-    mosaic = f"; {c.domains} domains over {in_degrees(c.mosaic_spread):g} degrees" if c.domains > 1 else ""
+    mosaic = f"; {c.domains} domains over {clean_degrees(c.mosaic_spread):g} degrees" if c.domains > 1 else ""
     layers = f"{d.layers} layer" + "s" * (d.layers > 1)
     depth = f"attenuation {1e6 / d.mu:.4g} um, {layers}" if d.mu > 0.0 else "no attenuation"
-    begin, width = in_degrees(scan.phi0), in_degrees(scan.osc)
+    begin, width = clean_degrees(scan.phi0), clean_degrees(scan.osc)
     said = {
         "cell": f"{' '.join(cell)} (A, degrees)",
         "crystal": f"{' x '.join(f'{n:g}' for n in c.n_cells)} cells, {edges} nm, {c.shape}{mosaic}",

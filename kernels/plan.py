@@ -84,7 +84,7 @@ class Factors(NamedTuple):
     dmin: float  # what is of finer spacing does not diffract, metres; 0 for no limit
 
 
-class Sampling(NamedTuple):
+class SubPixels(NamedTuple):
     """Sub-pixels, and which factors belong to each of them rather than to the pixel."""
 
     oversample: int  # sub-pixels along each edge
@@ -141,7 +141,7 @@ class RenderPlan(NamedTuple):
     polarization: Polarization
     cells: Cells
     factors: Factors
-    sampling: Sampling
+    sampling: SubPixels
     scale: Scale
     habits: Habits
 

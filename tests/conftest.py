@@ -11,6 +11,39 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+# Modules that take more than some seconds: they start many processes, compile, or render much. `make check` leaves
+# them out.
+SLOW = {
+    "test_batch_dask",
+    "test_batch_faults",
+    "test_batch_job",
+    "test_batch_model",
+    "test_batch_output",
+    "test_batch_progress",
+    "test_batch_readers",
+    "test_batch_slurm",
+    "test_compare",
+    "test_damage",
+    "test_dials",
+    "test_gpu_static",
+    "test_kept",
+    "test_package",
+    "test_spots",
+    "test_structures",
+    "test_trace_diff",
+    "test_tutorial",
+    "test_vector_code",
+    "test_view",
+    "test_whole",
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.module.__name__.rpartition(".")[2] in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_report_header():
     shared = "found" if support.SHARED.exists() else "absent (the lysozyme cases are left out)"
     libm = "the recorded one" if support.libm_is_the_recorded_one() else "another: figures are compared to 1e-12"

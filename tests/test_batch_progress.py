@@ -11,7 +11,7 @@ import termios
 import threading
 
 from nanobragg.cli.batch.command import main
-from nanobragg.engine.batch.run.progress import Progress, duration
+from nanobragg.engine.batch.run.progress import Progress, clock_time
 from tests.batch_support import command, environment, wait_until, write_job
 
 
@@ -39,7 +39,7 @@ def test_plain_lines_in_a_log(capsys):
 
 
 def test_durations():
-    assert [duration(s) for s in (0, 59.6, 3599, 3600, 36061)] == ["0:00", "1:00", "59:59", "1:00:00", "10:01:01"]
+    assert [clock_time(s) for s in (0, 59.6, 3599, 3600, 36061)] == ["0:00", "1:00", "59:59", "1:00:00", "10:01:01"]
 
 
 def test_a_bar_on_a_terminal(tmp_path):

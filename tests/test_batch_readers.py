@@ -16,7 +16,7 @@ from nanobragg.cli.batch.job_file import read_job
 from nanobragg.engine.batch.job.job import FALLING, RISING, STILLS
 from nanobragg.engine.batch.run.on_dask import Counts
 from nanobragg.engine.batch.run.work import Outcome
-from nanobragg.engine.batch.store.sheet import Shown, in_counts, smaller
+from nanobragg.engine.batch.store.sheet import SheetImage, in_counts, smaller
 from tests.batch_support import RANDOM, SMALL, batch, frames, write_job
 
 TURNING = '[[axis]]\nflag = "-phi"\nstart = {}\nstep = {}\n'
@@ -141,7 +141,7 @@ def test_expand_quotes_words(tmp_path, capsys):
 
 
 def test_what_is_rendered_is_told_in_counts():
-    images = [Shown(n, np.zeros((2, 2)), (0.0, 0.0), total, top) for n, total, top in ((0, 12, 2), (1, 0, 0))]
+    images = [SheetImage(n, np.zeros((2, 2)), (0.0, 0.0), total, top) for n, total, top in ((0, 12, 2), (1, 0, 0))]
     assert in_counts(images, "int32") == (
         "images of 0 to 12 photons, the brightest pixel has 2: too few for programs to find spots, which want 10 or more"
     )

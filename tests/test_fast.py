@@ -172,10 +172,10 @@ def test_any_tile_size_gives_the_same_image(tmp_path):
         assert_same_image(np.load(tmp_path / "curved.npy"), render(plan_of(CURVED, tmp_path), "cref").image)
 
 
-def doubles(plan, kernel=fast):
+def doubles(plan, run_of=fast.FastRun):
     """Photons in binary64: a kernel stores in whatever the image is made of."""
     image = np.zeros(plan.shape)
-    run = kernel.Run(plan, image)
+    run = run_of(plan, image)
     run.draw(plan.rendered_pixels()[:], np.empty(0, np.int64), plan.factors.interpolate, run.carries_over)
     return image[0]
 
@@ -249,7 +249,7 @@ def test_pixels_are_more_accurate_than_stricts(n, tmp_path):
     """Whole pixels in binary64 against 40 digits, as a share of the largest: the mean error, which indices dominate."""
     line = "-cell 61 72 83 81 95 107 -default_F 10 -misset 12 34 56 -lambda 1.1 -distance 80 -pixel 0.3 -detpixels 120 "
     plan = plan_of(line + f"-N {n} -oversample 1 -nointerpolate", tmp_path)
-    found = {"fast": doubles(plan), "strict": doubles(plan, strict)}
+    found = {"fast": doubles(plan), "strict": doubles(plan, strict.StrictRun)}
     sampled = np.random.default_rng(3).choice(plan.panels.n_fast * plan.panels.n_slow, 800, replace=False)
     with mp.workdps(40):
         exact = [exact_photons(plan, index, n) for index in sampled]

@@ -1,6 +1,5 @@
-"""The house itself: what is installed, who imports whom, and that an installed wheel works away from the tree."""
+"""The package: what is installed, what a small job loads, and that an installed wheel works away from the tree."""
 
-import ast
 import os
 import re
 import subprocess
@@ -19,26 +18,6 @@ def modules(room):
     return sorted((ROOT / room).rglob("*.py"))
 
 
-def imported_rooms(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "nanobragg" and parts[1:2] and parts[1] in ROOMS:
-                yield parts[1]
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_point_one_way(room):
-    allowed = ROOMS[: ROOMS.index(room) + 1]
-    for path in modules(room):
-        assert set(imported_rooms(path)) <= set(allowed), path
-
-
 def test_every_package_is_listed():
     text = (ROOT / "pyproject.toml").read_text()
     listed = set(re.findall(r'^    "(nanobragg[\w.]*)",$', text, re.MULTILINE))
@@ -51,29 +30,6 @@ def test_every_package_is_listed():
     for package in folders:
         folder = package.removeprefix("nanobragg.").replace(".", "/")
         assert f'"{package}" = "{folder}"' in text
-
-
-def test_files_stay_short():
-    for path in [
-        p
-        for room in (*ROOMS, "c_src", "tests", "benchmarks")
-        for p in (ROOT / room).rglob("*")
-        if p.suffix in (".py", ".c", ".h")
-    ]:
-        assert len(path.read_text().splitlines()) <= 500, path
-
-
-def test_public_functions_have_docstrings():
-    for path in [p for room in ROOMS for p in modules(room)]:
-        tree = ast.parse(path.read_text())
-        for node in [tree, *ast.walk(tree)]:
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and not getattr(
-                node, "name", "x"
-            ).startswith("_"):
-                inner = isinstance(node, ast.FunctionDef) and node not in tree.body and not any(
-                    node in c.body for c in ast.walk(tree) if isinstance(c, ast.ClassDef))  # fmt: skip
-                overload = any(ast.unparse(d) == "overload" for d in getattr(node, "decorator_list", []))
-                assert inner or overload or ast.get_docstring(node), f"{path}: {getattr(node, 'name', 'module')}"
 
 
 def test_a_small_job_does_not_load_numba(tmp_path):

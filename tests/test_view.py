@@ -164,8 +164,8 @@ def test_ranges_and_shades():
     for name in scale.SCALES:
         shades = scale.shades(image, name, found)
         assert np.isnan(shades[50]).all() and shades[5, 5] == 1 and shades[1, 1] == 0
-    assert scale.automatic(np.full((3, 3), -1)) == scale.Range(0.0, 1.0)
-    assert scale.automatic(np.full((3, 3), np.nan)) == scale.Range(0.0, 1.0)
+    assert scale.automatic(np.full((3, 3), -1)) == scale.GreyRange(0.0, 1.0)
+    assert scale.automatic(np.full((3, 3), np.nan)) == scale.GreyRange(0.0, 1.0)
     big = np.zeros((3000, 100), np.int32)
     big[2999, 99] = 7
     blocks, step = brightest_of_blocks(big, 100)

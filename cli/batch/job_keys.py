@@ -9,6 +9,7 @@ from nanobragg.engine.errors import BadInput
 
 
 def text_of(found: dict[str, Any], key: str, name: str) -> str:
+    """A text that must be there; ``name`` is the job file's, for messages."""
     value = found.get(key)
     if not isinstance(value, str) or not value or "\0" in value:
         raise BadInput(f"{name}: {key} = must be given, a text")
@@ -24,6 +25,7 @@ def choice_of(found: dict[str, Any], key: str, name: str, choices: Sequence[str]
 
 
 def whole_of(found: dict[str, Any], key: str, name: str, lowest: int, highest: int, default: int | None = None) -> int:
+    """A whole number of a range; without a default it must be there."""
     value = found.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
         raise BadInput(f"{name}: {key} = {value}: not a whole number from {lowest} to {highest}")

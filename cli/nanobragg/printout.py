@@ -15,10 +15,10 @@ from nanobragg.kernels.cref.binding import available
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import magnitude
 
-Shown = dict[str, tuple[float, ...]]  # by the labels of traces
+Figures = dict[str, tuple[float, ...]]  # by the labels of traces
 
 
-def _before_all(set_up: SetUp, plan: RenderPlan) -> Shown:
+def _before_all(set_up: SetUp, plan: RenderPlan) -> Figures:
     """What is shown where no pixel has had an evaluation yet: what reading the amplitudes has left in the variables."""
     factors = set_up.factors
     node = (6.0, 6.0) if plan.factors.interpolate else tuple(float(n + 1) for n in plan.factors.hkl_range[:2])
@@ -55,9 +55,9 @@ def blocks(set_up: SetUp, plan: RenderPlan, image: np.ndarray) -> Iterator[str]:
         yield from _block(plan, settings.lambda0, asked, shown, float(image.flat[asked]))
 
 
-def _before_and_at(plan: RenderPlan, place: int, backend: str, unset: Shown) -> Shown:
+def _before_and_at(plan: RenderPlan, place: int, backend: str, unset: Figures) -> Figures:
     """What is shown of the pixel at this place in the list, looking back as far as figures are missing."""
-    shown: Shown = {}
+    shown: Figures = {}
     pixels = plan.rendered_pixels()
     while place >= 0 and not set(unset) <= set(shown):
         shown = tracing.last_of(plan, int(pixels[place : place + 1][0]), backend) | shown
@@ -65,7 +65,7 @@ def _before_and_at(plan: RenderPlan, place: int, backend: str, unset: Shown) -> 
     return unset | shown
 
 
-def _block(plan: RenderPlan, lambda0: float, index: int, shown: Shown, photons: float) -> Iterator[str]:
+def _block(plan: RenderPlan, lambda0: float, index: int, shown: Figures, photons: float) -> Iterator[str]:
     slow, fast = divmod(index, plan.panels.n_fast)
     x, y, z = shown["pixel_pos_meters"]
     stol = 0.5 * magnitude(shown["scattering_vec_A_inv"])  # type: ignore[arg-type]

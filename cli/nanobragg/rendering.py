@@ -27,7 +27,7 @@ def progress_of(plan: RenderPlan, settings: Settings, expected_s: float) -> Call
     """Who hears how far rendering is: stdout as the original's, a terminal of what is left of a long run."""
     heard: list[Callable[[int], None]] = []
     if settings.progress and not settings.printout:
-        heard.append(report.Progress(plan, say))
+        heard.append(report.PercentLines(plan, say))
     if expected_s > cost.WORTH_A_WORD_S and sys.stderr is not None and sys.stderr.isatty():
         heard.append(TimeLeft(plan.n_rendered, expected_s))
     return functools.partial(tell_all, heard) if heard else None

@@ -151,7 +151,7 @@ def figures(s: Statistics) -> Iterator[str]:
     yield f"mean= {g(s.mean)} rms= {g(s.rms)} rmsd= {g(s.rmsd)}"
 
 
-class Progress:
+class PercentLines:
     """``N% done`` at the pixel counts where the original prints it."""
 
     def __init__(self, plan: RenderPlan, say):

@@ -19,7 +19,7 @@ from nanobragg.engine.model.structure_factors import StructureFactors
 from nanobragg.engine.truth.spots import near_sphere
 from nanobragg.engine.view.page import page
 from nanobragg.engine.view.picture import Look, Shown, draw
-from nanobragg.engine.view.scale import SCALES, Range
+from nanobragg.engine.view.scale import SCALES, GreyRange
 from nanobragg.engine.view.server import server
 from nanobragg.engine.view.sources import Source, file_of, source_of
 
@@ -108,7 +108,7 @@ def picture(options: argparse.Namespace, album: Album) -> int:
     if len(album) > MOST_ON_A_SHEET:
         say(f"{len(album)} images: the first {MOST_ON_A_SHEET} are shown")
     images = [album.frame(n) for n in range(min(len(album), MOST_ON_A_SHEET))]
-    limits = Range(*options.range) if options.range else None
+    limits = GreyRange(*options.range) if options.range else None
     crop = tuple(options.crop) if options.crop else None
     rings = not options.no_rings and len(images) <= 2
     look = Look(options.scale, limits, crop, rings, options.width)

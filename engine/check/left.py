@@ -32,7 +32,7 @@ def before(plan: RenderPlan, index: int) -> Before:
         raise BadInput(f"pixel slow {slow} fast {fast_pixel} is not rendered: roi or mask")
     first, later = cells_per_phi(plan)
     first_visit = first != later and serial.number_before_first_visit(plan, pixels) == place
-    calls = strict.Run(plan, np.zeros(plan.shape, np.float32)).calls_before()
+    calls = strict.StrictRun(plan, np.zeros(plan.shape, np.float32)).calls_before()
     return Before(first_visit, int(calls[place]) if len(calls) else 0, _still_interpolates(plan, place))
 
 
@@ -41,7 +41,7 @@ def _still_interpolates(plan: RenderPlan, place: int) -> bool:
     if not plan.factors.interpolate:
         return False
     image = np.zeros(plan.shape, np.float32)
-    run, pixels = fast.Run(plan, image), plan.rendered_pixels()
+    run, pixels = fast.FastRun(plan, image), plan.rendered_pixels()
     nothing = np.empty(0, np.int64)
     parts = (pixels[start : min(start + 4096, place)] for start in range(0, place, 4096))
     return all(run.draw(part, nothing, True, False) == NEVER for part in parts)

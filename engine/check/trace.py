@@ -16,7 +16,7 @@ from nanobragg.engine.check.left import before as before
 from nanobragg.engine.check.trace_reference import beginning_at, in_angstrom, of_reference
 from nanobragg.engine.check.trace_reference import table_place as table_place
 from nanobragg.engine.errors import BadInput
-from nanobragg.kernels.cref.walk import Walk
+from nanobragg.kernels.cref.walk import SerialWalk
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.shapes import ENDS
 
@@ -57,7 +57,7 @@ def last_figures(plan: RenderPlan, indices: Sequence[int], backend: str) -> Iter
 
     The C reference goes on from pixel to pixel, as the original does; ``strict`` traces each by itself.
     """
-    go_on = Walk(plan) if backend == "cref" else None
+    go_on = SerialWalk(plan) if backend == "cref" else None
     for index in indices:
         yield index, _last(go_on.last_figures(index)) if go_on else last_of(plan, index, backend)
 

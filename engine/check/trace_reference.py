@@ -10,7 +10,7 @@ from nanobragg.engine.check.figures import Figure, Vector
 from nanobragg.engine.check.left import Before
 from nanobragg.engine.errors import BadInput
 from nanobragg.kernels.cref.binding import available
-from nanobragg.kernels.cref.walk import Walk
+from nanobragg.kernels.cref.walk import SerialWalk
 from nanobragg.kernels.order.cells import axes_of, cells_per_phi
 from nanobragg.kernels.plan import RenderPlan
 
@@ -53,7 +53,7 @@ def of_reference(plan: RenderPlan, index: int, left: Before) -> list[Figure]:
     return _with_places(plan, beginning_at(plan, left).figures(index))
 
 
-def beginning_at(plan: RenderPlan, left: Before) -> Walk:
+def beginning_at(plan: RenderPlan, left: Before) -> SerialWalk:
     """The C reference with what the pixels before have left."""
     if not available():
         raise BadInput("--backend cref: the C reference is not installed (no C compiler when nanobragg was installed)")
@@ -62,7 +62,7 @@ def beginning_at(plan: RenderPlan, left: Before) -> Walk:
     axes = axes_of(plan, left.calls + 2)
     calls = 0 if not plan.habits.drifting_axis else left.calls
     axis = tuple(axes.axes[min(calls, len(axes.axes) - 1)].tolist())
-    return Walk(plan, held, axis, left.interpolate)
+    return SerialWalk(plan, held, axis, left.interpolate)
 
 
 def _with_places(plan: RenderPlan, figures: Iterable[tuple[str, Vector]]) -> list[Figure]:

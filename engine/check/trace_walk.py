@@ -182,5 +182,5 @@ class Walk:
             alone[self.index] = 1
             return float(render(plan.changed(mask=alone), "cuda").panels.flat[self.index])
         image = np.zeros(size)
-        fast.Run(plan, image).draw(pixels, nothing, self.left.interpolate, self.left.first_visit)
+        fast.FastRun(plan, image).draw(pixels, nothing, self.left.interpolate, self.left.first_visit)
         return float(image[self.index])

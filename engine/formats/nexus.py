@@ -43,7 +43,7 @@ def turn(beam: Vector, spindle: Vector) -> np.ndarray:
     return np.array([x, y, z])
 
 
-class Axis(NamedTuple):
+class FrameAxis(NamedTuple):
     """What each image has of something: an array, or a virtual layout, and what stands for images that are missing."""
 
     values: Any
@@ -51,7 +51,7 @@ class Axis(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Placement:
+class NexusPlacement:
     """A flat detector in NeXus' laboratory: its first corner (metres), its axes, and the rotation axis."""
 
     n_fast: int
@@ -63,7 +63,7 @@ class Placement:
     spindle: np.ndarray
 
 
-def placement(scene: Scene) -> Placement:
+def placement(scene: Scene) -> NexusPlacement:
     """Where NeXus finds the detector of a scene.
 
     Raises
@@ -77,7 +77,7 @@ def placement(scene: Scene) -> Placement:
     to_nexus = turn(scene.beam.direction, scene.scan.spindle)
     vectors = (d.panel.pix0, d.panel.fdet, d.panel.sdet, scene.scan.spindle)
     origin, fast, slow, spindle = (to_nexus @ v for v in vectors)
-    return Placement(d.n_fast, d.n_slow, d.pixel_size, origin, fast, slow, spindle)
+    return NexusPlacement(d.n_fast, d.n_slow, d.pixel_size, origin, fast, slow, spindle)
 
 
 def _group(parent: Any, name: str, kind: str) -> Any:
@@ -185,7 +185,7 @@ def _detector(detector: Any, scene: Scene, values: str, sensor: str, images: int
     _module(detector, made)
 
 
-def _module(detector: Any, made: Placement) -> None:
+def _module(detector: Any, made: NexusPlacement) -> None:
     """Where the panel is: along the beam, then across it to its first corner, then its axes.
 
     The corner is a translation of its own in the chain that the axes depend on: old readers take no notice of an offset
@@ -218,7 +218,9 @@ def unrendered(scene: Scene) -> np.ndarray:
     return made
 
 
-def frame_axes(file: Any, wavelengths: Axis, flux: Axis, spectrum: tuple[np.ndarray, np.ndarray] | None) -> None:
+def frame_axes(
+    file: Any, wavelengths: FrameAxis, flux: FrameAxis, spectrum: tuple[np.ndarray, np.ndarray] | None
+) -> None:
     """Write what may differ from image to image: wavelengths (Angstrom) and photons per second.
 
     ``spectrum`` are the wavelengths and their shares, if they are the same for all images and more than one.
@@ -232,7 +234,7 @@ def frame_axes(file: Any, wavelengths: Axis, flux: Axis, spectrum: tuple[np.ndar
         _put(beam, f"{SPECTRUM}_weights", spectrum[1], units="")
 
 
-def _put_axis(group: Any, name: str, axis: Axis, units: str) -> Any:
+def _put_axis(group: Any, name: str, axis: FrameAxis, units: str) -> Any:
     if isinstance(axis.values, np.ndarray):
         made = group.create_dataset(name, data=axis.values)
     else:
@@ -251,7 +253,7 @@ def rotation_axis(file: Any, scene: Scene, begins: np.ndarray, ends: np.ndarray)
     _put(axes, "omega_end", ends, units="deg")
 
 
-def in_degrees(angle: float) -> float:
+def clean_degrees(angle: float) -> float:
     """Degrees of an angle in radians, without the noise of the last digits."""
     return float(f"{math.degrees(angle):.13g}")
 
@@ -264,4 +266,4 @@ def rotation(scene: Scene) -> tuple[float, float]:
 
 def _clean(angle: float) -> float:
     """Degrees; what is left of differences that are 0 is 0."""
-    return round(in_degrees(angle), 12) + 0.0
+    return round(clean_degrees(angle), 12) + 0.0

@@ -49,7 +49,7 @@ class Nxmx(Format):
             frames[0] = pixels
             nexus.describe(file, scene, values, sensor, (now, now), 1, turns=turns)
             truth = columns([truth_of(0, [], scene, np.clip(pixels, 0, None), json.dumps(tables_of(scene)))])
-            wavelengths, flux = (nexus.Axis(truth[name][:1].reshape(())) for name in ("wavelength", "flux"))
+            wavelengths, flux = (nexus.FrameAxis(truth[name][:1].reshape(())) for name in ("wavelength", "flux"))
             nexus.frame_axes(file, wavelengths, flux, spectrum(scene))
             if turns:
                 nexus.rotation_axis(file, scene, truth["phi"], truth["phi_end"])

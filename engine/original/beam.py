@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.original.frame import Frame
+from nanobragg.engine.original.frame import LabFrame
 from nanobragg.engine.original.sampling import divergence_steps
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.scene import sources
@@ -57,7 +57,7 @@ def sample_clipped_by_beam(settings: Settings, warn: Callable[[str], None]) -> V
     return tuple(sizes)  # type: ignore[return-value]
 
 
-def beam(settings: Settings, frame: Frame, source_rows: np.ndarray | None) -> ToldBeam:
+def beam(settings: Settings, frame: LabFrame, source_rows: np.ndarray | None) -> ToldBeam:
     """The beam; ``source_rows`` (n, 5: X Y Z weight wavelength) replace divergence and dispersion."""
     fixes = settings.fixes
     if "Q41" in fixes and settings.disp_steps > 1 and not settings.dispersion > 0.0:

@@ -9,7 +9,7 @@ import numpy as np
 from nanobragg.engine.c_numbers import ceil, to_int32
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.original import sampling
-from nanobragg.engine.original.frame import Centres, Frame, centres
+from nanobragg.engine.original.frame import Centres, LabFrame, centres
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.scene.checks import check_size
 from nanobragg.engine.scene.placement import corner, near_zero, placed, rotate_xyz
@@ -49,7 +49,7 @@ def _roi(settings: Settings, n_fast: int, n_slow: int) -> tuple[int, int, int, i
     return tuple(d if v < 0 else v for v, d in zip(given, (0, n_fast, 0, n_slow), strict=True))  # type: ignore[return-value]
 
 
-def detector(settings: Settings, frame: Frame, mask: np.ndarray | None) -> ToldDetector:
+def detector(settings: Settings, frame: LabFrame, mask: np.ndarray | None) -> ToldDetector:
     """Place the detector: tilt it, swing it about the two-theta axis, and derive its centres again."""
     det_f, det_s, n_fast, n_slow = size(settings)
     check_size(n_fast, n_slow, HINT)
@@ -77,7 +77,7 @@ def _layers(settings: Settings) -> Steps:
     return layers
 
 
-def _panel(settings: Settings, frame: Frame, start: Centres) -> PlacedPanel:
+def _panel(settings: Settings, frame: LabFrame, start: Centres) -> PlacedPanel:
     tilt = (settings.rot_x, settings.rot_y, settings.rot_z)
 
     def swing(v: Vector) -> Vector:

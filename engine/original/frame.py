@@ -13,7 +13,7 @@ CUSTOM = "CUSTOM"
 
 
 @dataclasses.dataclass(frozen=True)
-class Frame:
+class LabFrame:
     """Unit vectors of the laboratory before the detector is turned; ``tt_axis`` keeps the length it was given."""
 
     convention: str
@@ -27,7 +27,7 @@ class Frame:
     spindle: Vector
 
 
-def frame(settings: Settings, warn: Callable[[str], None]) -> Frame:
+def frame(settings: Settings, warn: Callable[[str], None]) -> LabFrame:
     """Directions and pivot: the convention's own, or the user's under CUSTOM, made unit vectors."""
     if settings.convention == CUSTOM:
         beam, fdet, sdet, odet = settings.beam, settings.fdet, settings.sdet, settings.odet
@@ -48,7 +48,7 @@ def frame(settings: Settings, warn: Callable[[str], None]) -> Frame:
         if "Q83" in settings.fixes and dot(settings.pix0, odet) < 0.0:  # it points away from the sample
             odet = (-odet[0], -odet[1], -odet[2])
     polar, spindle = unit(polar), unit(spindle)
-    return Frame(settings.convention, pivot, beam, fdet, sdet, odet, tt_axis, polar, spindle)
+    return LabFrame(settings.convention, pivot, beam, fdet, sdet, odet, tt_axis, polar, spindle)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.original import bites
-from nanobragg.engine.original.bites import Run
+from nanobragg.engine.original.bites import RunOfOriginal
 
 Fixes = frozenset[str]
 NONE: Fixes = frozenset()
@@ -40,7 +40,7 @@ class Quirk:
     sentence: str
     right: str
     acts_in: str
-    bites: Callable[[Run], bool] | None = None
+    bites: Callable[[RunOfOriginal], bool] | None = None
 
     def __str__(self) -> str:
         return f"{self.id} {self.name}: {self.sentence}" if self.name else f"{self.id}: {self.sentence}"
@@ -177,7 +177,7 @@ INTERPOLATION_ENDED = (
 )
 
 
-def biting(run: Run) -> Iterator[Quirk]:
+def biting(run: RunOfOriginal) -> Iterator[Quirk]:
     """The quirks that change something in this run."""
     fixes = run.set_up.settings.fixes
     return (q for q in QUIRKS if q.id not in fixes and q.bites is not None and q.bites(run))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nanobragg.engine import reasons
-from nanobragg.engine.original.bites import Run
+from nanobragg.engine.original.bites import RunOfOriginal
 from nanobragg.engine.original.frame import CUSTOM
 from nanobragg.engine.original.quirks import Quirk as Quirk
 from nanobragg.engine.original.quirks import biting
@@ -15,7 +15,7 @@ from nanobragg.kernels.plan import RenderPlan
 
 def quirks_of(made: SetUp, plan: RenderPlan) -> list[Quirk]:
     """The oddities that bite."""
-    return list(biting(Run(made, plan)))
+    return list(biting(RunOfOriginal(made, plan)))
 
 
 def before(made: SetUp, plan: RenderPlan) -> Iterator[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.original import sampling
-from nanobragg.engine.original.frame import Frame
+from nanobragg.engine.original.frame import LabFrame
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.scene.scene import Rotation
 
 
-def scan(settings: Settings, frame: Frame) -> Rotation:
+def scan(settings: Settings, frame: LabFrame) -> Rotation:
     """The phi steps that settings ask for; the first begins its interval, or stands in its middle (Q38)."""
     chosen = sampling.phi_steps(settings)
     if chosen.count <= 0:

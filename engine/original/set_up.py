@@ -17,7 +17,7 @@ from nanobragg.engine.original import inputs, sampling
 from nanobragg.engine.original.beam import ToldBeam
 from nanobragg.engine.original.crystal import MissetLattice
 from nanobragg.engine.original.detector import ToldDetector, detector
-from nanobragg.engine.original.frame import Frame, frame
+from nanobragg.engine.original.frame import LabFrame, frame
 from nanobragg.engine.original.habits import habits_of
 from nanobragg.engine.original.quirks import FIXABLE
 from nanobragg.engine.original.scan import scan
@@ -40,7 +40,7 @@ class Geometry:
     """
 
     settings: Settings
-    frame: Frame
+    frame: LabFrame
     crystal: MissetLattice
     detector: ToldDetector
     scan: Rotation

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.engine.formats.nexus import in_degrees, plain, rotation, turn
+from nanobragg.engine.formats.nexus import clean_degrees, plain, rotation, turn
 from nanobragg.engine.scene.scene import Scene
 
 GROUP = "entry/ground_truth"
@@ -73,7 +73,7 @@ def truth_of(number: int, words: Sequence[str], scene: Scene, image: np.ndarray,
     nexus = recip @ turn(e.beam.direction, e.scan.spindle).T
     return Truth(
         number, shlex.join(words), experiment, tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
-        (*e.crystal.cell[:3], *(in_degrees(angle) for angle in e.crystal.cell[3:])),
+        (*e.crystal.cell[:3], *(clean_degrees(angle) for angle in e.crystal.cell[3:])),
         wavelength(e), e.beam.total_flux, float(image.sum(dtype=np.float64)),
         -e.noise.seed, -e.crystal.mosaic_seed, *rotation(e),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.whole import whole_file
 from nanobragg.engine.placed import Placed, of_scene
 from nanobragg.engine.scene.scene import Scene
-from nanobragg.engine.view.scale import Range, automatic, shades
+from nanobragg.engine.view.scale import GreyRange, automatic, shades
 
 DPI, MARGIN_IN, PLOT = 100, 0.8, 0.865  # of the width, what the pixels take
 NICE_A = (50, 20, 10, 7, 5, 4, 3.5, 3, 2.5, 2.2, 2, 1.8, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.9, 0.8, 0.7)
@@ -44,7 +44,7 @@ class Look:
     """
 
     scale: str = "sqrt"
-    limits: Range | None = None
+    limits: GreyRange | None = None
     crop: tuple[int, int, int, int] | None = None
     rings: bool = True
     width: int = 1000
@@ -126,12 +126,12 @@ def cropped(pixels: np.ndarray, crop: tuple[int, int, int, int] | None) -> np.nd
     return part
 
 
-def _common(images: Sequence[np.ndarray]) -> Range:
+def _common(images: Sequence[np.ndarray]) -> GreyRange:
     found = [automatic(image) for image in images]
-    return Range(min(r.lowest for r in found), max(r.highest for r in found))
+    return GreyRange(min(r.lowest for r in found), max(r.highest for r in found))
 
 
-def _draw_one(axes: Any, image: Shown, look: Look, limits: Range) -> Any:
+def _draw_one(axes: Any, image: Shown, look: Look, limits: GreyRange) -> Any:
     part = cropped(image.pixels, look.crop)
     first_fast, _, first_slow, _ = look.crop or (0, 0, 0, 0)
     corner = (max(first_slow, 0), max(first_fast, 0))
@@ -217,7 +217,7 @@ def _rings(axes: Any, placed: Placed, extent: tuple[float, ...]) -> None:
         axes.plot(centre[1] - 0.5, centre[0] - 0.5, "+", color=RING, ms=8, mew=1.0)
 
 
-def _colour_bar(figure: Any, drawn: Any, axes: Any, scale: str, limits: Range) -> None:
+def _colour_bar(figure: Any, drawn: Any, axes: Any, scale: str, limits: GreyRange) -> None:
     """Labelled with the values that the shades stand for."""
     values = np.linspace(limits.lowest, limits.highest, 5)
     if scale == "log":

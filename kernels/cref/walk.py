@@ -13,7 +13,7 @@ LABELS = 64  # more than there are different figures
 Figure = tuple[str, tuple[float, ...]]
 
 
-class Walk:
+class SerialWalk:
     """The reference on its way from pixel to pixel, with every figure that it meets.
 
     It begins where the run begins, or with what the pixels before have left: a cell, the polarization axis, and whether

@@ -42,7 +42,7 @@ def kernel_for(plan: RenderPlan, precision: str) -> Kernel:
     return render_blocks_mixed if precision == "mixed" else render_blocks
 
 
-class Run:
+class FastRun:
     """One image under way: its tables and its pixels."""
 
     def __init__(self, plan: RenderPlan, image: np.ndarray, precision: str = "double"):
@@ -127,7 +127,7 @@ def render(plan: RenderPlan, *, precision: str = "double", **how: Any) -> Render
         ``threads``, ``progress``, ``shuffle`` of `nanobragg.kernels.order.serial.render`.
     """
     image = np.zeros(plan.shape, np.float32)
-    run = Run(plan, image, precision)
+    run = FastRun(plan, image, precision)
     if len(run.shares) > 1 and how.get("shuffle") is None:
         return Rendered(plan, image, run.draw_few(how.get("threads", 1), how.get("progress")))
     nothing = np.empty(0, np.int64)

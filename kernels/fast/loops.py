@@ -24,8 +24,8 @@ def tiles_kernel(add_terms: Any) -> Any:
 
         ``cells`` are those of all visits but the first of the run. ``first_cells`` are that one's, and empty where it
         is not among these pixels; where it is, only one of them may be visited at all. ``single`` are both in binary32.
-        ``part`` says which sub-pixels and sources count (`nanobragg.kernels.fast.shares.Part`), and ``targets`` where
-        in ``image`` each pixel goes.
+        ``part`` says which sub-pixels and sources count (`nanobragg.kernels.fast.shares.ShareOfSteps`), and ``targets``
+        where in ``image`` each pixel goes.
         """
         prefer_wide_registers()
         fast, slow = stack_tile(), stack_tile()
@@ -45,8 +45,7 @@ def tiles_kernel(add_terms: Any) -> Any:
         spread, everywhere = background.is_spread(plan), background.background_everywhere(plan)
         first_sub, last_sub, first_source, last_source = part
         lead = 1 if first_sub > 0 else 0  # solid angle, capture and polarization may be those of the first sub-pixel
-        switched_at = NEVER
-        start = 0
+        start, switched_at = 0, NEVER
         while start < len(pixels):
             number, count = tile.panel_and_count(plan.panels, pixels, start)
             panel = geometry.placement(plan.panels, number)
@@ -74,8 +73,7 @@ def tiles_kernel(add_terms: Any) -> Any:
                         begins = len(first_cells) > 0 and not visited
                         turned, turned_single = (first_cells, single[0]) if begins else (cells, single[1])
                         visited = True
-                        own = group if ordered else first_source
-                        last = group + 1 if ordered else last_source
+                        own, last = (group, group + 1) if ordered else (first_source, last_source)
                         group_of_sources = (own, last, ordered or n_sources == 1)
                         tile.begin_subtotal(running, total, subtotal)
                         add_terms(

@@ -13,7 +13,7 @@ GRAIN = Grain(steps=8_000_000, pixels=262_144, tile=TILE, worth_a_thread=200_000
 MOST_SHARES = 256  # tiles, or shares of them: enough for the threads of most machines
 
 
-class Part(NamedTuple):
+class ShareOfSteps(NamedTuple):
     """Sub-pixels of each layer, and sources, from the first to before the last."""
 
     first_sub: int
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 class Share(NamedTuple):
     """A part of all evaluations of a pixel: which sub-pixels and sources, which cells, and whether the background."""
 
-    part: Part
+    part: ShareOfSteps
     cells: slice
     background: bool
 
@@ -41,7 +41,7 @@ def shares_of(plan: RenderPlan, cells: int) -> list[Share]:
     It depends on the plan alone, so that the sums of the shares are the same for any number of threads.
     """
     subs, sources = plan.sub_pixels, plan.n_sources
-    whole = Part(0, subs, 0, sources)
+    whole = ShareOfSteps(0, subs, 0, sources)
     tiles = -(-plan.n_rendered // TILE)
     # What is carried from one evaluation to the next cannot be shared out: running products, the end of interpolation,
     # and a polarization that waits for the first source that -dmin leaves.

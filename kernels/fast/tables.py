@@ -19,7 +19,7 @@ BLOCK, STEP = 8, 4  # amplitudes in a line of the cache; those by which a block 
 NO_BLOCKS = np.empty((0, 0, 0, 0))
 
 
-class Amplitudes(NamedTuple):
+class AmplitudeBox(NamedTuple):
     """Squared amplitudes in flat tables, one after the other, each with a border of ``default_F`` squared all around.
 
     ``low`` and ``high`` are the indices of the border, ``stride`` belongs to h and k, ``origin`` is the place of the
@@ -59,12 +59,12 @@ class _OfTable:
 
 
 @_OfTable
-def bordered_squares(plan: RenderPlan) -> Amplitudes:
+def bordered_squares(plan: RenderPlan) -> AmplitudeBox:
     """The table as the gather wants it: an index out of the box is moved onto the border; too large a square is inf."""
     with np.errstate(over="ignore"):
         default = float(np.square(plan.factors.default_F))
         if not plan.factors.n_hkl:
-            return Amplitudes(np.full(1, default), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0), 0.0)
+            return AmplitudeBox(np.full(1, default), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0), 0.0)
         h, k, length = plan.factors.hkl_range
         box = np.full((len(plan.factors.table), h + 2, k + 2, length + 2), default)
         box[:, 1:-1, 1:-1, 1:-1] = plan.factors.table[:, :h, :k, :length] ** 2
@@ -72,7 +72,7 @@ def bordered_squares(plan: RenderPlan) -> Amplitudes:
     high = tuple(float(x + 1) for x in plan.factors.hkl_max)
     stride = (float(box.shape[2] * box.shape[3]), float(box.shape[3]))
     origin = -(low[0] * stride[0] + low[1] * stride[1] + low[2])
-    return Amplitudes(box.ravel(), low, high, stride, origin)  # type: ignore[arg-type]
+    return AmplitudeBox(box.ravel(), low, high, stride, origin)  # type: ignore[arg-type]
 
 
 def of_sources(plan: RenderPlan, size_of_table: int) -> np.ndarray:
@@ -141,7 +141,7 @@ class Interpolation(NamedTuple):
 class Tables(NamedTuple):
     """All of it; ``longest_squared`` is that of `room_of_nodes`."""
 
-    amplitudes: Amplitudes
+    amplitudes: AmplitudeBox
     reach: Reach
     of_source: np.ndarray
     longest_squared: float

@@ -1,7 +1,9 @@
 """The lattice factor: interference of the unit cells of a crystal, by its shape.
 
 The exact forms keep the original's operations in their order, since strict numerics promises its bits. The fast ones
-are made of polynomials of what is left of an index at its node, and give the factor up to its sign.
+are made of polynomials of what is left of an index at its node, and give the factor up to its sign. Blocks: von Laue
+(1912). Ellipsoids: Rayleigh's transform of a sphere (1911), in indices. Gaussian and top-hat spots are the original's
+own, for crystals whose fringes are not to be seen.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def check(**options: Any) -> None:
     """It can be used everywhere."""
 
 
-class Run:
+class StrictRun:
     """One image under way: its tables and its pixels."""
 
     def __init__(self, plan: RenderPlan, image: np.ndarray):
@@ -74,7 +74,7 @@ def render(plan: RenderPlan, **how: Any) -> Rendered:
         ``threads``, ``progress``, ``shuffle`` of `nanobragg.kernels.order.serial.render`; no pixel depends on them.
     """
     image = np.zeros(plan.shape, np.float32)
-    run = Run(plan, image)
+    run = StrictRun(plan, image)
     ended = serial.render(
         plan, run.draw, plan.rendered_pixels(), run.calls_before(), carries_over=run.carries_over, **how
     )

@@ -14,7 +14,7 @@ EVERY_S = 30.0
 MOST_REMARKS = 10
 
 
-def duration(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
     """Hours, minutes and seconds."""
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
@@ -64,7 +64,7 @@ class Progress(Reporter):
         spent = time.monotonic() - self._begun
         rate = (done - self._before) / spent if spent > 0.0 else 0.0
         to_do = max(self._images - done - failed, 0)
-        left = f"{duration(to_do / rate)} left" if rate > 0.0 else "time left unknown"
+        left = f"{clock_time(to_do / rate)} left" if rate > 0.0 else "time left unknown"
         return f"{done} of {self._images} images, {rate:.3g} per s, {left}, {failed} failed"
 
     def tell(self, line: str) -> None:
@@ -93,7 +93,7 @@ class Progress(Reporter):
             self._bar = None
         spent = time.monotonic() - self._begun
         made = self._done - self._before
-        self.tell(f"{self._done} of {self._images} images, {made} of them in {duration(spent)} "
+        self.tell(f"{self._done} of {self._images} images, {made} of them in {clock_time(spent)} "
                   f"({made / spent if spent else 0.0:.3g} per s), {self._failed} failed")  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.folder import OutputLost
 from nanobragg.engine.batch.store.image_files import ImageFiles
 from nanobragg.engine.batch.store.records import Record
-from nanobragg.engine.batch.store.shard_file import Frame, ShardFile
+from nanobragg.engine.batch.store.shard_file import FrameOfShard, ShardFile
 from nanobragg.engine.errors import BadInput, DeviceLost
 from nanobragg.engine.formats.nexus import now
 from nanobragg.engine.plan import plan_of
@@ -97,7 +97,7 @@ class ShardRenderer:
         """What an image shows."""
         return self._scene_of(number)
 
-    def frame(self, number: int) -> Frame:
+    def frame(self, number: int) -> FrameOfShard:
         """Render an image."""
         self._image = number
         scene = self.scene(number)
@@ -109,7 +109,7 @@ class ShardRenderer:
             raise BadInput("the image overflows: a pixel is infinite or not a number")
         for remark in reasons.of_faint(scene, plan, rendered.image):
             self._note(remark)
-        return Frame(self._values(scene, rendered), truth, scene)
+        return FrameOfShard(self._values(scene, rendered), truth, scene)
 
     def _note(self, remark: str) -> None:
         """Keep what a user should know, of the first image that it is true of."""

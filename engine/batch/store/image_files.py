@@ -10,7 +10,7 @@ import os
 from nanobragg.engine.batch.job.job import STILLS, Job, Shard
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.folder import File
-from nanobragg.engine.batch.store.shard_file import Frame, digest_of
+from nanobragg.engine.batch.store.shard_file import FrameOfShard, digest_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.cbf import Cbf
 from nanobragg.engine.formats.format import Format
@@ -75,7 +75,7 @@ class ImageFiles:
         self.files.append(file)
         self.shapes.append(shape)
 
-    def append(self, frame: Frame) -> None:
+    def append(self, frame: FrameOfShard) -> None:
         """Write the next image."""
         name = image_name(self.job, frame.truth.number)
         made = places.temporary(name)
@@ -88,7 +88,7 @@ class ImageFiles:
         slow, fast = frame.pixels.shape
         self._note(frame.truth, digest_of(frame.pixels), places.described(self.job.output, name), (slow, fast))
 
-    def _write(self, path: str, frame: Frame) -> None:
+    def _write(self, path: str, frame: FrameOfShard) -> None:
         detector = dataclasses.replace(frame.scene.detector, sensor_material=self.job.sensor_material)
         scene = dataclasses.replace(frame.scene, detector=detector)
         turns = self.job.scan != STILLS

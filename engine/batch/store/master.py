@@ -125,10 +125,10 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
         file["entry/data"].create_virtual_dataset("data", layout(nexus.DATA, shape, dtype), fillvalue=missing(dtype))
         wave, photons = wavelength(scene), scene.beam.total_flux  # also of images that are missing
         one_spectrum = not job.varies(*OF_SPECTRUM)
-        wavelengths = nexus.Axis(np.array(wave)) if one_spectrum else nexus.Axis(truth("wavelength"), wave)
-        flux = nexus.Axis(np.array(photons))
+        wavelengths = nexus.FrameAxis(np.array(wave)) if one_spectrum else nexus.FrameAxis(truth("wavelength"), wave)
+        flux = nexus.FrameAxis(np.array(photons))
         if job.varies(*OF_FLUX):
-            flux = nexus.Axis(truth("flux"), photons)
+            flux = nexus.FrameAxis(truth("flux"), photons)
         nexus.frame_axes(file, wavelengths, flux, spectrum(scene) if one_spectrum else None)
         if turns:
             nexus.rotation_axis(file, scene, *_angles(job, scene, shown, min(found)))

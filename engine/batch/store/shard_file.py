@@ -23,7 +23,7 @@ UNFINISHED = "unfinished"
 MARGIN = 1 << 20  # bytes; what is left free for tables and records
 
 
-class Frame(NamedTuple):
+class FrameOfShard(NamedTuple):
     """An image to be written, and what is known of it."""
 
     pixels: np.ndarray
@@ -93,7 +93,7 @@ class ShardFile:
             fillvalue=missing(pixels.dtype), **compressed(self.job.compression),
         )  # fmt: skip
 
-    def append(self, frame: Frame) -> None:
+    def append(self, frame: FrameOfShard) -> None:
         """Write the next image; raises `OutputLost` where there is no room for it."""
         with errors_of_hdf5(self.job.output):
             self._check_room(frame.pixels.nbytes)
@@ -157,7 +157,7 @@ def write_metadata(file: Any, job: Job, scene: Scene, truths: list[Truth], diges
     turns = job.scan != STILLS
     nexus.describe(file, scene, job.values, job.sensor_material, (started, nexus.now()), len(truths), turns=turns)
     made = columns(truths)
-    wavelengths, flux = (nexus.Axis(one_if_same(made[name])) for name in ("wavelength", "flux"))
+    wavelengths, flux = (nexus.FrameAxis(one_if_same(made[name])) for name in ("wavelength", "flux"))
     nexus.frame_axes(file, wavelengths, flux, None if job.varies(*OF_SPECTRUM) else spectrum(scene))
     if turns:
         nexus.rotation_axis(file, scene, made["phi"], made["phi_end"])

@@ -41,7 +41,7 @@ def first_images(job: Job, most: int = MOST) -> Iterator[tuple[int, np.ndarray]]
             return
 
 
-class Shown(NamedTuple):
+class SheetImage(NamedTuple):
     """An image of the sheet: counts without their offset, where it was taken, and what is in it."""
 
     number: int
@@ -51,13 +51,13 @@ class Shown(NamedTuple):
     brightest: float
 
 
-def shown_images(job: Job, scene_of: SceneOf) -> Iterator[Shown]:
+def shown_images(job: Job, scene_of: SceneOf) -> Iterator[SheetImage]:
     """The first images, made small."""
     for number, image in first_images(job):
         scene = scene_of(number)
         counts = image.astype(float) - pedestal(scene, job.values)
         counts[~np.isfinite(counts)] = 0.0
-        yield Shown(number, smaller(counts), rotation(scene), counts.sum(), counts.max())
+        yield SheetImage(number, smaller(counts), rotation(scene), counts.sum(), counts.max())
 
 
 def smaller(image: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ def smaller(image: np.ndarray) -> np.ndarray:
     return padded.reshape(slow // step, step, fast // step, step).max(axis=(1, 3))
 
 
-def in_counts(images: Sequence[Shown], values: str) -> str:
+def in_counts(images: Sequence[SheetImage], values: str) -> str:
     """What a job renders, in counts, and whether that is next to nothing."""
     lowest, highest = min(image.total for image in images), max(image.total for image in images)
     brightest = max(image.brightest for image in images)
@@ -84,14 +84,14 @@ def number(count: float) -> str:
     return f"{count:.0f}" if 0.5 <= abs(count) < 1e6 else f"{count:.3g}"
 
 
-def title(image: Shown) -> str:
+def title(image: SheetImage) -> str:
     """What stands above an image."""
     begin, end = image.phi
     angle = f"{begin:g} to {end:g}°" if end != begin else f"{begin:g}°"
     return f"{image.number}: phi {angle}\n{number(image.total)} photons, up to {number(image.brightest)}"
 
 
-def write_sheet(job: Job, images: Sequence[Shown], tell: Callable[[str], None]) -> str | None:
+def write_sheet(job: Job, images: Sequence[SheetImage], tell: Callable[[str], None]) -> str | None:
     """Write the contact sheet; its name, or ``None`` where matplotlib is missing.
 
     All images have the same greys: a pixel as bright as the brightest but one in ten thousand is black, and one of a
