@@ -102,10 +102,10 @@ def _as_original(experiment: Experiment, quirks: str, say: Say) -> Any:
     return set_up_of(experiment, NONE if quirks == "c" else fixes_of(quirks.removeprefix("c+")), say)
 
 
-def _remarks(experiment: Experiment, quirks: str, made: Scene, plan: RenderPlan) -> list[str]:
+def _remarks(experiment: Experiment, quirks: str, placed: Scene, plan: RenderPlan) -> list[str]:
     """What there is to say before rendering; oddities that bite among it."""
     if quirks == RIGHT:
-        return list(reasons.before(made, plan))
+        return list(reasons.before(placed, plan))
     from nanobragg.engine.original import remarks
 
     told = _as_original(experiment, quirks, lambda line: None)
@@ -236,17 +236,17 @@ def render_experiment(
 ) -> Rendered:
     """Render an experiment; parameters and errors are those of `simulate`."""
     of_kind("experiment", experiment, Experiment, "an Experiment")
-    made, say = scene(experiment, quirks=quirks, remark=remark), words_for(remark)
+    placed, say = scene(experiment, quirks=quirks, remark=remark), words_for(remark)
     with in_own_words():
-        plan = plan_of(made)
-        for line in _remarks(experiment, quirks, made, plan) if remark is not None else ():
+        plan = plan_of(placed)
+        for line in _remarks(experiment, quirks, placed, plan) if remark is not None else ():
             say(line)
         rendered = render(plan, _chosen(backend, plan), threads=threads)
     finite = bool(np.isfinite(rendered.panels).all())
     if quirks == RIGHT and not finite:
         raise BadInput("the image overflows: a pixel is infinite or not a number: check fluence, amplitudes and sizes")
     if remark is not None and finite:
-        told = reasons.of_brightness(made, plan, rendered.panels, float(rendered.panels.max()))
+        told = reasons.of_brightness(placed, plan, rendered.panels, float(rendered.panels.max()))
         say(told) if told else None
     return rendered
 

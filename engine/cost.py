@@ -50,9 +50,9 @@ def sample(plan: RenderPlan, number: int) -> RenderPlan:
 
 def _first(plan: RenderPlan, number: int) -> np.ndarray:
     """A mask of the first rendered pixels: where those in the middle are masked."""
-    made = np.zeros(math.prod(plan.shape), np.uint8)
-    made[plan.rendered_pixels()[:number]] = 1
-    return made
+    sampled = np.zeros(math.prod(plan.shape), np.uint8)
+    sampled[plan.rendered_pixels()[:number]] = 1
+    return sampled
 
 
 def in_words(plan: RenderPlan, total_s: float) -> str:

@@ -27,42 +27,42 @@ def _opened_beside(target: str, mode: int) -> tuple[str, BinaryIO]:
     """The name of a new file in the folder of ``target``, and the file; others may have been left under our number."""
     folder, name = os.path.split(target)
     while True:
-        made = os.path.join(folder, temporary(name))
+        beside = os.path.join(folder, temporary(name))
         with contextlib.suppress(FileExistsError):
-            return made, os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+            return beside, os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
 
 
 @contextlib.contextmanager
 def appearing_path(target: str) -> Iterator[str]:
     """The name of an empty file that takes the place of ``target``, for libraries that open their files themselves."""
-    made, file = _opened_beside(target, PUBLIC)
+    beside, file = _opened_beside(target, PUBLIC)
     file.close()
     try:
-        yield made
-        appear(made, target)
+        yield beside
+        appear(beside, target)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(made)
+            os.unlink(beside)
         raise
 
 
-def appear(made: str, target: str, *, lasting: bool = False) -> None:
+def appear(beside: str, target: str, *, lasting: bool = False) -> None:
     """Give a whole file its name and the permissions of the file whose place it takes.
 
     ``lasting``: the file first, then the folder, go to the disk. Where the folder forbids the renaming, the file that
     is there is written over with what is already whole.
     """
     if lasting:
-        sync(made)
+        sync(beside)
     if os.path.exists(target):
-        os.chmod(made, stat.S_IMODE(os.stat(target).st_mode))
+        os.chmod(beside, stat.S_IMODE(os.stat(target).st_mode))
     try:
-        os.replace(made, target)
+        os.replace(beside, target)
     except OSError:
         if not os.path.isfile(target):
             raise
-        shutil.copyfile(made, target)
-        os.unlink(made)
+        shutil.copyfile(beside, target)
+        os.unlink(beside)
     if lasting:
         sync(os.path.dirname(target) or os.curdir)
 
@@ -87,12 +87,12 @@ def appearing(target: str, *, lasting: bool = False, mode: int = PUBLIC) -> Iter
     OSError
         As the system says it.
     """
-    made, file = _opened_beside(target, mode)
+    beside, file = _opened_beside(target, mode)
     try:
         with file:
             yield file
-        appear(made, target, lasting=lasting)
+        appear(beside, target, lasting=lasting)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(made)
+            os.unlink(beside)
         raise

@@ -85,8 +85,8 @@ def workers(text: str) -> int:
 
 def parser() -> Parser:
     """All forms of the command."""
-    made = tool_parser(NAME, __doc__, EPILOG)
-    forms = made.add_subparsers(dest="form", required=True, metavar="new|run|expand|status|verify|master")
+    command = tool_parser(NAME, __doc__, EPILOG)
+    forms = command.add_subparsers(dest="form", required=True, metavar="new|run|expand|status|verify|master")
     form = forms.add_parser("run", help="render what is not there yet")
     form.add_argument("job", help="a job file, or the output folder of a job that was begun")
     form.add_argument("--output", metavar="FOLDER", help="instead of the job file's own")
@@ -134,7 +134,7 @@ def parser() -> Parser:
     form.add_argument("folder")
     form.add_argument("shard", type=whole(0, 10**12))
     add_how(form)
-    return made
+    return command
 
 
 def add_how(form: argparse.ArgumentParser) -> None:
@@ -268,13 +268,13 @@ def finish(job: Job, scene_of: SceneOf, *, sheet: bool) -> None:
         raise BadInput(f"{job.output}: no shard is finished")
     if missing:
         say(f"{missing} of {job.shards} shards are not there: their frames are missing, or read as missing")
-    made = write_masters(job, scene_of, found, say) if job.format == "nxmx" else []
-    made += write_expts(job, scene_of, found, say)
+    files = write_masters(job, scene_of, found, say) if job.format == "nxmx" else []
+    files += write_expts(job, scene_of, found, say)
     images = list(shown_images(job, scene_of))
     say(in_counts(images, job.values))
     if sheet and (name := write_sheet(job, images, say)):
-        made.append(name)
-    for name in made:
+        files.append(name)
+    for name in files:
         print(places.path(job.output, name), flush=True)
 
 

@@ -45,7 +45,7 @@ def axes_of(given: Any, name: str, folder: str, seed: int, *, of_model: bool) ->
     """The axes of a job: of fields where it describes a model, else of flags."""
     if not isinstance(given, list) or not all(isinstance(axis, dict) for axis in given):
         raise BadInput(f"{name}: axes are written [[axis]]")
-    made = []
+    axes = []
     for number, axis in enumerate(given, 1):
         what = f"{name}: axis {number}"
         kinds = [kind for kind in AXES if kind in axis]
@@ -59,9 +59,9 @@ def axes_of(given: Any, name: str, folder: str, seed: int, *, of_model: bool) ->
         unknown = set(axis) - AXES[kinds[0]] - named
         if unknown:
             raise BadInput(f"{what}: {', '.join(sorted(unknown))} cannot stand beside {kinds[0]}")
-        made.append(_axis(kinds[0], axis, what, folder, seed, of_model))
-    _check_contradictions(made, name)
-    return made
+        axes.append(_axis(kinds[0], axis, what, folder, seed, of_model))
+    _check_contradictions(axes, name)
+    return axes
 
 
 def _axis(kind: str, axis: dict[str, Any], what: str, folder: str, seed: int, of_model: bool) -> Axis:
@@ -79,9 +79,9 @@ def _axis(kind: str, axis: dict[str, Any], what: str, folder: str, seed: int, of
         for row in rows:
             check_value(name, row, what)
         return axis_of({key: name, "values": rows}, folder, seed)
-    made = _range(axis, key, name, what, folder, seed)
-    check_value(name, made.given(0)[0][1], what)
-    return made
+    in_steps = _range(axis, key, name, what, folder, seed)
+    check_value(name, in_steps.given(0)[0][1], what)
+    return in_steps
 
 
 def _table(axis: dict[str, Any], what: str, folder: str, of_model: bool) -> Table:
@@ -133,8 +133,8 @@ def _range(axis: dict[str, Any], key: str, name: str, what: str, folder: str, se
         if count is None or count < 2:
             raise BadInput(f"{what}: start and stop need a count of 2 or more")
         numbers["step"] = (numbers["stop"] - numbers["start"]) / (count - 1)
-    made = {key: name, "start": str(numbers["start"]), "step": str(numbers["step"])}
-    return axis_of(made if count is None else made | {"count": count}, folder, seed)
+    canonical = {key: name, "start": str(numbers["start"]), "step": str(numbers["step"])}
+    return axis_of(canonical if count is None else canonical | {"count": count}, folder, seed)
 
 
 def _decimal(value: Any, what: str) -> Decimal:

@@ -197,12 +197,12 @@ def _images(found: dict[str, Any], name: str, axes: Sequence[Axis], combine: str
         for axis in axes:
             if axis.length is None and not isinstance(axis, Orientation):
                 raise BadInput(f"{name}: {axis.names[0]}: in a product a range needs a count")
-        made = 1
+        product = 1
         for length in lengths.values():
-            made *= length
-        if asked is not None and lengths and asked % made:
-            raise BadInput(f"{name}: images = {asked}: no multiple of the {made} that the axes make")
-        count = asked or (made if lengths else None)
+            product *= length
+        if asked is not None and lengths and asked % product:
+            raise BadInput(f"{name}: images = {asked}: no multiple of the {product} that the axes make")
+        count = asked or (product if lengths else None)
     else:
         wrong = [f"{flag} has {length}" for flag, length in lengths.items() if length != (asked or length)]
         if wrong or len(set(lengths.values())) > 1:

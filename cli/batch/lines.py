@@ -49,10 +49,10 @@ def file_places(words: Sequence[str]) -> Iterator[int]:
 
 def resolved(words: Sequence[str], folder: str) -> list[str]:
     """The words with file names relative to ``folder`` made whole."""
-    made = list(words)
+    whole = list(words)
     for i in file_places(words):
-        made[i] = os.path.join(folder, words[i])
-    return made
+        whole[i] = os.path.join(folder, words[i])
+    return whole
 
 
 def plain_words(words: Sequence[str]) -> tuple[list[str], Physics]:
@@ -118,8 +118,8 @@ class SetUps:
     def _with_gaps(self, mask: np.ndarray | None, physics: Physics, settings: Settings) -> np.ndarray | None:
         known = self._mask
         if known is None or known[0] is not mask or known[1] != (physics.detector, settings.n_s, settings.n_f):
-            made = with_gaps(mask, physics, settings)
-            known = self._mask = (mask, (physics.detector, settings.n_s, settings.n_f), made)
+            pixels = with_gaps(mask, physics, settings)
+            known = self._mask = (mask, (physics.detector, settings.n_s, settings.n_f), pixels)
         return known[2]
 
     def _start(self, words: list[str], physics: Physics) -> tuple[dict[str, Any], np.ndarray | None]:

@@ -55,10 +55,10 @@ class _OfLines:
 
     def remarks(self, number: int) -> list[str]:
         """Without the oddities of headers, which are right in a batch."""
-        made = self._set_ups.set_up(self._job.words(number))
-        plan = plan_of(made.scene)
-        biting = [str(quirk) for quirk in remarks.quirks_of(made, plan) if quirk.id not in FOR_READERS]
-        return [*biting, *remarks.before(made, plan)]
+        set_up = self._set_ups.set_up(self._job.words(number))
+        plan = plan_of(set_up.scene)
+        biting = [str(quirk) for quirk in remarks.quirks_of(set_up, plan) if quirk.id not in FOR_READERS]
+        return [*biting, *remarks.before(set_up, plan)]
 
     def tables(self, number: int, scene: Scene) -> dict[str, Any]:
         return tables_of(scene)
@@ -79,8 +79,8 @@ class _OfModel:
         return dataclasses.replace(scene_of(experiment, self._loader(experiment)), noise=noise)
 
     def remarks(self, number: int) -> list[str]:
-        made = self.scene(number)
-        return list(reasons.before(made, plan_of(made)))
+        scene = self.scene(number)
+        return list(reasons.before(scene, plan_of(scene)))
 
     def tables(self, number: int, scene: Scene) -> dict[str, Any]:
         return self._job.tables(number)

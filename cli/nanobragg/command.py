@@ -102,16 +102,16 @@ def settings_of(line: Sequence[str], physics: Physics, options: Options) -> tupl
     return settings, with_gaps(mask, physics, settings)
 
 
-def tell(made: SetUp, plan: RenderPlan, options: Options) -> None:
+def tell(set_up: SetUp, plan: RenderPlan, options: Options) -> None:
     """Say what is simulated, and what of it is unlikely to be meant."""
-    for text in report.before(made):
+    for text in report.before(set_up):
         say(text)
-    biting = [q for q in of_original.quirks_of(made, plan) if not (options.only_output and q.name == "smv")]
-    for text in (*map(str, biting), *of_original.before(made, plan)):
+    biting = [q for q in of_original.quirks_of(set_up, plan) if not (options.only_output and q.name == "smv")]
+    for text in (*map(str, biting), *of_original.before(set_up, plan)):
         remark(text)
     written = [] if options.only_output else ["SMV"]
     written += [form for form, ending in (("SMV", ".img"), ("CBF", ".cbf")) if ending in endings(options.output)]
-    for told in dict.fromkeys(reasons.of_header(made.scene, form) for form in written):
+    for told in dict.fromkeys(reasons.of_header(set_up.scene, form) for form in written):
         if told:
             remark(told)
 
@@ -129,18 +129,18 @@ def run(arguments: Sequence[str]) -> int:
     placed = geometry(settings, mask, remark)
     for text in report.geometry(placed):
         say(text)
-    made = set_up_of(physics, placed, remark)
-    plan = plan_of(made.scene)
-    tell(made, plan, options)
-    produce(made, plan, options)
+    set_up = set_up_of(physics, placed, remark)
+    plan = plan_of(set_up.scene)
+    tell(set_up, plan, options)
+    produce(set_up, plan, options)
     return 0
 
 
-def produce(made: SetUp, plan: RenderPlan, options: Options) -> None:
+def produce(set_up: SetUp, plan: RenderPlan, options: Options) -> None:
     """Render, report and write all images."""
-    settings, threads = made.settings, options.threads or default_threads()
-    backend, rendered = rendered_by(made, plan, options, threads)
-    for text in figures_of_pixels(made, plan, rendered, backend, options):
+    settings, threads = set_up.settings, options.threads or default_threads()
+    backend, rendered = rendered_by(set_up, plan, options, threads)
+    for text in figures_of_pixels(set_up, plan, rendered, backend, options):
         say(text)
     statistics = figures.statistics(rendered, settings.fixes, threads)
     if rendered.interpolation_ended:
@@ -149,13 +149,13 @@ def produce(made: SetUp, plan: RenderPlan, options: Options) -> None:
     figures.check_finite(rendered, settings.fixes)
     if statistics.overflowed:
         remark(reasons.of_overflow(plan))
-    elif said := reasons.of_brightness(made.scene, plan, rendered.panels, statistics.max_I):
+    elif said := reasons.of_brightness(set_up.scene, plan, rendered.panels, statistics.max_I):
         remark(said)
     if not options.only_output:
-        write_images(made, rendered, statistics)
-    write_outputs(made, rendered, options, threads)
+        write_images(set_up, rendered, statistics)
+    write_outputs(set_up, rendered, options, threads)
     if settings.do_noise and not options.only_output:
-        write_noise(made, rendered, philox=options.noise == "philox", threads=threads)
+        write_noise(set_up, rendered, philox=options.noise == "philox", threads=threads)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -81,7 +81,7 @@ def endings(names: Sequence[str]) -> set[str]:
     return {os.path.splitext(name)[1].lower() for name in names}
 
 
-def write_outputs(made: SetUp, rendered: Rendered, options: Options, threads: int) -> None:
+def write_outputs(set_up: SetUp, rendered: Rendered, options: Options, threads: int) -> None:
     """What ``--output`` and ``--output-noiseless`` name."""
     if not (options.output or options.output_noiseless):
         return  # writers of other formats are not loaded then
@@ -91,11 +91,11 @@ def write_outputs(made: SetUp, rendered: Rendered, options: Options, threads: in
 
     for path in options.output_noiseless:
         say(f"writing {path}: expected photons")
-        write_output(path, rendered.image, made.scene, "--output-noiseless")
+        write_output(path, rendered.image, set_up.scene, "--output-noiseless")
     if options.output:
-        scene = _with_own_offset(made)
+        scene = _with_own_offset(set_up)
         counts, photons, overloads = drawn(
-            rendered, scene.detector.offset, -made.settings.seed, threads, np.int32,
+            rendered, scene.detector.offset, -set_up.settings.seed, threads, np.int32,
             saturation=scene.detector.saturation,
         )  # fmt: skip
         say(f"{fixed(photons, decimals=0)} photons with noise ({overloads} overloads)")
@@ -104,23 +104,23 @@ def write_outputs(made: SetUp, rendered: Rendered, options: Options, threads: in
             write_output(path, counts[0], scene, "--output")
 
 
-def _with_own_offset(made: SetUp) -> Scene:
+def _with_own_offset(set_up: SetUp) -> Scene:
     """The scene as our own formats describe it: counts have an offset only where one was asked for."""
-    scene, asked = made.scene, "adc" in made.settings.given
+    scene, asked = set_up.scene, "adc" in set_up.settings.given
     return scene if asked else dataclasses.replace(scene, detector=dataclasses.replace(scene.detector, offset=0.0))
 
 
-def write_images(made: SetUp, rendered: Rendered, statistics: Statistics) -> None:
+def write_images(set_up: SetUp, rendered: Rendered, statistics: Statistics) -> None:
     """Float image, integer image and picture, in the original's order."""
-    settings, image = made.settings, rendered.image
+    settings, image = set_up.settings, rendered.image
     say(f"writing {settings.float_file} as {image.size} 4-byte floats")
     write_float(settings.float_file, image)
     for line in report.figures(statistics):
         say(line)
     scale = figures.int_scale(settings.int_scale, statistics.max_I)
     say(f"intfile_scale = {report.g(scale)}")
-    text = smv_header.of_set_up(made, noise=False)
-    if smv_header.shifts_pixels(text, made):
+    text = smv_header.of_set_up(set_up, noise=False)
+    if smv_header.shifts_pixels(text, set_up):
         remark(f"Q74 smv: the header takes {len(text)} bytes and announces 512: the pixels start after it")
     say(f"writing {settings.int_file} as 2-byte integers")
     write_smv(settings.int_file, "-intfile", text, figures.integers(rendered, scale, settings.adc, settings.fixes))
@@ -131,10 +131,10 @@ def write_images(made: SetUp, rendered: Rendered, statistics: Statistics) -> Non
         write_pgm(settings.pgm_file, grey, figures.greys(rendered, grey, settings.fixes))
 
 
-def write_noise(made: SetUp, rendered: Rendered, *, philox: bool, threads: int) -> None:
+def write_noise(set_up: SetUp, rendered: Rendered, *, philox: bool, threads: int) -> None:
     """The image with photon noise, of the original's serial generator or of the counter-based one."""
-    settings = made.settings
-    counts, photons, overloads = counts_of(made.scene, rendered, philox=philox, threads=threads)
+    settings = set_up.settings
+    counts, photons, overloads = counts_of(set_up.scene, rendered, philox=philox, threads=threads)
     say(f"{fixed(photons, decimals=0)} photons on noise image ({overloads} overloads)")
     say(f"writing {settings.noise_file} as 2-byte integers")
-    write_smv(settings.noise_file, "-noisefile", smv_header.of_set_up(made, noise=True), counts[0])
+    write_smv(settings.noise_file, "-noisefile", smv_header.of_set_up(set_up, noise=True), counts[0])

@@ -40,15 +40,15 @@ def physics_of(options: Options) -> Physics:
 
 def preset(physics: Physics) -> dict[str, Any]:
     """Settings before headers and flags: the detector of this name."""
-    made: dict[str, Any] = {"fixes": physics.fixes}
+    fields: dict[str, Any] = {"fixes": physics.fixes}
     if physics.detector is None:
-        return made
+        return fields
     model, (slow, fast), pixel = physics.detector, physics.detector.shape, physics.detector.pixel_mm / 1000.0
-    made |= {"n_f": fast, "n_s": slow, "pixel": pixel, "det_f": fast * pixel, "det_s": slow * pixel}
-    made["saturation"] = float(model.saturation)
+    fields |= {"n_f": fast, "n_s": slow, "pixel": pixel, "det_f": fast * pixel, "det_s": slow * pixel}
+    fields["saturation"] = float(model.saturation)
     if model.sensor != PHOSPHOR:
-        made |= {"sensor_material": model.sensor, "thick": model.thickness_mm / 1000.0, "thick_steps": 1}
-    return made
+        fields |= {"sensor_material": model.sensor, "thick": model.thickness_mm / 1000.0, "thick_steps": 1}
+    return fields
 
 
 def completed(settings: Settings, physics: Physics) -> Settings:

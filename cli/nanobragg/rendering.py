@@ -39,18 +39,18 @@ def tell_all(heard: Sequence[Callable[[int], None]], done: int) -> None:
         hears(done)
 
 
-def rendered_by(made: SetUp, plan: RenderPlan, options: Options, threads: int) -> tuple[str, Rendered]:
+def rendered_by(set_up: SetUp, plan: RenderPlan, options: Options, threads: int) -> tuple[str, Rendered]:
     """The backend that was chosen, and the image."""
     backend = choose(options.backend or "auto", plan, device=options.device, remark=remark)
     if options.precision != "double" and "precision" not in backend_of(backend).CAPABILITIES.options:
         remark(f"--precision {options.precision} means nothing to --backend {backend}")
     if options.explain:
-        remark(f"{cost.steps_of(plan):.3g} steps: {steps_in_words(made.scene)}")
+        remark(f"{cost.steps_of(plan):.3g} steps: {steps_in_words(set_up.scene)}")
     with ended_by_signals():
         expected = cost.seconds(plan, backend, threads)
     if expected > cost.WORTH_A_WORD_S:
         remark(cost.in_words(plan, expected))
-    progress = progress_of(plan, made.settings, expected)
+    progress = progress_of(plan, set_up.settings, expected)
     with ended_by_signals():
         return backend, _rendered(plan, backend, options, threads, progress)
 
@@ -68,14 +68,14 @@ def _rendered(plan: RenderPlan, backend: str, options: Options, threads: int, pr
 
 
 def figures_of_pixels(
-    made: SetUp, plan: RenderPlan, rendered: Rendered, backend: str, options: Options
+    set_up: SetUp, plan: RenderPlan, rendered: Rendered, backend: str, options: Options
 ) -> Iterator[str]:
     """What ``-printout`` and ``--trace`` show."""
-    if not (made.settings.printout or options.trace):
+    if not (set_up.settings.printout or options.trace):
         return  # neither is loaded then
     from nanobragg.cli.nanobragg import printout
     from nanobragg.engine.check import trace
 
-    yield from printout.blocks(made, plan, rendered.image)
+    yield from printout.blocks(set_up, plan, rendered.image)
     for pixel in options.trace:
         yield trace.text(trace.trace(plan, *pixel, backend)).rstrip()

@@ -38,20 +38,22 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    made = tool_parser("nb-compare", __doc__, EPILOG, USAGE)
-    made.add_argument("image", nargs="*", metavar="A B", help="two images")
-    made.add_argument("--a", metavar="ENGINE", help="one engine")
-    made.add_argument("--b", metavar="ENGINE", help="the other, whose maximum is the scale")
-    made.add_argument("--shape", type=int, nargs=2, metavar=("SLOW", "FAST"), help="of raw images (default: square)")
-    made.add_argument("--tolerance", default="fast", metavar="T", help="fast (1e-6,1e-9; default), exact, or numbers: "
-                      "share of the pixel[,share of the maximum]")  # fmt: skip
-    made.add_argument("--threshold", type=float, default=1e-6, metavar="SHARE",
+    command = tool_parser("nb-compare", __doc__, EPILOG, USAGE)
+    command.add_argument("image", nargs="*", metavar="A B", help="two images")
+    command.add_argument("--a", metavar="ENGINE", help="one engine")
+    command.add_argument("--b", metavar="ENGINE", help="the other, whose maximum is the scale")
+    command.add_argument("--shape", type=int, nargs=2, metavar=("SLOW", "FAST"), help="of raw images (default: square)")
+    tolerance = "fast (1e-6,1e-9; default), exact, or numbers: share of the pixel[,share of the maximum]"
+    command.add_argument("--tolerance", default="fast", metavar="T", help=tolerance)
+    command.add_argument("--threshold", type=float, default=1e-6, metavar="SHARE",
                       help="of the maximum, above which relative differences are looked at (default 1e-6)")  # fmt: skip
-    made.add_argument("--roi", type=int, nargs=4, metavar=("XMIN", "XMAX", "YMIN", "YMAX"), help="inclusive; x is fast")
-    made.add_argument("--mask", metavar="FILE", help="an image; pixels that are 0 in it do not count")
-    made.add_argument("--outdir", metavar="DIR", help="summary.md, metrics.json, commands.txt, checksums, pictures")
-    made.add_argument("--timeout", type=float, metavar="SECONDS", help="of each engine")
-    return made
+    command.add_argument(
+        "--roi", type=int, nargs=4, metavar=("XMIN", "XMAX", "YMIN", "YMAX"), help="inclusive; x is fast"
+    )
+    command.add_argument("--mask", metavar="FILE", help="an image; pixels that are 0 in it do not count")
+    command.add_argument("--outdir", metavar="DIR", help="summary.md, metrics.json, commands.txt, checksums, pictures")
+    command.add_argument("--timeout", type=float, metavar="SECONDS", help="of each engine")
+    return command
 
 
 def kept_pixels(shape: tuple[int, ...], roi: Sequence[int] | None, mask: str | None) -> np.ndarray:

@@ -22,9 +22,9 @@ examples:
 
 def parser() -> Parser:
     """The options."""
-    made = tool_parser(NAME, __doc__, EPILOG)
-    made.add_argument("folder", nargs="?", help=f"where they are kept (default: {VARIABLE}, else this user's cache)")
-    return made
+    command = tool_parser(NAME, __doc__, EPILOG)
+    command.add_argument("folder", nargs="?", help=f"where they are kept (default: {VARIABLE}, else this user's cache)")
+    return command
 
 
 def run(options: argparse.Namespace) -> int:

@@ -31,13 +31,13 @@ EPILOG = """examples:
 
 def parser() -> Parser:
     """The options."""
-    made = tool_parser(NAME, __doc__, EPILOG)
-    made.add_argument("file", help="PDB or mmCIF with atoms; MTZ, mmCIF or hkl text with reflections")
-    made.add_argument(
+    command = tool_parser(NAME, __doc__, EPILOG)
+    command.add_argument("file", help="PDB or mmCIF with atoms; MTZ, mmCIF or hkl text with reflections")
+    command.add_argument(
         "-o", "--output", metavar="HKL", default=DEFAULT_OUTPUT, help=f"default {DEFAULT_OUTPUT}; - is stdout"
     )
-    made.add_argument("--resolution", type=float, metavar="A", help="of a structure (default: its own, else 2 A)")
-    energy = made.add_mutually_exclusive_group()
+    command.add_argument("--resolution", type=float, metavar="A", help="of a structure (default: its own, else 2 A)")
+    energy = command.add_mutually_exclusive_group()
     energy.add_argument("--energy", type=float, metavar="EV", help="with anomalous scattering at this energy")
     energy.add_argument("--wavelength", type=float, metavar="A", help="the same by wavelength")
     for option, value, text in (
@@ -45,12 +45,12 @@ def parser() -> Parser:
         ("--labels", "F,SIGF", "columns of a list of reflections"),
         ("--symmetry", "P43212", "space group of a list, instead of its own"),
     ):
-        made.add_argument(option, metavar=value, help=text)
-    made.add_argument("--anomalous", metavar="EL=F1,F2", action="append", default=[],
+        command.add_argument(option, metavar=value, help=text)
+    command.add_argument("--anomalous", metavar="EL=F1,F2", action="append", default=[],
                       help="f' and f'' of an element, or a file with eV, f' and f''")  # fmt: skip
-    made.add_argument("--F000", action="store_true", help="with the amplitude of 0 0 0")
-    made.add_argument("--against", metavar="FILE", help="a list of measured amplitudes: says the R factor")
-    return made
+    command.add_argument("--F000", action="store_true", help="with the amplitude of 0 0 0")
+    command.add_argument("--against", metavar="FILE", help="a list of measured amplitudes: says the R factor")
+    return command
 
 
 def wanted_of(options: argparse.Namespace, kind: str) -> Wanted:
@@ -120,25 +120,29 @@ def run(options: argparse.Namespace) -> int:
         read = [options.file, options.against or "", *(value.partition("=")[2] for value in options.anomalous)]
         if any(name and same_file(options.output, name) for name in read):
             raise BadInput(f"-o {options.output}: is a file that is read: name another one")
-    made = amplitudes_of(options.file, wanted_of(options, kind))
+    amplitudes = amplitudes_of(options.file, wanted_of(options, kind))
     given = ("resolution", "energy", "wavelength", "solvent", "anomalous")
     unused = [f"--{name}" for name in given if getattr(options, name) and kind != MODEL]
     if unused:
         raise BadInput(f"{', '.join(unused)}: of structures; {options.file} is a list of reflections")
-    for line in made.story:
+    for line in amplitudes.story:
         say(line)
     if options.against:
-        say(agreement(made, options.against))
-    if kind != MODEL and made.spacegroup == "P 1" and (mates_present(made.hkl) or 1.0) < HALF:
+        say(agreement(amplitudes, options.against))
+    if kind != MODEL and amplitudes.spacegroup == "P 1" and (mates_present(amplitudes.hkl) or 1.0) < HALF:
         say("few of the Friedel mates are in the list: give --symmetry if it is an asymmetric unit")
-    text = as_text(made)
+    text = as_text(amplitudes)
     if options.output == "-":
         sys.stdout.write(text.decode())
     else:
         with whole_file(options.output, "-o") as file:
             file.write(text)
-        line = f"nanoBragg -hkl {options.output} -cell {' '.join(f'{x:g}' for x in made.cell)}" if made.cell else ""
-        say(f"{options.output}: {len(made.F)} lines, h k l F" + (f"; for {line} ..." if line else ""))
+        line = (
+            f"nanoBragg -hkl {options.output} -cell {' '.join(f'{x:g}' for x in amplitudes.cell)}"
+            if amplitudes.cell
+            else ""
+        )
+        say(f"{options.output}: {len(amplitudes.F)} lines, h k l F" + (f"; for {line} ..." if line else ""))
     return 0
 
 

@@ -30,10 +30,10 @@ ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
 
 def parser() -> Parser:
     """The options."""
-    made = tool_parser(NAME, __doc__, EPILOG)
-    made.add_argument("what", choices=("bash", "zsh", "man"), help="for which shell, or manual pages")
-    made.add_argument("folder", nargs="?", help="of manual pages: man1 is made in it")
-    return made
+    command = tool_parser(NAME, __doc__, EPILOG)
+    command.add_argument("what", choices=("bash", "zsh", "man"), help="for which shell, or manual pages")
+    command.add_argument("folder", nargs="?", help="of manual pages: man1 is made in it")
+    return command
 
 
 def parser_of(tool: str) -> argparse.ArgumentParser:
@@ -81,8 +81,8 @@ def page(tool: str) -> str:
 
 def _troff(line: str) -> str:
     """A line of text as it stands."""
-    made = line.replace("\\", "\\\\").replace("-", "\\-")
-    return re.sub(r"^([.'])", r"\\&\1", made)
+    text = line.replace("\\", "\\\\").replace("-", "\\-")
+    return re.sub(r"^([.'])", r"\\&\1", text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -34,12 +34,12 @@ class Parser(argparse.ArgumentParser):
 def tool_parser(name: str, description: str | None, epilog: str, usage: str | None = None) -> Parser:
     """A parser for a command; texts stand as they are written."""
     said = (description or "").partition(": ")[2].strip()
-    made = Parser(
+    parser = Parser(
         prog=name, description=said[:1].upper() + said[1:], epilog=epilog, usage=usage,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    made.add_argument("--version", action="version", version=f"{name} {__version__}")
-    return made
+    parser.add_argument("--version", action="version", version=f"{name} {__version__}")
+    return parser
 
 
 def carried_out(parser: Parser, run: Callable[[argparse.Namespace], int], line: Sequence[str] | None) -> int:

@@ -49,31 +49,33 @@ def plan_of(arguments: Sequence[str], fix: Sequence[str] = ()) -> RenderPlan:
 
 def parser(name: str) -> argparse.ArgumentParser:
     """The options of one form of the command."""
-    made = tool_parser(f"nb-trace {name}".strip(), __doc__, EPILOG)
+    command = tool_parser(f"nb-trace {name}".strip(), __doc__, EPILOG)
     if name == "diff":
-        made.description = "Compare two traces: of nb-trace, or of an instrumented original (TRACE_C: name values)."
-        made.add_argument("a")
-        made.add_argument("b")
-        made.add_argument("--tolerance", type=float, default=1e-6, help="relative, of a figure (default 1e-6)")
-        made.add_argument("--outdir", help="write summary.md and metrics.json there")
-        return made
+        command.description = "Compare two traces: of nb-trace, or of an instrumented original (TRACE_C: name values)."
+        command.add_argument("a")
+        command.add_argument("b")
+        command.add_argument("--tolerance", type=float, default=1e-6, help="relative, of a figure (default 1e-6)")
+        command.add_argument("--outdir", help="write summary.md and metrics.json there")
+        return command
     if name == "hkl":
-        made.description = "Which table entry is used for given indices, and where tables differ."
-        made.add_argument("index", type=int, nargs=3, metavar="INDEX", help="h k l")
-        made.add_argument("--table", action="append", default=[], metavar="FILE", help="an hkl file or a dump")
-        return made
-    made.description = "Every figure from the detector frame to the photons of chosen pixels."
-    made.add_argument(
+        command.description = "Which table entry is used for given indices, and where tables differ."
+        command.add_argument("index", type=int, nargs=3, metavar="INDEX", help="h k l")
+        command.add_argument("--table", action="append", default=[], metavar="FILE", help="an hkl file or a dump")
+        return command
+    command.description = "Every figure from the detector frame to the photons of chosen pixels."
+    command.add_argument(
         "--pixel", type=int, nargs=2, action="append", default=[], metavar=("SLOW", "FAST"), help="as often as wanted"
     )
-    made.add_argument("--brightest", action="store_true", help="the brightest pixel of the image")
-    made.add_argument("--worst", nargs=2, metavar=("A", "B"), help="the pixel in which two images differ most")
-    made.add_argument("--backend", default="strict", choices=["cref", "strict", "fast", "cuda"])
-    made.add_argument("--fix", action="append", default=[], metavar="NAMES", help="as nanoBragg's")
-    made.add_argument("--json", metavar="FILE", help="write the figures with their units to FILE, - for stdout")
+    command.add_argument("--brightest", action="store_true", help="the brightest pixel of the image")
+    command.add_argument("--worst", nargs=2, metavar=("A", "B"), help="the pixel in which two images differ most")
+    command.add_argument("--backend", default="strict", choices=["cref", "strict", "fast", "cuda"])
+    command.add_argument("--fix", action="append", default=[], metavar="NAMES", help="as nanoBragg's")
+    command.add_argument("--json", metavar="FILE", help="write the figures with their units to FILE, - for stdout")
     if name != "phi":
-        made.add_argument("--all", action="store_true", help="of every layer, sub-pixel, source, phi step and domain")
-    return made
+        command.add_argument(
+            "--all", action="store_true", help="of every layer, sub-pixel, source, phi step and domain"
+        )
+    return command
 
 
 def pixels_of(options: argparse.Namespace, plan: RenderPlan) -> list[tuple[int, int]]:

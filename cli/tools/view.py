@@ -37,22 +37,22 @@ EPILOG = """examples:
 
 def parser() -> Parser:
     """The options."""
-    made = tool_parser(NAME, __doc__, EPILOG)
-    made.add_argument("file", nargs="+", help="SMV, CBF, npy, TIFF, HDF5 (NXmx), raw binary32; FILE:N is one frame")
-    where = made.add_mutually_exclusive_group()
+    command = tool_parser(NAME, __doc__, EPILOG)
+    command.add_argument("file", nargs="+", help="SMV, CBF, npy, TIFF, HDF5 (NXmx), raw binary32; FILE:N is one frame")
+    where = command.add_mutually_exclusive_group()
     where.add_argument("-o", "--output", metavar="PNG", help="write a picture")
     where.add_argument("--html", metavar="FILE", help="write a page that holds all it shows")
-    made.add_argument("--scale", choices=SCALES, default="sqrt", help="of the shades (default sqrt)")
-    made.add_argument("--range", type=float, nargs=2, metavar=("WHITE", "BLACK"), help="values; else by the image")
-    made.add_argument("--crop", type=int, nargs=4, metavar=("XMIN", "XMAX", "YMIN", "YMAX"), help="x is fast")
-    made.add_argument("--width", type=int, default=1000, metavar="PIXELS", help="of the picture (default 1000)")
-    made.add_argument("--across", type=int, metavar="N", help="images in a row of the picture")
-    made.add_argument("--no-rings", action="store_true", help="no resolution rings")
-    made.add_argument("--spots", action="store_true", help="predicted spots, where the crystal is known")
-    made.add_argument("--amplitudes", metavar="HKL", help="a page shows those of the index under the cursor")
-    made.add_argument("--shape", type=int, nargs=2, metavar=("SLOW", "FAST"), help="of raw images (default: square)")
-    made.add_argument("--no-browser", action="store_true", help="only say where the page is")
-    return made
+    command.add_argument("--scale", choices=SCALES, default="sqrt", help="of the shades (default sqrt)")
+    command.add_argument("--range", type=float, nargs=2, metavar=("WHITE", "BLACK"), help="values; else by the image")
+    command.add_argument("--crop", type=int, nargs=4, metavar=("XMIN", "XMAX", "YMIN", "YMAX"), help="x is fast")
+    command.add_argument("--width", type=int, default=1000, metavar="PIXELS", help="of the picture (default 1000)")
+    command.add_argument("--across", type=int, metavar="N", help="images in a row of the picture")
+    command.add_argument("--no-rings", action="store_true", help="no resolution rings")
+    command.add_argument("--spots", action="store_true", help="predicted spots, where the crystal is known")
+    command.add_argument("--amplitudes", metavar="HKL", help="a page shows those of the index under the cursor")
+    command.add_argument("--shape", type=int, nargs=2, metavar=("SLOW", "FAST"), help="of raw images (default: square)")
+    command.add_argument("--no-browser", action="store_true", help="only say where the page is")
+    return command
 
 
 def say(line: str) -> None:
@@ -130,17 +130,19 @@ def as_page(options: argparse.Namespace, album: Album) -> int:
             file.write(text.encode())
         print(options.html)
         return 0
-    made, address = server(page([album.frame(0)], len(album), name, amplitudes, embed=False), len(album), album.frame)
+    own_server, address = server(
+        page([album.frame(0)], len(album), name, amplitudes, embed=False), len(album), album.frame
+    )
     print(address, flush=True)
     if not options.no_browser and not webbrowser.open(address):
         say("no browser was found here: open the address above in one on this machine")
     say("ends with Ctrl-C")
     try:
-        made.serve_forever()
+        own_server.serve_forever()
     except KeyboardInterrupt:
         pass
     finally:
-        made.server_close()
+        own_server.server_close()
     return 0
 
 

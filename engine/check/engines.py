@@ -66,15 +66,15 @@ def with_absolute_inputs(arguments: Sequence[str], folder: pathlib.Path) -> list
 
     A dump is copied there, since an engine may write it.
     """
-    made = []
+    words = []
     for before, word in zip(("", *arguments), arguments, strict=False):
         is_file = before.startswith("-") and not word.startswith("-") and os.path.isfile(word) and not _is_number(word)
         if is_file and "-dump" in before:
             shutil.copy(word, folder / "given.dump")
-            made.append("given.dump")
+            words.append("given.dump")
         else:
-            made.append(os.path.abspath(word) if is_file else word)
-    return made
+            words.append(os.path.abspath(word) if is_file else word)
+    return words
 
 
 def _is_number(word: str) -> bool:

@@ -31,12 +31,12 @@ def compare_pictures(folder: pathlib.Path, a: np.ndarray, b: np.ndarray, worst: 
         ratio = np.where((x > 0.0) & (y > 0.0), np.log2(x / y), np.nan)
     shown = dict(zip(NAMES, (x, y, x - y, ratio), strict=True))
     top = max(_top(x), _top(y)) or 1.0
-    made = []
+    paths = []
     for name, image in shown.items():
         figure, axes = pyplot.subplots(figsize=(7, 6))
         _draw(figure, axes, name, image, top, (0, 0))
-        made.append(f"{name}.png")
-        _save(figure, folder / made[-1])
+        paths.append(f"{name}.png")
+        _save(figure, folder / paths[-1])
     rows, columns = (slice(max(at - ZOOM, 0), at + ZOOM + 1) for at in worst)
     figure, all_axes = pyplot.subplots(2, 2, figsize=(11, 9))
     for axes, (name, image) in zip(all_axes.flat, shown.items(), strict=True):
@@ -44,7 +44,7 @@ def compare_pictures(folder: pathlib.Path, a: np.ndarray, b: np.ndarray, worst: 
     figure.suptitle(f"around slow {worst[0]}, fast {worst[1]}")
     figure.tight_layout()
     _save(figure, folder / "zoom.png")
-    return [*made, "zoom.png"]
+    return [*paths, "zoom.png"]
 
 
 def _save(figure: Any, path: pathlib.Path) -> None:

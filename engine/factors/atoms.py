@@ -194,14 +194,14 @@ def of_atoms(structure: Any, sphere: Sphere, d_min_A: float, found: anomalous.Di
 
 
 def _density(structure: Any, d_min_A: float, blur: float | None = None) -> Any:
-    made = package().DensityCalculatorX()
-    made.d_min, made.rate, made.cutoff = d_min_A, RATE, CUTOFF
-    made.set_grid_cell_and_spacegroup(structure)
+    calculator = package().DensityCalculatorX()
+    calculator.d_min, calculator.rate, calculator.cutoff = d_min_A, RATE, CUTOFF
+    calculator.set_grid_cell_and_spacegroup(structure)
     if blur is None:
-        made.set_refmac_compatible_blur(structure[0])
+        calculator.set_refmac_compatible_blur(structure[0])
     else:
-        made.blur = blur
-    return made
+        calculator.blur = blur
+    return calculator
 
 
 def _transformed(grid: Any, sphere: Sphere, blur: float) -> np.ndarray:
@@ -219,9 +219,9 @@ def of_solvent(structure: Any, sphere: Sphere) -> tuple[float, np.ndarray]:
     grid.setup_from(structure, spacing=spacing)
     gemmi.SolventMasker(gemmi.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(grid, structure[0])
     coarse = sphere.inverse_d2 < (2.2 * spacing) ** -2.0  # beyond, nothing is left of it
-    made = np.zeros(len(sphere.hkl), complex)
-    made[coarse] = _transformed(grid, Sphere(sphere.hkl[coarse], sphere.inverse_d2[coarse]), 0.0)
-    return float(np.asarray(grid.array).mean()), made
+    amplitudes = np.zeros(len(sphere.hkl), complex)
+    amplitudes[coarse] = _transformed(grid, Sphere(sphere.hkl[coarse], sphere.inverse_d2[coarse]), 0.0)
+    return float(np.asarray(grid.array).mean()), amplitudes
 
 
 def _difference(hkl: np.ndarray, F: np.ndarray) -> str:

@@ -52,15 +52,15 @@ def of_elements(elements: Iterable[str], energy_eV: float | None, given: Mapping
     missing = set(values) - wanted
     if missing:
         raise BadInput(f"anomalous scattering of {', '.join(sorted(missing))}: there is none of it in the structure")
-    made: Dispersion = {}
+    dispersion: Dispersion = {}
     for element in wanted:
         z = gemmi.Element(element).atomic_number
         if element in values:
-            made[element] = _given(element, values[element], energy_eV)
+            dispersion[element] = _given(element, values[element], energy_eV)
         elif energy_eV is not None and FIRST_Z <= z <= LAST_Z:
             found = gemmi.cromer_liberman(z=z, energy=energy_eV)
-            made[element] = (float(found[0]), float(found[1]))
-    return made
+            dispersion[element] = (float(found[0]), float(found[1]))
+    return dispersion
 
 
 def _symbol(name: str) -> str:

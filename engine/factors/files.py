@@ -93,14 +93,14 @@ def amplitudes_of(path: str, wanted: Wanted) -> Amplitudes:
         raise BadInput(f"{path}: is a list of reflections: solvent and anomalous scattering are of structures")
     with errors_of(path):
         if kind == MTZ:
-            made = lists.of_mtz(package().read_mtz_file(path), path, wanted.labels, wanted.symmetry)
+            amplitudes = lists.of_mtz(package().read_mtz_file(path), path, wanted.labels, wanted.symmetry)
         elif kind == BLOCK:
             blocks = package().as_refln_blocks(package().cif.read(path))
-            made = lists.of_block(blocks[0], path, wanted.labels, wanted.symmetry)
+            amplitudes = lists.of_block(blocks[0], path, wanted.labels, wanted.symmetry)
         elif kind == TEXT:
-            made = lists.of_text(path, wanted.symmetry)
+            amplitudes = lists.of_text(path, wanted.symmetry)
     if kind != MODEL:
-        return made if wanted.F000 else made.without_F000()
+        return amplitudes if wanted.F000 else amplitudes.without_F000()
     if wanted.d_min_A is None:
         raise BadInput(f"{path}: is a structure: give d_min_A, the resolution (--resolution)")
     if not FINEST_A <= wanted.d_min_A < np.inf:
@@ -124,15 +124,16 @@ def _kept(path: str, wanted: Wanted) -> Amplitudes:
     name = _name_in_cache(path, wanted)
     with contextlib.suppress(Exception):  # whatever is left of a damaged file
         return _read_kept(name)
-    made = _of_model(path, wanted)
-    if name and len(made.hkl) >= LEAST_TO_KEEP and name == _name_in_cache(path, wanted):  # the file is still the same
+    amplitudes = _of_model(path, wanted)
+    worth_it = name and len(amplitudes.hkl) >= LEAST_TO_KEEP
+    if worth_it and name == _name_in_cache(path, wanted):  # the file is still the same
         _forget_oldest(os.path.dirname(name))
-        about = json.dumps({"cell": made.cell, "spacegroup": made.spacegroup, "story": made.story})
+        about = json.dumps({"cell": amplitudes.cell, "spacegroup": amplitudes.spacegroup, "story": amplitudes.story})
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)
             with appearing(name) as file:
-                np.savez(file, hkl=made.hkl, F=made.F, about=np.array(about))
-    return made
+                np.savez(file, hkl=amplitudes.hkl, F=amplitudes.F, about=np.array(about))
+    return amplitudes
 
 
 def _read_kept(name: str) -> Amplitudes:

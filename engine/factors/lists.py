@@ -165,8 +165,8 @@ def expanded(chosen: Chosen, group: Any, cell: tuple[float, ...] | None, path: s
         told.append(f"this cell does not have the symmetry of {group.hm}: one of them is wrong")
     if cell is not None:
         told += [f"cell {' '.join(f'{x:g}' for x in cell)}", *_reach(hkl[kept], cell)]
-    made = np.ascontiguousarray(hkl[kept], np.int32)
-    return Amplitudes(made, F[kept], cell, str(group.hm), tuple(told))  # type: ignore[arg-type]
+    indices = np.ascontiguousarray(hkl[kept], np.int32)
+    return Amplitudes(indices, F[kept], cell, str(group.hm), tuple(told))  # type: ignore[arg-type]
 
 
 def _check_size(hkl: np.ndarray, path: str) -> None:

@@ -49,12 +49,12 @@ def factors_of_structure(
     path: str, wanted: Wanted, default_F: float, crystal: Lattice, tell: Callable[[str], None], name: str
 ) -> StructureFactors:
     """Amplitudes of a structure or a list of reflections; ``name`` names it in messages."""
-    made = amplitudes_of(path, wanted)
-    for line in made.story:
+    amplitudes = amplitudes_of(path, wanted)
+    for line in amplitudes.story:
         tell(line)
-    if made.cell is not None and differs(made.cell, crystal.cell):
+    if amplitudes.cell is not None and differs(amplitudes.cell, crystal.cell):
         tell(f"{name}: the cell that is simulated is another one, of -cell or -mat")
-    return made.table(name, default_F)
+    return amplitudes.table(name, default_F)
 
 
 def load(

@@ -33,8 +33,8 @@ class Cbf(Format):
 
     def write(self, path: str, pixels: np.ndarray, scene: Scene, *, turns: bool, stem: str) -> None:
         """See `Format`."""
-        with appearing_path(os.path.realpath(path)) as made:
-            _write_with_fabio(made, stem, pixels.astype(np.int32), cbf_header(scene, turns=turns))
+        with appearing_path(os.path.realpath(path)) as beside:
+            _write_with_fabio(beside, stem, pixels.astype(np.int32), cbf_header(scene, turns=turns))
 
     def read(self, path: str, part: str, shape: tuple[int, int] | None) -> np.ndarray:
         """See `Format`."""

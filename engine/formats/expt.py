@@ -50,9 +50,9 @@ class Models:
 
     def add(self, kind: str, model: dict[str, Any]) -> int:
         """A model of its own."""
-        made = self.lists.setdefault(kind, [])
-        made.append(model)
-        return len(made) - 1
+        models = self.lists.setdefault(kind, [])
+        models.append(model)
+        return len(models) - 1
 
 
 def to_dials(scene: Scene) -> np.ndarray:

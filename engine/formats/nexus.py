@@ -87,10 +87,10 @@ def _group(parent: Any, name: str, kind: str) -> Any:
 
 
 def _put(group: Any, name: str, value: Any, **attributes: Any) -> Any:
-    made = group.create_dataset(name, data=value)
+    dataset = group.create_dataset(name, data=value)
     for key, attribute in attributes.items():
-        made.attrs[key] = attribute
-    return made
+        dataset.attrs[key] = attribute
+    return dataset
 
 
 def now() -> str:
@@ -157,7 +157,7 @@ def saturation_of(scene: Scene, values: str) -> int:
 
 
 def _detector(detector: Any, scene: Scene, values: str, sensor: str, images: int) -> None:
-    made, d = placement(scene), scene.detector
+    place, d = placement(scene), scene.detector
     _put(detector, "description", "simulated")
     _put(detector, "type", "simulated")
     _put(detector, "detector_number", "simulated")
@@ -179,20 +179,20 @@ def _detector(detector: Any, scene: Scene, values: str, sensor: str, images: int
     specific = _group(detector, "detectorSpecific", "NXcollection")  # where converters of Eiger files look
     _put(specific, "nimages", images)
     _put(specific, "ntrigger", 1)
-    _put(specific, "x_pixels_in_detector", made.n_fast)
-    _put(specific, "y_pixels_in_detector", made.n_slow)
+    _put(specific, "x_pixels_in_detector", place.n_fast)
+    _put(specific, "y_pixels_in_detector", place.n_slow)
     specific["pixel_mask"] = detector["pixel_mask"]
-    _module(detector, made)
+    _module(detector, place)
 
 
-def _module(detector: Any, made: NexusPlacement) -> None:
+def _module(detector: Any, place: NexusPlacement) -> None:
     """Where the panel is: along the beam, then across it to its first corner, then its axes.
 
     The corner is a translation of its own in the chain that the axes depend on: old readers take no notice of an offset
     of the axes.
     """
     transformations = _group(detector, "transformations", "NXtransformations")
-    across, z = made.origin[:2] * 1e3, plain(made.origin[2] * 1e3)
+    across, z = place.origin[:2] * 1e3, plain(place.origin[2] * 1e3)
     _put(transformations, "det_z", [z], transformation_type="translation", units="mm", vector=[0.0, 0.0, 1.0],
          depends_on=".")  # fmt: skip
     module = _group(detector, "module", "NXdetector_module")
@@ -201,21 +201,21 @@ def _module(detector: Any, made: NexusPlacement) -> None:
     _put(module, "module_offset", length, transformation_type="translation", units="mm", vector=direction,
          offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"/{TRANSFORMATIONS}/det_z")  # fmt: skip
     _put(module, "data_origin", np.array([0, 0]))
-    _put(module, "data_size", np.array([made.n_slow, made.n_fast]))
-    for name, vector in (("fast_pixel_direction", made.fast), ("slow_pixel_direction", made.slow)):
-        _put(module, name, plain(made.pixel_size * 1e3), transformation_type="translation", units="mm", vector=vector,
+    _put(module, "data_size", np.array([place.n_slow, place.n_fast]))
+    for name, vector in (("fast_pixel_direction", place.fast), ("slow_pixel_direction", place.slow)):
+        _put(module, name, plain(place.pixel_size * 1e3), transformation_type="translation", units="mm", vector=vector,
              offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"/{MODULE}/module_offset")  # fmt: skip
 
 
 def unrendered(scene: Scene) -> np.ndarray:
     """NXmx' pixel mask, int32 (slow, fast): 1 where nothing is rendered."""
     d = scene.detector
-    made = np.ones((d.n_slow, d.n_fast), np.int32)
+    mask = np.ones((d.n_slow, d.n_fast), np.int32)
     first_fast, last_fast, first_slow, last_slow = d.roi
-    made[max(first_slow, 0) : max(last_slow + 1, 0), max(first_fast, 0) : max(last_fast + 1, 0)] = 0
+    mask[max(first_slow, 0) : max(last_slow + 1, 0), max(first_fast, 0) : max(last_fast + 1, 0)] = 0
     if d.mask.size:
-        made[d.mask.reshape(made.shape) == 0] = 1
-    return made
+        mask[d.mask.reshape(mask.shape) == 0] = 1
+    return mask
 
 
 def frame_axes(
@@ -226,21 +226,21 @@ def frame_axes(
     ``spectrum`` are the wavelengths and their shares, if they are the same for all images and more than one.
     """
     beam = file["entry/instrument/beam"]
-    made = _put_axis(beam, "incident_wavelength", wavelengths, "angstrom")
+    dataset = _put_axis(beam, "incident_wavelength", wavelengths, "angstrom")
     _put_axis(beam, "total_flux", flux, "Hz")
     if spectrum is not None and len(spectrum[0]) > 1:
-        made.attrs["variant"] = SPECTRUM  # both old and new readers understand this form
+        dataset.attrs["variant"] = SPECTRUM  # both old and new readers understand this form
         _put(beam, SPECTRUM, spectrum[0], units="angstrom")
         _put(beam, f"{SPECTRUM}_weights", spectrum[1], units="")
 
 
 def _put_axis(group: Any, name: str, axis: FrameAxis, units: str) -> Any:
     if isinstance(axis.values, np.ndarray):
-        made = group.create_dataset(name, data=axis.values)
+        dataset = group.create_dataset(name, data=axis.values)
     else:
-        made = group.create_virtual_dataset(name, axis.values, fillvalue=axis.missing)
-    made.attrs["units"] = units
-    return made
+        dataset = group.create_virtual_dataset(name, axis.values, fillvalue=axis.missing)
+    dataset.attrs["units"] = units
+    return dataset
 
 
 def rotation_axis(file: Any, scene: Scene, begins: np.ndarray, ends: np.ndarray) -> None:

@@ -41,7 +41,7 @@ class Nxmx(Format):
         h5py = hdf5_alone()
         nexus.placement(scene)  # refuses what NXmx has no words for
         values, sensor, now = str(pixels.dtype), scene.detector.sensor_material, nexus.now()
-        with _errors_of_hdf5(path), appearing_path(os.path.realpath(path)) as made, h5py.File(made, "w") as file:
+        with _errors_of_hdf5(path), appearing_path(os.path.realpath(path)) as beside, h5py.File(beside, "w") as file:
             frames = file.require_group("entry/data").create_dataset(
                 "data", (1, *pixels.shape), pixels.dtype, chunks=(1, *pixels.shape),
                 **compressed("gzip"),  # every reader has this filter
@@ -80,6 +80,6 @@ def _write_truth(group: Any, truth: dict[str, Any], scene: Scene) -> None:
     group.attrs["laboratory_to_nexus"] = nexus.turn(scene.beam.direction, scene.scan.spindle)
     for name, values in truth.items():
         if name not in ("argv", "photons"):  # of counts, the photons are not those that were expected
-            made = group.create_dataset(name, data=values)
+            dataset = group.create_dataset(name, data=values)
             if name in UNITS:
-                made.attrs["units"] = UNITS[name]
+                dataset.attrs["units"] = UNITS[name]

@@ -128,9 +128,11 @@ class Detector(Part):
             return self
         sensor = 0.0 if found.sensor == PHOSPHOR else found.thickness_mm * 1e3
         thickness = self.thickness_um or sensor
-        made = dataclasses.replace(self, shape=found.shape, pixel_mm=found.pixel_mm, thickness_um=thickness, model=None)
-        made.let("model", found.name)
-        return made
+        whole = dataclasses.replace(
+            self, shape=found.shape, pixel_mm=found.pixel_mm, thickness_um=thickness, model=None
+        )
+        whole.let("model", found.name)
+        return whole
 
     def resolution_map(self, beam: Beam | None = None) -> np.ndarray:
         """d of each pixel's centre, Angstrom, (slow, fast)."""

@@ -83,7 +83,7 @@ class Experiment:
 
         Structure factors that are not a file's are only named; a mask is left out.
         """
-        made: dict[str, Any] = {}
+        tables: dict[str, Any] = {}
         for name in TABLES:
             part = getattr(self, name)
             table = part.to_json() if isinstance(part, Part) else {"given": repr(part)}
@@ -91,10 +91,10 @@ class Experiment:
                 table.pop("shape")
                 table.pop("pixel_mm")
             if table:
-                made[name] = table
+                tables[name] = table
         if self.backgrounds:
-            made["background"] = [_kind_of(part) | part.to_json() for part in self.backgrounds]  # type: ignore[attr-defined]
-        return made
+            tables["background"] = [_kind_of(part) | part.to_json() for part in self.backgrounds]  # type: ignore[attr-defined]
+        return tables
 
     @classmethod
     def of_json(cls, tables: dict[str, Any], what: str = "experiment") -> Experiment:
@@ -128,7 +128,7 @@ class Experiment:
 
 
 def _kind_of(background: Background) -> dict[str, str]:
-    (kind,) = (name for name, made in KINDS.items() if made is type(background))
+    (kind,) = (name for name, class_of_kind in KINDS.items() if class_of_kind is type(background))
     return {"kind": kind}
 
 

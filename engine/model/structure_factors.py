@@ -40,9 +40,9 @@ class StructureFactors:
     @functools.cached_property
     def tables(self) -> np.ndarray:
         """The amplitude tables that sources may see, (table, h, k, l), read-only; all sources see the first."""
-        made = np.ascontiguousarray(self.table)[None]
-        made.setflags(write=False)
-        return made
+        tables = np.ascontiguousarray(self.table)[None]
+        tables.setflags(write=False)
+        return tables
 
 
 def constant_factors(F: float) -> StructureFactors:

@@ -45,14 +45,14 @@ def unit_cell(settings: Settings, warn: Callable[[str], None]) -> UnitCell:
     b, c = (v if v > 0.0 else a for v in (settings.cell_b, settings.cell_c))
     angles = (settings.cell_alpha, settings.cell_beta, settings.cell_gamma)
     alpha, beta, gamma = (v if v > 0.0 else math.pi / 2 for v in angles)
-    made = cells.unit_cell((a, b, c), (alpha, beta, gamma))
-    if not made.possible and "Q94" in settings.fixes:
+    cell = cells.unit_cell((a, b, c), (alpha, beta, gamma))
+    if not cell.possible and "Q94" in settings.fixes:
         raise BadInput("-cell: these lengths and angles make no unit cell")
-    if not made.possible:
+    if not cell.possible:
         warn("-cell: these lengths and angles make no unit cell: what is simulated is another one")
-    elif made.volume < NEARLY_FLAT * a * b * c:
-        warn(f"-cell: the unit cell is nearly flat: its volume is {made.volume / (a * b * c):.2g} of a b c")
-    return made
+    elif cell.volume < NEARLY_FLAT * a * b * c:
+        warn(f"-cell: the unit cell is nearly flat: its volume is {cell.volume / (a * b * c):.2g} of a b c")
+    return cell
 
 
 def default_orientation(cell: UnitCell, warn: Callable[[str], None], *, right: bool = False) -> Three:

@@ -26,7 +26,7 @@ def settings_of(experiment: Experiment, factors: StructureFactors, fixes: Fixes)
     sampling = experiment.sampling
     (h, v), steps = beam.divergence_mrad, beam.divergence_steps
     assert detector.shape is not None and beam.wavelength_A is not None and beam.fluence is not None
-    made: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "lambda0": beam.wavelength_A / 1e10, "fluence": beam.fluence, "exposure": beam.exposure_s,
         "beamsize": beam.beamsize_mm / 1e3, "kahn": beam.polarization or 0.0,
         "nopolar": beam.polarization is None,
@@ -40,44 +40,44 @@ def settings_of(experiment: Experiment, factors: StructureFactors, fixes: Fixes)
     }  # fmt: skip
     for name, full, count in (("hdiv", h / 1000.0, steps[0]), ("vdiv", v / 1000.0, steps[1])):
         if count > 1:
-            made |= {name: full, f"{name}_steps": count}
+            fields |= {name: full, f"{name}_steps": count}
     if beam.dispersion_steps > 1:
-        made |= {"dispersion": beam.dispersion_percent / 100.0, "disp_steps": beam.dispersion_steps}
+        fields |= {"dispersion": beam.dispersion_percent / 100.0, "disp_steps": beam.dispersion_steps}
     if scan.range_deg > 0.0 or scan.steps > 1:
-        made |= {"osc": scan.range_deg / DEGREES, "phisteps": scan.steps}
+        fields |= {"osc": scan.range_deg / DEGREES, "phisteps": scan.steps}
     if any(crystal.misset_deg):
-        made |= {f"misset_{axis}": angle / DEGREES for axis, angle in zip("xyz", crystal.misset_deg, strict=True)}
-        made["misset_mode"] = 1
+        fields |= {f"misset_{axis}": angle / DEGREES for axis, angle in zip("xyz", crystal.misset_deg, strict=True)}
+        fields["misset_mode"] = 1
     if crystal.mosaic_domains > 1:
-        made |= {"mosaic": crystal.mosaic_deg / DEGREES, "domains": crystal.mosaic_domains}
+        fields |= {"mosaic": crystal.mosaic_deg / DEGREES, "domains": crystal.mosaic_domains}
     if crystal.cell is not None:
         names = ("cell_a", "cell_b", "cell_c", "cell_alpha", "cell_beta", "cell_gamma")
         values = [*crystal.cell[:3], *(angle / DEGREES for angle in crystal.cell[3:])]
-        made |= {"user_cell": True, **dict(zip(names, values, strict=True))}
+        fields |= {"user_cell": True, **dict(zip(names, values, strict=True))}
     if detector.thickness_um > 0.0:
-        made |= {"thick": detector.thickness_um * 1e-6, "thick_steps": detector.layers}
+        fields |= {"thick": detector.thickness_um * 1e-6, "thick_steps": detector.layers}
         depth_um = detector.attenuation_um
         if depth_um is None and detector.model is not None:
             depth_mm = detector_model(detector.model).attenuation_mm(HC / beam.wavelength_A)
             depth_um = None if depth_mm is None else depth_mm * 1e3
         if depth_um is not None:
-            made["mu"] = 1.0 / (depth_um * 1e-6)
+            fields["mu"] = 1.0 / (depth_um * 1e-6)
     if detector.model is not None:
         model = detector_model(detector.model)
         sensor = {} if model.sensor == PHOSPHOR else {"sensor_material": model.sensor}
-        made |= {"saturation": float(model.saturation), **sensor}
+        fields |= {"saturation": float(model.saturation), **sensor}
     if detector.beam_center_mm is not None:
         in_pixels = detector.convention in ("XDS", "DIALS")
         unit = detector.pixel_mm if in_pixels else 1e3
         x, y = (x / unit for x in detector.beam_center_mm)
-        made |= {"ORGX": x, "ORGY": y} if in_pixels else {"Xbeam": x, "Ybeam": y}
-    made |= {
+        fields |= {"ORGX": x, "ORGY": y} if in_pixels else {"Xbeam": x, "Ybeam": y}
+    fields |= {
         "oversample": int(sampling.oversample or -1), "dmin": sampling.dmin_A * 1e-10, "default_F": factors.default_F,
         "interp": 2 if sampling.interpolate is None else int(sampling.interpolate), "do_noise": False,
     }  # fmt: skip
     if sampling.roi is not None:
-        made |= dict(zip(("roi_x0", "roi_x1", "roi_y0", "roi_y1"), sampling.roi, strict=True))
-    return Settings(**made)
+        fields |= dict(zip(("roi_x0", "roi_x1", "roi_y0", "roi_y1"), sampling.roi, strict=True))
+    return Settings(**fields)
 
 
 def set_up_of(experiment: Experiment, fixes: Fixes, warn: Callable[[str], None]) -> SetUp:

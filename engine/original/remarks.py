@@ -13,14 +13,14 @@ from nanobragg.engine.original.set_up import SetUp
 from nanobragg.kernels.plan import RenderPlan
 
 
-def quirks_of(made: SetUp, plan: RenderPlan) -> list[Quirk]:
+def quirks_of(set_up: SetUp, plan: RenderPlan) -> list[Quirk]:
     """The oddities that bite."""
-    return list(biting(RunOfOriginal(made, plan)))
+    return list(biting(RunOfOriginal(set_up, plan)))
 
 
-def before(made: SetUp, plan: RenderPlan) -> Iterator[str]:
+def before(set_up: SetUp, plan: RenderPlan) -> Iterator[str]:
     """One line for each thing that is allowed and unlikely to be meant."""
-    s, told = made.settings, list(reasons.before(made.scene, plan))
+    s, told = set_up.settings, list(reasons.before(set_up.scene, plan))
     if told and told[0].startswith("the wavelength"):
         yield told.pop(0)
     spread = (s.hdiv, s.vdiv, s.hdiv_step, s.vdiv_step, s.dispersion)

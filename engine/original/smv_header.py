@@ -9,17 +9,17 @@ from nanobragg.engine.original.set_up import SetUp
 FOR_READERS = fixes_of("smv")  # what makes other programs understand a header
 
 
-def of_set_up(made: SetUp, *, noise: bool) -> bytes:
+def of_set_up(set_up: SetUp, *, noise: bool) -> bytes:
     """The header of the integer or of the noise image; with the mean wavelength where that is fixed (Q81, Q102).
 
     A header that is too long is not cut, and not announced either (Q74). The noise image's differs where a beam centre
     is a negative zero (Q80). It holds neither the offset of the counts nor a beam centre that readers take for the
     beam's (Q102).
     """
-    s, d, scan, fixes = made.settings, made.detector, made.scan, made.settings.fixes
+    s, d, scan, fixes = set_up.settings, set_up.detector, set_up.scan, set_up.settings.fixes
     for_readers = "Q102" in fixes
     said = smv.Said(
-        wavelength=made.beam.mean_wavelength if fixes & {"Q81", "Q102"} else s.lambda0,
+        wavelength=set_up.beam.mean_wavelength if fixes & {"Q81", "Q102"} else s.lambda0,
         phi=scan.mean - scan.osc / 2.0 if for_readers else s.phi0,  # where the rendered range begins
         osc=scan.osc,
         beam_center=smv.center_for_readers(d) if for_readers else (d.Xbeam, d.Ybeam),
@@ -34,6 +34,6 @@ def of_set_up(made: SetUp, *, noise: bool) -> bytes:
     return smv.padded(text, announced="Q74" in fixes)
 
 
-def shifts_pixels(header: bytes, made: SetUp) -> bool:
+def shifts_pixels(header: bytes, set_up: SetUp) -> bool:
     """Whether a header is longer than it says (Q74)."""
-    return len(header) > smv.HEADER_BYTES and "Q74" not in made.settings.fixes
+    return len(header) > smv.HEADER_BYTES and "Q74" not in set_up.settings.fixes

@@ -40,38 +40,38 @@ def tables_of(scene: Scene) -> dict[str, Any]:
 
 def _crystal(scene: Scene) -> dict[str, Any]:
     c = scene.crystal
-    made: dict[str, Any] = {
+    table: dict[str, Any] = {
         "reciprocal": [_vector(v) for v in c.recip], "N": [int(n) for n in c.n_cells], "shape": c.shape,
         "fudge": c.fudge,
     }  # fmt: skip
     if c.domains > 1:
-        made |= {"mosaic_deg": _number(in_degrees(c.mosaic_spread)), "mosaic_domains": c.domains}
-        made |= {"mosaic_seed": abs(c.mosaic_seed)}
-    return made
+        table |= {"mosaic_deg": _number(in_degrees(c.mosaic_spread)), "mosaic_domains": c.domains}
+        table |= {"mosaic_seed": abs(c.mosaic_seed)}
+    return table
 
 
 def _detector(scene: Scene) -> dict[str, Any]:
     d = scene.detector
     panel = d.panel
-    made: dict[str, Any] = {
+    table: dict[str, Any] = {
         "shape": [d.n_slow, d.n_fast], "pixel_mm": _number(d.pixel_size * 1e3), "convention": d.convention,
         "distance_mm": _number(panel.distance * 1e3), "fast": _vector(panel.fdet), "slow": _vector(panel.sdet),
         "origin_mm": _vector(panel.pix0, 1e3),
     }  # fmt: skip
     if d.thickness > 0.0:
-        made |= {"thickness_um": _number(d.thickness * 1e6), "layers": d.layers}
-        made |= {"attenuation_um": _number(1e6 / d.mu)} if d.mu > 0.0 else {}
-    return made | {name: True for name in ("curved", "point_pixel") if getattr(d, name)}
+        table |= {"thickness_um": _number(d.thickness * 1e6), "layers": d.layers}
+        table |= {"attenuation_um": _number(1e6 / d.mu)} if d.mu > 0.0 else {}
+    return table | {name: True for name in ("curved", "point_pixel") if getattr(d, name)}
 
 
 def _beam(scene: Scene) -> dict[str, Any]:
     b = scene.beam
-    made: dict[str, Any] = {
+    table: dict[str, Any] = {
         "wavelength_A": _number(b.wavelength * 1e10), "fluence": b.fluence,
         "polarization": None if b.polarization_left_out else b.kahn,
         "beamsize_mm": _number(b.beamsize * 1e3), "exposure_s": b.exposure,
     }  # fmt: skip
     waves = np.unique(b.wavelengths)
     if len(b.wavelengths) > 1:
-        made |= {"sources": len(b.wavelengths), "wavelengths_A": [_number(float(w) * 1e10) for w in waves[:100]]}
-    return made
+        table |= {"sources": len(b.wavelengths), "wavelengths_A": [_number(float(w) * 1e10) for w in waves[:100]]}
+    return table

@@ -81,10 +81,10 @@ def truth_of(number: int, words: Sequence[str], scene: Scene, image: np.ndarray,
 
 def columns(truths: Sequence[Truth]) -> dict[str, Any]:
     """One array for each field, (images, ...)."""
-    made: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     for name, values in zip(Truth._fields, zip(*truths, strict=True), strict=True):
         if name in TEXTS:
-            made[name] = list(values)
+            arrays[name] = list(values)
         else:
-            made[name] = np.array(values, TYPES.get(name, np.float64)).reshape(len(truths), *SHAPES.get(name, ()))
-    return made
+            arrays[name] = np.array(values, TYPES.get(name, np.float64)).reshape(len(truths), *SHAPES.get(name, ()))
+    return arrays

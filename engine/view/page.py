@@ -94,17 +94,17 @@ def _info(frames: list[Shown], amplitudes: StructureFactors | None) -> str:
 def frame_info(frame: Shown) -> dict[str, Any]:
     """What a page knows of a frame beside its pixels."""
     slow, fast = frame.pixels.shape
-    made: dict[str, Any] = {
+    info: dict[str, Any] = {
         "width": fast, "height": slow, "title": frame.title,
         "type": "float32" if frame.pixels.dtype.kind == "f" else "int32", "geometry": None,
         "rings": {"xs": [], "ys": []}, "labels": {"x": [], "y": [], "text": []},
         "spots": {"x": [], "y": [], "text": []},
     }  # fmt: skip
     if frame.placed is not None:
-        made |= _geometry(frame.placed)
+        info |= _geometry(frame.placed)
     if frame.spots is not None:
-        made["spots"] = {"x": frame.spots[:, 1].tolist(), "y": frame.spots[:, 0].tolist(), "text": list(frame.labels)}
-    return made
+        info["spots"] = {"x": frame.spots[:, 1].tolist(), "y": frame.spots[:, 0].tolist(), "text": list(frame.labels)}
+    return info
 
 
 def _geometry(placed: Placed) -> dict[str, Any]:

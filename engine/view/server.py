@@ -64,6 +64,6 @@ def server(text: str, count: int, frame: Callable[[int], Shown]) -> tuple[http.s
         def handle_error(self, request: Any, client_address: Any) -> None:
             """Say nothing."""
 
-    made = Server((HOST, 0), Handler)
-    made.daemon_threads = True
-    return made, f"http://{HOST}:{made.server_address[1]}/{token}/"
+    own_server = Server((HOST, 0), Handler)
+    own_server.daemon_threads = True
+    return own_server, f"http://{HOST}:{own_server.server_address[1]}/{token}/"

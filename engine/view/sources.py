@@ -222,32 +222,32 @@ def _text(value: Any) -> str:
 
 def _transformation(file: Any, axis: Any) -> np.ndarray:
     """The transformation (4, 4) of the axes that this one depends on; metres."""
-    made = np.eye(4)
+    matrix = np.eye(4)
     path, passed = _text(axis.attrs.get("depends_on", ".")), set()
     while path != ".":
         if path in passed:
             raise ValueError(f"{path} depends on itself")
         passed.add(path)
         node = file[path]
-        made = _of_axis(node) @ made
+        matrix = _of_axis(node) @ matrix
         path = _text(node.attrs.get("depends_on", "."))
-    return made
+    return matrix
 
 
 def _of_axis(node: Any) -> np.ndarray:
     vector = np.asarray(node.attrs["vector"], float)
     amount, units = float(np.asarray(node[()]).ravel()[0]), _text(node.attrs["units"])
-    made = np.eye(4)
+    matrix = np.eye(4)
     if _text(node.attrs["transformation_type"]) == "rotation":
         angle = math.radians(amount) if units.startswith("deg") else amount
         axis = vector / np.linalg.norm(vector)
         cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-        made[:3, :3] = np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
+        matrix[:3, :3] = np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
     else:
-        made[:3, 3] = vector * amount * METRES[units]
+        matrix[:3, 3] = vector * amount * METRES[units]
     if "offset" in node.attrs:
-        made[:3, 3] += np.asarray(node.attrs["offset"], float) * METRES[_text(node.attrs.get("offset_units", units))]
-    return made
+        matrix[:3, 3] += np.asarray(node.attrs["offset"], float) * METRES[_text(node.attrs.get("offset_units", units))]
+    return matrix
 
 
 def _crystal(file: Any, number: int) -> np.ndarray | None:

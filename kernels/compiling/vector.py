@@ -75,16 +75,16 @@ def _stack_array(context, builder, array_type, length):
 
 def _stack_intrinsic(dtype, length, doc, several=None):
     array_type = types.Array(dtype, 1, "C")
-    made = array_type if several is None else types.UniTuple(array_type, several)
+    result_type = array_type if several is None else types.UniTuple(array_type, several)
 
     def codegen(context, builder, signature, args):
         if several is None:
             return _stack_array(context, builder, array_type, length)
         arrays = [_stack_array(context, builder, array_type, length) for _ in range(several)]
-        return context.make_tuple(builder, made, arrays)
+        return context.make_tuple(builder, result_type, arrays)
 
     def stack(typingctx):
-        return made(), codegen
+        return result_type(), codegen
 
     stack.__doc__ = doc
     return intrinsic(stack)

@@ -88,10 +88,10 @@ class RenderedOnDevice(Rendered):
     def _per_pixel(self, kernel: str, dtype: Any, *numbers: float) -> np.ndarray:
         from nanobragg.kernels.cuda import figures
 
-        made = self._device.cuda.device_array(self.panels.size, dtype)
+        pixels = self._device.cuda.device_array(self.panels.size, dtype)
         blocks = -(-self.panels.size // THREADS)
-        getattr(figures, kernel)[blocks, THREADS](self._resident(), self._there, *numbers, made)
-        return np.asarray(made.copy_to_host().reshape(self.panels.shape))
+        getattr(figures, kernel)[blocks, THREADS](self._resident(), self._there, *numbers, pixels)
+        return np.asarray(pixels.copy_to_host().reshape(self.panels.shape))
 
     @_else_on_the_host
     def to_int(self, scale: float, adc: float) -> np.ndarray:

@@ -103,8 +103,8 @@ class FastRun:
                 progress(len(pixels) * done // (len(blocks) * len(self.shares)))
 
         in_chunks(len(blocks) * len(self.shares), work, threads, told, per_pixel=CPU_GRAIN.steps)
-        for (block, _), made in zip(blocks, sums, strict=True):
-            self._store(block, made)
+        for (block, _), sums_of_block in zip(blocks, sums, strict=True):
+            self._store(block, sums_of_block)
         return False
 
     def _store(self, pixels: np.ndarray, sums: np.ndarray) -> None:

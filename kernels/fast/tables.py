@@ -47,10 +47,10 @@ class _OfTable:
         last = self._last
         if last is not None and last[0]() is plan.factors.table and last[1] == about:
             return last[2]
-        made = self._make(plan)
+        table = self._make(plan)
         if not plan.factors.table.flags.writeable:
-            self._last = (weakref.ref(plan.factors.table, self._forget), about, made)
-        return made
+            self._last = (weakref.ref(plan.factors.table, self._forget), about, table)
+        return table
 
     def _forget(self, table: Any) -> None:
         last = self._last

@@ -88,8 +88,8 @@ class Range:
 
     def canonical(self) -> dict[str, Any]:
         """As in a job file."""
-        made: dict[str, Any] = {kind_of(self.name): self.name, "start": str(self.start), "step": str(self.step)}
-        return made if self.length is None else made | {"count": self.length}
+        kept: dict[str, Any] = {kind_of(self.name): self.name, "start": str(self.start), "step": str(self.step)}
+        return kept if self.length is None else kept | {"count": self.length}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,10 +258,10 @@ def _scrambled(number: int) -> int:
 def seed_of(seed: int, number: int, kind: int) -> int:
     """A seed for the original's generator, 1 ... 2^31 - 2: no two images of a job have the same one."""
     offset = int(deviates(seed, SEED_STREAM, kind, 1)[0] * LARGEST_SEED)
-    made = _scrambled(1 + (number + offset) % LARGEST_SEED)
-    while not 1 <= made <= LARGEST_SEED:
-        made = _scrambled(made)
-    return made
+    seed_of_image = _scrambled(1 + (number + offset) % LARGEST_SEED)
+    while not 1 <= seed_of_image <= LARGEST_SEED:
+        seed_of_image = _scrambled(seed_of_image)
+    return seed_of_image
 
 
 def split_words(text: str, what: str) -> list[str]:

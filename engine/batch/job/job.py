@@ -66,10 +66,10 @@ class Job:
 
     def canonical(self) -> dict[str, Any]:
         """What images depend on, as JSON."""
-        made = dataclasses.asdict(self)
+        fields = dataclasses.asdict(self)
         for place in ("folder", "output"):
-            del made[place]
-        return made | {"schema": SCHEMA}
+            del fields[place]
+        return fields | {"schema": SCHEMA}
 
     @functools.cached_property
     def digest(self) -> str:
@@ -172,12 +172,12 @@ def from_text(text: str, name: str, output: str) -> Job:
     """The job of an output folder; raises `BadInput` for anything else, and for another schema."""
     try:
         kept = json.loads(text)
-        made = dict(kept["job"])
-        schema = made.pop("schema", 1)
-        made.pop("nanobragg", None)  # of schema 1
-        made.setdefault("model", None)
-        made |= {name: tuple(made[name]) for name in ("arguments", "axes", "varying")}
-        job = Job(**made, folder=os.fspath(kept["folder"]), output=output)
+        fields = dict(kept["job"])
+        schema = fields.pop("schema", 1)
+        fields.pop("nanobragg", None)  # of schema 1
+        fields.setdefault("model", None)
+        fields |= {name: tuple(fields[name]) for name in ("arguments", "axes", "varying")}
+        job = Job(**fields, folder=os.fspath(kept["folder"]), output=output)
         digest = kept["digest"]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise BadInput(f"{name}: is not what nb-batch left in its output folder") from None

@@ -43,8 +43,8 @@ def check_field(field: str, what: str) -> None:
 
 def with_fields(tables: dict[str, Any], given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Tables with other values of some fields, named ``table.name``."""
-    made = copy.deepcopy(tables)
+    changed = copy.deepcopy(tables)
     for field, value in given:
         table, _, name = field.partition(".")
-        made.setdefault(table, {})[name] = value
-    return made
+        changed.setdefault(table, {})[name] = value
+    return changed

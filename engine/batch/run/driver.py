@@ -37,7 +37,7 @@ def left(job: Job, part: tuple[int, int], *, retry: bool, tell: Callable[[str], 
     """
     mine = range(part[0], job.shards, part[1])
     done, noted, recorded = records.finished(job, mine), records.aside(job), records.recorded(job)
-    made = []
+    shards_left = []
     for shard in mine:
         if shard in done:
             continue
@@ -47,8 +47,8 @@ def left(job: Job, part: tuple[int, int], *, retry: bool, tell: Callable[[str], 
             records.forget_aside(job, shard)
         elif shard in noted:
             continue
-        made.append(shard)
-    return made
+        shards_left.append(shard)
+    return shards_left
 
 
 def run(

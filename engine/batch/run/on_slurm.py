@@ -16,7 +16,7 @@ ADDED_TO = "worker_extra_args"
 
 def options_of(given: list[str]) -> dict[str, Any]:
     """KEY=VALUE as arguments of ``SLURMCluster``; a value is JSON where it can be read as that, else a text."""
-    made: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not key.isidentifier() or not equals:
@@ -24,12 +24,12 @@ def options_of(given: list[str]) -> dict[str, Any]:
         if key in OURS:
             raise BadInput(f"--slurm-option {key}: is set by nb-batch, so that nobody else can talk to its workers")
         try:
-            made[key] = json.loads(value)
+            options[key] = json.loads(value)
         except ValueError:
-            made[key] = value
-    if not isinstance(made.get(ADDED_TO, []), list):
+            options[key] = value
+    if not isinstance(options.get(ADDED_TO, []), list):
         raise BadInput(f'--slurm-option {ADDED_TO}: not a list of texts, ["--lifetime", "1h"] for instance')
-    return made
+    return options
 
 
 def client(workers: int, options: dict[str, Any], output: str) -> Any:
@@ -80,17 +80,17 @@ def client(workers: int, options: dict[str, Any], output: str) -> Any:
         cluster.scale(jobs=workers)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise BadInput(f"--slurm-workers: {error}") from None
-    made = distributed.Client(cluster)
+    own = distributed.Client(cluster)
     try:
-        await_workers(made, check)
+        await_workers(own, check)
     except (BadInput, TimeoutError) as error:
-        for side in (made, cluster):
+        for side in (own, cluster):
             with contextlib.suppress(Exception):
                 side.close(timeout=5)
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"--slurm-workers: Slurm has started no worker in {FOR_WORKERS_S} s (squeue says why)") from None
-    return made
+    return own
 
 
 def _last_line(error: Exception) -> str:

@@ -92,9 +92,9 @@ class Progress(Reporter):
             self._bar.close()
             self._bar = None
         spent = time.monotonic() - self._begun
-        made = self._done - self._before
-        self.tell(f"{self._done} of {self._images} images, {made} of them in {clock_time(spent)} "
-                  f"({made / spent if spent else 0.0:.3g} per s), {self._failed} failed")  # fmt: skip
+        here = self._done - self._before
+        self.tell(f"{self._done} of {self._images} images, {here} of them in {clock_time(spent)} "
+                  f"({here / spent if spent else 0.0:.3g} per s), {self._failed} failed")  # fmt: skip
 
 
 def _bar(images: int, done: int) -> Any:

@@ -39,18 +39,18 @@ def status(job: Job) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The same for people."""
-    made = [
+    text = [
         f"{found['output']}: job {found['job'][:12]}",
         f"{found['images_done']} of {found['images']} images, {found['shards_done']} of {found['shards']} shards",
     ]
     if found["seconds_per_image"]:
         by = ", ".join(f"{count} by {name}" for name, count in found["backends"].items())
         on = ", ".join(f"{count} on {name}" for name, count in found["hosts"].items())
-        made.append(f"{found['seconds_per_image']:.3g} s an image and worker; shards: {by}; {on}")
+        text.append(f"{found['seconds_per_image']:.3g} s an image and worker; shards: {by}; {on}")
     for claim in found["claims"]:
         state = {True: "at work", False: "died", None: "at work, or died (another machine)"}[claim["alive"]]
-        made.append(f"shard {claim['shard']}: {state}: process {claim['pid']} on {claim['host']}")
-    made += [f"shard {n}: stopped between two images; the next run goes on from there" for n in found["shards_stopped"]]
-    made += [f"shard {n}: its files are damaged; the next run renders it again" for n in found["shards_damaged"]]
-    made += [f"shard {n}: set aside: {why}" for n, why in found["set_aside"].items()]
-    return made
+        text.append(f"shard {claim['shard']}: {state}: process {claim['pid']} on {claim['host']}")
+    text += [f"shard {n}: stopped between two images; the next run goes on from there" for n in found["shards_stopped"]]
+    text += [f"shard {n}: its files are damaged; the next run renders it again" for n in found["shards_damaged"]]
+    text += [f"shard {n}: set aside: {why}" for n, why in found["set_aside"].items()]
+    return text

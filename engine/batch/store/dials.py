@@ -84,13 +84,13 @@ def _sweeps(job: Job, first: Scene, finished: Iterable[int]) -> str:
 
 def _runs(job: Job, finished: Iterable[int]) -> list[tuple[int, int]]:
     """First image and number of images of each row of finished shards."""
-    made: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for shard in map(job.shard, sorted(finished)):
-        if made and sum(made[-1]) == shard.first:
-            made[-1] = (made[-1][0], made[-1][1] + shard.images)
+        if runs and sum(runs[-1]) == shard.first:
+            runs[-1] = (runs[-1][0], runs[-1][1] + shard.images)
         else:
-            made.append((shard.first, shard.images))
-    return made
+            runs.append((shard.first, shard.images))
+    return runs
 
 
 def _stills(job: Job, scene_of: SceneOf, found: dict[int, Record]) -> dict[str, str]:

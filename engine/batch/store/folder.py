@@ -55,10 +55,10 @@ def partial(shard: int) -> str:
     return f".{stem(shard)}.partial"
 
 
-def publish(folder: str, made: str, name: str) -> None:
+def publish(folder: str, temporary_name: str, name: str) -> None:
     """Give a whole file its name, for good: the file first, then the folder, go to the disk."""
     with or_lost(folder):
-        appear(path(folder, made), path(folder, name), lasting=True)
+        appear(path(folder, temporary_name), path(folder, name), lasting=True)
 
 
 def write_text(folder: str, name: str, content: str) -> None:

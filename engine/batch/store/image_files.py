@@ -78,13 +78,13 @@ class ImageFiles:
     def append(self, frame: FrameOfShard) -> None:
         """Write the next image."""
         name = image_name(self.job, frame.truth.number)
-        made = places.temporary(name)
+        beside = places.temporary(name)
         with places.or_lost(self.job.output):
             try:
-                self._write(places.path(self.job.output, made), frame)
+                self._write(places.path(self.job.output, beside), frame)
             except BadInput as error:
                 raise places.OutputLost(str(error)) from None
-        places.publish(self.job.output, made, name)
+        places.publish(self.job.output, beside, name)
         slow, fast = frame.pixels.shape
         self._note(frame.truth, digest_of(frame.pixels), places.described(self.job.output, name), (slow, fast))
 

@@ -46,17 +46,17 @@ def write_masters(job: Job, scene_of: SceneOf, found: dict[int, Record], tell: C
     """
     first = {record.geometry: n for n, record in sorted(found.items(), reverse=True)}
     detectors = sorted(first, key=first.__getitem__)
-    made = wanted_names(found)
-    for name, detector in zip(made, detectors, strict=True):
+    names_of_masters = wanted_names(found)
+    for name, detector in zip(names_of_masters, detectors, strict=True):
         own = {n: record for n, record in found.items() if record.geometry == detector}
         shards = range(job.shards) if len(detectors) == 1 else sorted(own)
         _write(job, scene_of, name, own, shards, digest_of_all(found))
-    if len(made) > 1:
-        tell(f"the detector varies: {len(made)} masters, one for each")
-    for name in set(master_names(job.output)) - set(made):
+    if len(names_of_masters) > 1:
+        tell(f"the detector varies: {len(names_of_masters)} masters, one for each")
+    for name in set(master_names(job.output)) - set(names_of_masters):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(places.path(job.output, name))
-    return made
+    return names_of_masters
 
 
 def wanted_names(found: dict[int, Record]) -> list[str]:
@@ -80,10 +80,10 @@ def digest_of_all(found: dict[int, Record]) -> str:
 def is_current(job: Job) -> bool:
     """Whether there are masters, and they show what is finished now."""
     found = shown(job)
-    wanted, made = digest_of_all(found), master_names(job.output)
+    wanted, there = digest_of_all(found), master_names(job.output)
     try:
-        return set(made) == set(wanted_names(found)) and all(
-            _shows(places.path(job.output, name)) == wanted for name in made
+        return set(there) == set(wanted_names(found)) and all(
+            _shows(places.path(job.output, name)) == wanted for name in there
         )
     except (OSError, KeyError, RuntimeError):
         return False
@@ -101,7 +101,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
     scene = scene_of(job.shard(min(found)).first)
     shape = (scene.detector.n_slow, scene.detector.n_fast)
     dtype = np.dtype(job.values)
-    made = places.temporary(name)
+    beside = places.temporary(name)
     text = h5py.string_dtype()
 
     def layout(where: str, tail: tuple[int, ...], kind: Any) -> Any:
@@ -118,7 +118,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
         kind = text if column in (*TEXTS, "sha256") else np.dtype(TYPES.get(column, np.float64))
         return layout(f"{GROUP}/{column}", SHAPES.get(column, ()), kind)
 
-    with errors_of_hdf5(job.output), open_file(places.path(job.output, made), "w") as file:
+    with errors_of_hdf5(job.output), open_file(places.path(job.output, beside), "w") as file:
         times = min(r.started for r in found.values()), max(r.finished for r in found.values())
         turns = job.scan != STILLS
         nexus.describe(file, scene, job.values, job.sensor_material, times, images, turns=turns)
@@ -140,7 +140,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
             group.create_virtual_dataset(column, truth(column), fillvalue=empty)
             if column in UNITS:
                 group[column].attrs["units"] = UNITS[column]
-    places.publish(job.output, made, name)
+    places.publish(job.output, beside, name)
 
 
 def _angles(job: Job, scene: Scene, shown: list[Shard], known: int) -> tuple[np.ndarray, np.ndarray]:

@@ -43,8 +43,8 @@ class Record:
 
 def write_record(job: Job, shard: int, record: Record) -> None:
     """Finish a shard."""
-    made = dataclasses.asdict(record) | {"files": [file._asdict() for file in record.files]}
-    write_text(job.output, f"{stem(shard)}.json", json.dumps({"digest": job.digest, "shard": shard} | made) + "\n")
+    fields = dataclasses.asdict(record) | {"files": [file._asdict() for file in record.files]}
+    write_text(job.output, f"{stem(shard)}.json", json.dumps({"digest": job.digest, "shard": shard} | fields) + "\n")
 
 
 def read_record(job: Job, shard: int) -> Record | None:

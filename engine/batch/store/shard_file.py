@@ -156,14 +156,14 @@ def write_metadata(file: Any, job: Job, scene: Scene, truths: list[Truth], diges
     h5py, _ = hdf5()
     turns = job.scan != STILLS
     nexus.describe(file, scene, job.values, job.sensor_material, (started, nexus.now()), len(truths), turns=turns)
-    made = columns(truths)
-    wavelengths, flux = (nexus.FrameAxis(one_if_same(made[name])) for name in ("wavelength", "flux"))
+    truth = columns(truths)
+    wavelengths, flux = (nexus.FrameAxis(one_if_same(truth[name])) for name in ("wavelength", "flux"))
     nexus.frame_axes(file, wavelengths, flux, None if job.varies(*OF_SPECTRUM) else spectrum(scene))
     if turns:
-        nexus.rotation_axis(file, scene, made["phi"], made["phi_end"])
+        nexus.rotation_axis(file, scene, truth["phi"], truth["phi_end"])
     group = file.create_group(GROUP)
     label(group, job, scene)
-    for name, values in (made | {"sha256": digests}).items():
+    for name, values in (truth | {"sha256": digests}).items():
         text = name in (*TEXTS, "sha256")
         written = group.create_dataset(name, data=values, dtype=h5py.string_dtype() if text else None)
         if name in UNITS:

@@ -118,9 +118,9 @@ def write_sheet(job: Job, images: Sequence[SheetImage], tell: Callable[[str], No
         )
         axis.set_title(title(image), fontsize=9)
     figure.tight_layout()
-    made = places.temporary(NAME)
+    beside = places.temporary(NAME)
     with places.or_lost(job.output):
-        figure.savefig(places.path(job.output, made), dpi=100, format="png", bbox_inches="tight")
+        figure.savefig(places.path(job.output, beside), dpi=100, format="png", bbox_inches="tight")
     pyplot.close(figure)
-    places.publish(job.output, made, NAME)
+    places.publish(job.output, beside, NAME)
     return NAME
