@@ -11,36 +11,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-# Modules that take more than some seconds: they start many processes, compile, or render much. `make check` leaves
-# them out.
-SLOW = {
-    "test_batch_dask",
-    "test_batch_faults",
-    "test_batch_job",
-    "test_batch_model",
-    "test_batch_output",
-    "test_batch_progress",
-    "test_batch_readers",
-    "test_batch_slurm",
-    "test_compare",
-    "test_damage",
-    "test_dials",
-    "test_gpu_static",
-    "test_kept",
-    "test_package",
-    "test_spots",
-    "test_structures",
-    "test_trace_diff",
-    "test_tutorial",
-    "test_vector_code",
-    "test_view",
-    "test_whole",
-}
+# What `make check` runs, in less than a minute together; all other modules are marked slow: they start many processes,
+# compile, or render much.
+QUICK = (
+    "test_command test_detectors test_files test_fixes test_house test_model test_output test_panels test_parse test_philox "
+    "test_polynomials test_random test_remarks test_set_up"
+).split()
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.module.__name__.rpartition(".")[2] in SLOW:
+        if item.module.__name__.rpartition(".")[2] not in QUICK:
             item.add_marker(pytest.mark.slow)
 
 
