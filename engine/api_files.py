@@ -151,7 +151,7 @@ def write(path: str | os.PathLike, image: npt.ArrayLike, scene: Scene) -> None:
     scene
         What `set_up` returns: where the image was taken.
     """
-    of_kind("made", scene, Scene, "what set_up returns")
+    of_kind("scene", scene, Scene, "what set_up returns")
     pixels = np.asarray(image)
     if pixels.dtype.kind not in "iuf" or pixels.shape != scene.detector.shape:
         raise BadInput(f"image: must be numbers of shape {scene.detector.shape} (slow, fast)")
@@ -197,7 +197,7 @@ def write_float_image(path: str | os.PathLike, image: npt.ArrayLike) -> None:
 
 def write_smv_image(path: str | os.PathLike, counts: npt.ArrayLike, scene: Scene) -> None:
     """Counts (uint16) as an SMV image with the geometry of `set_up`."""
-    of_kind("made", scene, Scene, "what set_up returns")
+    of_kind("scene", scene, Scene, "what set_up returns")
     pixels = np.asarray(counts)
     if pixels.shape != scene.detector.shape:
         raise BadInput(f"counts: have shape {pixels.shape}, the detector {scene.detector.shape}")

@@ -8,9 +8,11 @@ import time
 import numpy as np
 
 from nanobragg.engine.render import render
+from nanobragg.kernels.backends import backend as backend_of
 from nanobragg.kernels.plan import RenderPlan
 
 NOMINAL_NS = {"fast": 2.0, "strict": 60.0, "cref": 100.0, "cuda": 0.01}  # of a step on one core, or on a GPU
+OF_OTHERS_NS = 60.0
 UNCERTAIN = 4.0  # what machines and shapes differ by
 WORTH_A_WORD_S = 20.0
 SAMPLE_S = 0.5
@@ -23,7 +25,8 @@ def steps_of(plan: RenderPlan) -> float:
 
 def seconds(plan: RenderPlan, backend: str, threads: int) -> float:
     """Seconds that rendering will take; where that may be long, measured on a few pixels."""
-    per_step = NOMINAL_NS[backend] * 1e-9 / (threads if backend in ("fast", "strict") else 1)
+    shared = threads if backend_of(backend).CAPABILITIES.threads else 1
+    per_step = NOMINAL_NS.get(backend, OF_OTHERS_NS) * 1e-9 / shared
     nominal = steps_of(plan) * per_step
     if backend == "cuda" or nominal * UNCERTAIN < WORTH_A_WORD_S or not plan.n_rendered:
         return nominal

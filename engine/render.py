@@ -62,8 +62,8 @@ def choose(backend: str, plan: RenderPlan, *, device: int = 0, remark: Callable[
             processor()
         except WrongProcessor as error:
             raise BadInput(str(error)) from None
-    if backend == "cref":
-        _check("cref")
+    if backend not in ("auto", "cuda"):  # a GPU is opened only for what it is to render
+        _check(backend)
     edge_on = not _is_exact(backend) and _is_edge_on(plan)
     too_large = not _is_exact(backend) and _largest_index(plan) > LARGEST_FAST_INDEX
     if backend != "auto" and not edge_on:
@@ -155,7 +155,7 @@ def render(
         return by.render(plan, threads=threads, progress=progress, **known)
     except Unavailable as error:
         if backend != "auto":
-            raise DeviceLost(f"--backend cuda: {error}") from None
+            raise DeviceLost(f"--backend {chosen}: {error}") from None
         if remark is not None:
             remark(f"the GPU of this machine is not used ({error}): rendering on the CPU")
     return render(plan, "fast", threads=threads, progress=progress, precision=options.get("precision", "double"))

@@ -19,7 +19,7 @@ class Capabilities(NamedTuple):
 
     exact: bool  # bit for bit the original, whatever the plan
     options: tuple[str, ...] = ()  # what ``render`` takes beside threads and progress
-    threads: bool = True  # whether a number of threads means anything to it
+    threads: bool = True  # whether more threads are quicker
 
 
 class Backend(Protocol):

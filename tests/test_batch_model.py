@@ -113,6 +113,38 @@ def test_axes_of_fields(tmp_path):
     assert found == [(wave, n) for wave in (1.0, 1.1, 1.2) for n in ([5, 6, 7], [8, 9, 10])]
 
 
+def test_one_field_takes_back_another(tmp_path):
+    """An axis of energies replaces the wavelength that all images had; lists, texts and tables are what they were."""
+    more = """
+[[axis]]
+field = "beam.energy_eV"
+values = [12000, 13000]
+[[axis]]
+field = "factors.symmetry"
+values = ["19", "18"]
+[[axis]]
+field = "factors.labels"
+values = [["FP"], ["F", "SIGF"]]
+[[axis]]
+field = "factors.structure"
+values = ["1a8o.pdb", "other.pdb"]
+"""
+    text = (ROOT / "examples" / "1a8o.pdb").read_text()
+    (tmp_path / "1a8o.pdb").write_text(text)
+    cell = next(line for line in text.splitlines() if line.startswith("CRYST1"))
+    (tmp_path / "other.pdb").write_text(text.replace(cell, cell.replace(cell[6:15], "   60.000")))
+    model = MODEL.replace("cell = [50, 60, 70, 80, 85, 95]\n", "")
+    names = ("beam.energy_eV", "beam.wavelength_A", "factors.symmetry", "factors.labels", "factors.hkl")
+    found = fields_of(written(tmp_path, more, model), *names)
+    assert found == [(12000, None, "19", ["FP"], None), (13000, None, "18", ["F", "SIGF"], None)]
+    job = read_job(str(tmp_path / "job.toml"))
+    assert [round(job.tables(n)["crystal"]["cell"][0], 1) for n in range(2)] == [round(float(cell[6:15]), 1), 60.0]
+    spectra = '\n[[axis]]\nfield = "beam.spectrum"\nvalues = [[[1.0, 1], [1.1, 2]], [[1.2, 1]]]\n'
+    waves = [list(Scenes(read_job(str(written(tmp_path, spectra))))(n).beam.wavelengths * 1e10) for n in range(2)]
+    np.testing.assert_allclose(waves[0], [1.0, 1.1])
+    np.testing.assert_allclose(waves[1], [1.2])
+
+
 def test_a_crystal_that_turns_is_a_scan(tmp_path):
     turning = '\n[[axis]]\nfield = "scan.start_deg"\nstart = 0\nstep = 0.5\n'
     model = MODEL + "[scan]\nrange_deg = 0.5\nsteps = 2\n"
@@ -136,7 +168,7 @@ WRONG = {
     "a field": (MODEL.replace("wavelength_A", "wavelenght_A"), RANDOM, "did you mean wavelength_A?"),
     "arguments too": ('arguments = "-N 5"\n' + MODEL, RANDOM, "both say what is simulated"),
     "no crystal": (MODEL.replace("[crystal]", "[scan]").replace("cell =", "#").replace("N =", "#").replace("mosaic", "#"),
-                   RANDOM, "[crystal] is missing"),
+                   RANDOM, "Crystal: give either cell or reciprocal"),
     "a value": (MODEL.replace("[10, 9, 8]", "[10, 9]"), RANDOM, "Crystal: N: must be 3 whole numbers"),
     "no file": (MODEL.replace("triclinic.hkl", "none.hkl"), RANDOM, "none.hkl: No such file"),
     "a flag": (MODEL, '\n[[axis]]\nflag = "-lambda"\nvalues = [1]\n', "tables of a model have fields"),
@@ -145,6 +177,10 @@ WRONG = {
     "a value of an axis": (MODEL, '\n[[axis]]\nfield = "beam.wavelength_A"\nvalues = [1, -1]\n', "image 1: Beam: wavelength_A"),
     "twice": (MODEL, WAVES + WAVES, "both set the same thing"),
     "two orientations": (MODEL, RANDOM + '\n[[axis]]\nfield = "crystal.misset_deg"\nvalues = [[1, 2, 3]]\n', "both set the same"),
+    "rivals": (MODEL, WAVES + '\n[[axis]]\nfield = "beam.energy_eV"\nvalues = [1, 2, 3]\n', "both set the same"),
+    "no angle": (MODEL + "[scan]\nrange_deg = 1\n", '\n[[axis]]\nfield = "scan.start_deg"\nvalues = ["abc", [1, 2]]\n',
+                 "Scan: start_deg: must be a finite number"),
+    "no table of names": ('output = "out"\nfactors = 3\n', RANDOM, "[factors]: must be a table"),
     "a background": (MODEL + '[background]\nkind = "water"\n', RANDOM, "must be a list of tables"),
     "a detector that moves": (MODEL, '\n[[axis]]\nfield = "detector.distance_mm"\nvalues = [100, 120]\n',
                               "detector changes within shard 0"),

@@ -45,8 +45,14 @@ BACKENDS = ["strict", "fast"] + ["cref"] * cref_is_there()
 def fixed(line, fixes, folder):
     """The experiment of a command line with some oddities computed right."""
     words = [w.replace("{in}", str(INPUTS)) for w in line.split()] if isinstance(line, str) else list(line)
+    own = {}
+    if "--shape" in words:  # the one option of ours that lines here may have
+        at = words.index("--shape")
+        own["shape"] = words[at + 1]
+        del words[at : at + 2]
+    assert not [word for word in words if word.startswith("--")]
     start = set_up(words, folder)
-    settings = start.settings.__class__(**{**vars(start.settings), "fixes": fixes})
+    settings = start.settings.__class__(**{**vars(start.settings), "fixes": fixes, **own})
     return set_up_original(geometry(settings, None, lambda text: None), lambda text: None)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from nanobragg.cli.batch.job_keys import text_of, whole_of
+from nanobragg.cli.batch.job_keys import plain_numbers, text_of, whole_of
 from nanobragg.cli.nanobragg.rules import COUNTS, INTENDED_TOGETHER, RULES, WORDS, Rule, rules_for
 from nanobragg.cli.tools.plans import OUTPUTS
 from nanobragg.engine.batch.job.axes import (
@@ -16,15 +17,13 @@ from nanobragg.engine.batch.job.axes import (
     FLAG,
     MISSET_FIELD,
     MISSET_FLAG,
-    NO,
-    YES,
     Axis,
     Orientation,
     Table,
     axis_of,
     kind_of,
 )
-from nanobragg.engine.batch.job.tables import check_field
+from nanobragg.engine.batch.job.tables import RIVALS, check_field
 from nanobragg.engine.errors import BadInput
 
 AXES = {  # the keys that an axis may have beside its flag or field, by the one that says its kind
@@ -75,7 +74,7 @@ def _axis(kind: str, axis: dict[str, Any], what: str, folder: str, seed: int, of
     key = FIELD if of_model else FLAG
     name = text_of(axis, key, what)
     if kind == "values":
-        rows = [_value(value, what, of_model) for value in _list(axis["values"], what)]
+        rows = [([_as_json(value, what)] if of_model else _words(value, what)) for value in _list(axis["values"], what)]
         for row in rows:
             check_value(name, row, what)
         return axis_of({key: name, "values": rows}, folder, seed)
@@ -108,17 +107,25 @@ def _list(value: Any, what: str) -> list[Any]:
     return value
 
 
-def _value(value: Any, what: str, of_model: bool) -> list[str]:
-    """The words of a value: a number, a text, a list of them, or a truth: for flags alone ``true`` is no word."""
-    if isinstance(value, bool) and (of_model or value):
-        return [YES if value else NO] if of_model else []
+def _as_json(value: Any, what: str) -> str:
+    """The value of a field, lists and tables too."""
+    try:
+        return json.dumps(plain_numbers(value))
+    except TypeError:
+        raise BadInput(f"{what}: {value!r} is no value of a field") from None
+
+
+def _words(value: Any, what: str) -> list[str]:
+    """The words of a flag's value: a number, a text, or a list of them; none for ``true``, and ``false`` is no word."""
+    if value is True:
+        return []
     if isinstance(value, list):
-        return [word for part in value for word in _value(part, what, of_model)]
+        return [word for part in value for word in _words(part, what)]
     if isinstance(value, Decimal):
         return [f"{value:f}" if value.is_finite() and abs(value.adjusted()) < MOST_DIGITS else str(value)]
     if isinstance(value, int | str) and not isinstance(value, bool):
         return [str(value)]
-    raise BadInput(f"{what}: {value!r} is no value of {'a field' if of_model else 'a flag'}")
+    raise BadInput(f"{what}: {value!r} is no value of a flag")
 
 
 def _range(axis: dict[str, Any], key: str, name: str, what: str, folder: str, seed: int) -> Axis:
@@ -202,8 +209,10 @@ def _check_contradictions(axes: Sequence[Axis], name: str) -> None:
 
 
 def settings_of(name: str) -> set[str]:
-    """What a flag sets, whatever its spelling; a field sets itself."""
-    return {name} if kind_of(name) == FIELD else set(rule_of(name, "axis").effect(["1"] * 6))
+    """What a flag sets, whatever its spelling; a field sets itself, and takes back what says the same."""
+    if kind_of(name) == FIELD:
+        return {name, *RIVALS.get(name, ())}
+    return set(rule_of(name, "axis").effect(["1"] * 6))
 
 
 def varying(axes: Sequence[Axis]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nanobragg.cli.batch.job_axes import rule_of
+from nanobragg.cli.batch.job_axes import settings_of
 from nanobragg.cli.batch.scenes import Scenes
 from nanobragg.engine.batch.job.axes import FIELD, kind_of, places
 from nanobragg.engine.batch.job.job import Job
@@ -14,6 +14,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.cbf import cbf_package
 from nanobragg.engine.formats.hdf5 import hdf5
 from nanobragg.engine.formats.nexus import placement
+from nanobragg.engine.original.settings import OF_DETECTOR
 
 
 def check(job: Job, name: str) -> None:
@@ -70,6 +71,4 @@ def moves_detector(name: str) -> bool:
     """Whether a flag or field changes what NXmx says once for all images of a file."""
     if kind_of(name) == FIELD:
         return name.startswith("detector.") or name in ("sampling.roi", "beam.exposure_s", "beam.beamsize_mm")
-    return rule_of(name, "axis").group in ("detector position", "detector size", "sensor", "files read") or name in (
-        "-roi", "-spindle_axis", "-point_pixel", "-exposure", "-beamsize", "-adc",
-    )  # fmt: skip
+    return name == "-pivot" or bool(settings_of(name) & OF_DETECTOR)  # what -pivot sets hangs on its word

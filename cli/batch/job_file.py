@@ -12,7 +12,7 @@ import numpy as np
 
 from nanobragg.cli.batch.job_axes import MOST_IMAGES, axes_of, rule_of, varying
 from nanobragg.cli.batch.job_keys import choice_of, text_of, whole_of
-from nanobragg.cli.batch.job_model import MODEL_KEYS, files_of, model_of
+from nanobragg.cli.batch.job_model import MODEL_KEYS, check_model, files_of, model_of
 from nanobragg.cli.batch.lines import SetUps, file_places, plain_words
 from nanobragg.cli.nanobragg.explain import mistakes
 from nanobragg.cli.nanobragg.parse import parse
@@ -20,6 +20,7 @@ from nanobragg.cli.nanobragg.rules import rules_for
 from nanobragg.engine.batch.job import job as jobs
 from nanobragg.engine.batch.job.axes import FLAG, Axis, Orientation, Table, kind_of, split_words, words_of
 from nanobragg.engine.batch.job.job import Job, file_digest
+from nanobragg.engine.batch.job.tables import value_of
 from nanobragg.engine.c_numbers import DEGREES, real
 from nanobragg.engine.detectors.catalogue import detector_model
 from nanobragg.engine.errors import BadInput
@@ -34,6 +35,7 @@ KEYS = {
     "combine", "sensor_material", "compression", "axis", *IN_ARGUMENTS, *MODEL_KEYS,
 }  # fmt: skip
 IMAGES_PER_SHARD, MOST_PER_SHARD, MOST_SHARDS = 100, 100_000, 1_000_000
+OF_FILES = {"factors.structure", "factors.hkl"}  # fields that name files
 MOST_ANGLES, SAME_STEP = 200_000, 1e-4  # images; how far steps may be from their width, as a share of it
 DEFAULT_VALUES = {"smv": "uint16", "cbf": "int32", "float": "float32"}
 
@@ -51,11 +53,13 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
     if unknown:
         raise BadInput(f"{name}: {', '.join(sorted(unknown))}: no such key (there are {', '.join(sorted(KEYS))})")
     folder = os.path.dirname(os.path.abspath(name))
-    model = model_of(found, name, folder)
+    model = model_of(found, name)
     words = [] if model is not None else _words(found, name)
     seed = whole_of(found, "seed", name, 0, 2**63 - 1, 1)
     combine = choice_of(found, "combine", name, jobs.COMBINE)
     axes = axes_of(found.get("axis", []), name, folder, seed, of_model=model is not None)
+    if model is not None:
+        check_model(model, axes, name, folder)
     images = _images(found, name, axes, combine)
     form = choice_of(found, "format", name, jobs.FORMATS)
     default_noise = "none" if form == "float" or found.get("values") == "float32" else "philox"
@@ -91,7 +95,7 @@ def _words(found: dict[str, Any], name: str) -> list[str]:
 
 def _sensor_of(words: Sequence[str], tables: dict[str, Any] | None) -> str:
     """The sensor of the detector that is named, if that is one that files have a word for."""
-    named = None if tables is None else tables["detector"].get("model")
+    named = None if tables is None else tables.get("detector", {}).get("model")
     model = plain_words(words)[1].detector if tables is None else detector_model(named) if named else None
     return model.sensor if model is not None and model.sensor in SENSORS else SENSORS[0]
 
@@ -128,8 +132,7 @@ def _angles(job: Job) -> np.ndarray | None:
     if job.images > MOST_ANGLES:
         return None
     if job.model is not None:
-        starts = [job.tables(image).get("scan", {}).get("start_deg") for image in range(job.images)]
-        return None if "scan.start_deg" not in job.varying else np.array(starts, float)
+        return _starts(job) if "scan.start_deg" in job.varying else None
     found = []
     for image in range(job.images):
         words = job.varying_words(image)
@@ -138,6 +141,12 @@ def _angles(job: Job) -> np.ndarray | None:
             return None
         found.append(real(words[at[0] + 1]))
     return np.array(found)
+
+
+def _starts(job: Job) -> np.ndarray | None:
+    """``scan.start_deg`` of each image, where it is a number in all of them."""
+    starts = [job.tables(image).get("scan", {}).get("start_deg", 0.0) for image in range(job.images)]
+    return np.array(starts, float) if all(isinstance(start, int | float) for start in starts) else None
 
 
 def _set_by(word: str) -> set[str]:
@@ -235,8 +244,10 @@ def _files_of_model(model: dict[str, Any] | None, axes: Sequence[Axis], folder: 
     """Digests of the files that a model names, tables of axes apart."""
     if model is None:
         return {}
-    named = {model["factors"].get(key) for key in ("structure", "hkl")} | set(files_of(model))
+    named = {model.get("factors", {}).get(key) for key in ("structure", "hkl")} | set(files_of(model))
     for axis in axes:
-        if {"factors.structure", "factors.hkl"} & set(axis.names):
-            named |= {words[0] for place in range(axis.length or 1) for _, words in axis.given(place) if words}
-    return {name: file_digest(os.path.join(folder, name), name) for name in sorted(n for n in named if n)}
+        if OF_FILES & set(axis.names):
+            pairs = [pair for place in range(axis.length or 1) for pair in axis.given(place)]
+            named |= {value_of(words) for field, words in pairs if field in OF_FILES}
+    names = sorted(name for name in named if isinstance(name, str) and name)
+    return {name: file_digest(os.path.join(folder, name), name) for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from nanobragg.engine.errors import BadInput
@@ -30,3 +31,12 @@ def whole_of(found: dict[str, Any], key: str, name: str, lowest: int, highest: i
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
         raise BadInput(f"{name}: {key} = {value}: not a whole number from {lowest} to {highest}")
     return value
+
+
+def plain_numbers(value: Any) -> Any:
+    """Decimal numbers as binary64, in tables and lists too."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: plain_numbers(part) for key, part in value.items()}
+    return [plain_numbers(part) for part in value] if isinstance(value, list) else value

@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
+from nanobragg.cli.batch.job_keys import plain_numbers
+from nanobragg.engine.batch.job.axes import Axis
+from nanobragg.engine.batch.job.tables import value_of, with_fields
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.load import with_cell
 from nanobragg.engine.model.experiment import TABLES, Experiment
 
 MODEL_KEYS = (*TABLES, "background")
-OF_ARGUMENTS = ("arguments", "structure")
 
 
-def model_of(found: dict[str, Any], name: str, folder: str) -> dict[str, Any] | None:
-    """The tables of the model, checked, or ``None`` where arguments describe the images.
+def model_of(found: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """The tables of the model, or ``None`` where arguments describe the images.
 
     ``detector`` is a table of a model, or a text, the name of a detector that goes with arguments.
     """
-    tables = {key: _plain(found[key]) for key in MODEL_KEYS if key in found}
+    tables = {key: plain_numbers(found[key]) for key in MODEL_KEYS if key in found}
     if isinstance(tables.get("detector"), str):
         del tables["detector"]
-    if not tables:
-        return None
-    if "arguments" in found:
+    if tables and "arguments" in found:
         raise BadInput(f"{name}: arguments and [{next(iter(tables))}] both say what is simulated: take one")
+    return tables or None
+
+
+def check_model(tables: dict[str, Any], axes: Sequence[Axis], name: str, folder: str) -> None:
+    """Refuse tables that make no experiment together with what axes give the first image."""
     try:
-        tables = with_cell(tables, folder)
+        for key in MODEL_KEYS:
+            if key != "background" and not isinstance(tables.get(key, {}), dict):
+                raise BadInput(f"[{key}]: must be a table of names and values")
+        first = [(field, value_of(words)) for axis in axes for field, words in axis.given(0)]
+        Experiment.of_json(with_cell(with_fields(tables, first), folder), "model")
     except BadInput as error:
-        raise BadInput(f"{name}: {error}") from None
-    Experiment.of_json(tables, name)
-    return tables
+        raise BadInput(f"{name}: {str(error).removeprefix('model: ')}") from None
 
 
 def files_of(model: dict[str, Any]) -> list[str]:
     """Tables of anomalous scattering that a model names."""
-    given = model["factors"].get("anomalous") or {}
+    given = model.get("factors", {}).get("anomalous") or {}
     return [value for value in given.values() if isinstance(value, str)]
-
-
-def _plain(value: Any) -> Any:
-    """Decimal numbers as binary64, in tables and lists."""
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, list) else value
 
 
 TEMPLATE = """# A job of nb-batch: many images of one experiment.

@@ -93,9 +93,10 @@ class _OfModel:
         def loaded(
             source: FactorsFrom, detector: PlacedDetector, crystal: Lattice, beam: Illumination
         ) -> StructureFactors:
-            key = (source, beam.wavelength, crystal.cell if source.structure else None)
-            if source.structure is not None and source.d_min_A is None:
-                key = (*key, seen_to(detector, crystal, beam, dmin_A))  # type: ignore[assignment]
+            key: tuple[Any, ...] = (source,)
+            if source.structure is not None:
+                reach = source.d_min_A or seen_to(detector, crystal, beam, dmin_A)
+                key = (source, beam.wavelength, crystal.cell, reach)
             known, factors = self._factors
             if factors is None or known != key:
                 factors = load(self._found(source), detector, crystal, beam, dmin_A=dmin_A, tell=self._remark)

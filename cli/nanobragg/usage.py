@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nanobragg.cli.nanobragg.rules import MASK_HELP, RULES
 from nanobragg.engine.model.spots import SPOT_SHAPES
+from nanobragg.kernels.backends import MODULES
 
 
 class Option(NamedTuple):
@@ -19,7 +20,7 @@ class Option(NamedTuple):
 
 
 OPTIONS = (
-    Option("--backend", "auto|fast|strict|cref|cuda", "which kernel renders (default: NANOBRAGG_BACKEND, else auto)"),
+    Option("--backend", "|".join(("auto", *MODULES)), "which kernel renders (default: NANOBRAGG_BACKEND, else auto)"),
     Option("--threads", "n", "threads of the kernels on the CPU (default: all processors); never changes the image"),
     Option("--device", "n", "number of the GPU for --backend cuda (default 0)"),
     Option("--precision", "double|mixed", "of fast and cuda: mixed has polynomials in binary32 (default double)"),

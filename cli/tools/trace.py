@@ -26,6 +26,7 @@ from nanobragg.engine.formats.reading import reason
 from nanobragg.engine.formats.whole import same_file, whole_file
 from nanobragg.engine.original.quirks import NONE, fixes_of
 from nanobragg.engine.render import render
+from nanobragg.kernels.backends import MODULES
 from nanobragg.kernels.plan import RenderPlan
 
 AGREE, DIFFER = 0, 1
@@ -68,7 +69,7 @@ def parser(name: str) -> argparse.ArgumentParser:
     )
     command.add_argument("--brightest", action="store_true", help="the brightest pixel of the image")
     command.add_argument("--worst", nargs=2, metavar=("A", "B"), help="the pixel in which two images differ most")
-    command.add_argument("--backend", default="strict", choices=["cref", "strict", "fast", "cuda"])
+    command.add_argument("--backend", default="strict", choices=tuple(MODULES))
     command.add_argument("--fix", action="append", default=[], metavar="NAMES", help="as nanoBragg's")
     command.add_argument("--json", metavar="FILE", help="write the figures with their units to FILE, - for stdout")
     if name != "phi":

@@ -10,6 +10,7 @@ import numpy as np
 from nanobragg.engine.check.figures import Figure, Vector
 from nanobragg.engine.check.left import Before
 from nanobragg.engine.check.trace_reference import derived
+from nanobragg.kernels.backends import backend as backend_of
 from nanobragg.kernels.fast import host as fast
 from nanobragg.kernels.order.cells import axes_of, cells_per_phi, with_domains
 from nanobragg.kernels.plan import RenderPlan
@@ -28,7 +29,7 @@ class Walk:
         self.geometry, self.lattice, self.polarization = geometry, lattice, polarization
         self.vectors, self.loops = vectors, loops
         self.plan, self.index, self.left, self.backend = plan, index, left, backend
-        self.exact = backend == "strict"
+        self.exact = backend_of(backend).CAPABILITIES.exact
         self.place = geometry.place_of_pixel(plan.panels, index)
         self.panel = geometry.placement(plan.panels, self.place[0])
         first, later = cells_per_phi(plan)

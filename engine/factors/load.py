@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.factors.amplitudes import Cell
 from nanobragg.engine.factors.files import FINEST_A, amplitudes_of, cell_of
 from nanobragg.engine.factors.reach import MARGIN, finest_d
 from nanobragg.engine.factors.tables import read_any_table
@@ -86,6 +88,12 @@ def load(
     return constant_factors(source.default_F)
 
 
+@functools.lru_cache(maxsize=16)
+def _cell_once(path: str) -> Cell | None:
+    """The cell of a file, which all images of a job ask for."""
+    return cell_of(path)
+
+
 def with_cell(tables: dict[str, Any], folder: str) -> dict[str, Any]:
     """The tables of a model, the crystal's cell that of its structure where none is given.
 
@@ -95,7 +103,7 @@ def with_cell(tables: dict[str, Any], folder: str) -> dict[str, Any]:
     structure = factors.get("structure") if isinstance(factors, dict) else None
     if not isinstance(crystal, dict) or not isinstance(structure, str) or {"cell", "reciprocal"} & set(crystal):
         return tables
-    cell = cell_of(os.path.join(folder, structure))
+    cell = _cell_once(os.path.join(folder, structure))
     if cell is None:
         raise BadInput(f"{structure}: has no unit cell: give cell in [crystal]")
     return {**tables, "crystal": {**crystal, "cell": list(cell)}}

@@ -1,9 +1,8 @@
-"""What scatters beside the crystal. A new background is a class with ``intensity``, listed in `KINDS`."""
+"""What scatters beside the crystal. A new background is a `Background`, listed in `KINDS`."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
 
 from nanobragg.engine.model.checks import numbers
 from nanobragg.engine.model.part import Part
@@ -12,15 +11,16 @@ AVOGADRO = 6.02214179e23
 WATER_F, WATER_WEIGHT = 2.57, 18.0  # electrons of a molecule in forward direction; g/mol
 
 
-class Background(Protocol):
+class Background(Part):
     """Something that scatters the same into every pixel's direction."""
 
     def intensity(self) -> float:
         """Squared electrons of all of it: what a pixel's sum has of it, polarization and solid angle apart."""
+        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Water(Part):
+class Water(Background):
     """A cube of water around the crystal, F = 2.57 in every direction.
 
     Parameters
@@ -41,4 +41,4 @@ class Water(Part):
         return WATER_F * WATER_F * edge * edge * edge * 1e6 * AVOGADRO / WATER_WEIGHT
 
 
-KINDS: dict[str, type[Water]] = {"water": Water}
+KINDS: dict[str, type[Background]] = {"water": Water}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -35,10 +34,11 @@ class Spectrum(Part):
 
     def check(self) -> None:
         """See `Part.check`."""
-        waves, weights = np.asarray(self.wavelengths_A), np.asarray(self.weights)
-        numbers("Spectrum: wavelengths_A", waves, max(waves.size, 1), above=0)
-        numbers("Spectrum: weights", weights, waves.size, lowest=0)
-        if not weights.any():
+        numbers("Spectrum: wavelengths_A", self.wavelengths_A, None, above=0)
+        numbers("Spectrum: weights", self.weights, None, lowest=0)
+        if np.size(self.weights) != np.size(self.wavelengths_A):
+            raise BadInput("Spectrum: weights: must be as many as wavelengths_A")
+        if not np.any(self.weights):
             raise BadInput("Spectrum: weights: one must be above 0")
 
 
@@ -141,6 +141,5 @@ class Beam(Part):
 
 def _positive(name: str, value: Any) -> float:
     """A number of a beam that must be above 0."""
-    if isinstance(value, bool) or not (isinstance(value, int | float) and 0.0 < value < math.inf):
-        raise BadInput(f"Beam: {name}: must be a finite number above 0, not {value!r}")
+    numbers(f"Beam: {name}", value, 1, above=0)
     return float(value)

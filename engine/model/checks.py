@@ -17,19 +17,40 @@ def of_kind(what: str, value: Any, kind: type | tuple[type, ...], expected: str)
 
 
 def numbers(
-    what: str, values: Any, count: int, *, whole: bool = False, lowest: float = -math.inf, above: float = -math.inf
-) -> None:
-    """Refuse what is not ``count`` finite numbers, from ``lowest`` on or ``above`` a bound."""
+    what: str, values: Any, count: int | None, *, whole: bool = False, lowest: float = -math.inf,
+    above: float = -math.inf,
+) -> None:  # fmt: skip
+    """Refuse what is not numbers as they are wanted.
+
+    Parameters
+    ----------
+    what
+        Names them in the message.
+    values
+        What was given.
+    count
+        1 for one number, more for a list of so many, `None` for a list of any length but 0.
+    whole
+        Whether they must be whole.
+    lowest, above
+        The lowest number that will do, or a bound that all must be above.
+
+    Raises
+    ------
+    BadInput
+        With what must be given.
+    """
     try:
-        array = np.asarray(values).reshape(-1)
-        array = array.astype(float) if array.dtype.kind in "iuf" else np.full(1, math.nan)
+        array = np.asarray(values)
+        array = array.astype(float) if array.dtype.kind in "iuf" else np.full((), math.nan)
     except (TypeError, ValueError, OverflowError):
-        array = np.full(1, math.nan)
-    fits = len(array) == count and bool(np.isfinite(array).all())
+        array = np.full((), math.nan)
+    shape = () if count == 1 else (array.size if count is None else count,)
+    fits = array.shape == shape and array.size > 0 and bool(np.isfinite(array).all())
     if fits and not ((array < lowest).any() or (array <= above).any() or (whole and (array % 1).any())):
         return
     kind = "whole number" if whole else "finite number"
-    some = f"a {kind}" if count == 1 else f"{count} {kind}s"
+    some = f"a {kind}" if count == 1 else f"a list of {kind}s" if count is None else f"{count} {kind}s"
     bound = f", {lowest:g} or more" if lowest > -math.inf else f" above {above:g}" if above > -math.inf else ""
     raise BadInput(f"{what}: must be {some}{bound}, not {shown(values)}")
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.model.checks import numbers, one_of, spread
+from nanobragg.engine.model.checks import numbers, of_kind, one_of, spread
 from nanobragg.engine.model.part import Part, Vector
 from nanobragg.engine.model.spots import SPOT_SHAPES
 
@@ -69,9 +69,11 @@ class Crystal(Part):
             possible_cell(self.cell)
         else:
             rows = "Crystal: reciprocal (a*, b* and c* as rows, (3, 3), 1/Angstrom)"
-            numbers(rows, self.reciprocal, 9)
-            if np.asarray(self.reciprocal).shape != (3, 3):
-                raise BadInput(f"{rows}: has the shape {np.asarray(self.reciprocal).shape}")
+            of_kind(rows, self.reciprocal, tuple, "three rows")
+            if len(self.reciprocal) != 3:  # type: ignore[arg-type]
+                raise BadInput(f"{rows}: has {len(self.reciprocal)} rows")  # type: ignore[arg-type]
+            for row in self.reciprocal:  # type: ignore[union-attr]
+                numbers(f"{rows}: a row", row, 3)
         numbers("Crystal: N", self.N, 3, whole=True, lowest=1)
         numbers("Crystal: misset_deg", self.misset_deg, 3)
         numbers("Crystal: mosaic_deg", self.mosaic_deg, 1, lowest=0)

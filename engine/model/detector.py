@@ -94,7 +94,8 @@ class Detector(Part):
         if not isinstance(self.model, str):
             raise BadInput(f"Detector: model: must be the name of a detector, not {self.model!r}")
         found = detector_model(self.model)
-        if self.shape is not None or self.pixel_mm != Detector.pixel_mm:
+        as_it_is = (self.shape, self.pixel_mm) in ((None, Detector.pixel_mm), (found.shape, found.pixel_mm))
+        if not as_it_is:
             raise BadInput(f"Detector: the {found.name} has its own shape and pixel_mm: leave them out")
 
     def _check_vectors(self) -> None:
@@ -128,11 +129,9 @@ class Detector(Part):
             return self
         sensor = 0.0 if found.sensor == PHOSPHOR else found.thickness_mm * 1e3
         thickness = self.thickness_um or sensor
-        whole = dataclasses.replace(
-            self, shape=found.shape, pixel_mm=found.pixel_mm, thickness_um=thickness, model=None
+        return dataclasses.replace(
+            self, shape=found.shape, pixel_mm=found.pixel_mm, thickness_um=thickness, model=found.name
         )
-        whole.let("model", found.name)
-        return whole
 
     def resolution_map(self, beam: Beam | None = None) -> np.ndarray:
         """d of each pixel's centre, Angstrom, (slow, fast)."""

@@ -66,11 +66,24 @@ class Experiment:
         of_kind("scan", self.scan, Scan, "a Scan")
         of_kind("sampling", self.sampling, Sampling, "a Sampling")
         object.__setattr__(self, "detector", self.detector.of_model())
+        of_kind("backgrounds", self.backgrounds, (tuple, list), "a list of backgrounds, Water(edge_um=5) say")
+        for background in self.backgrounds:
+            of_kind("backgrounds: each", background, Background, "a background, Water(edge_um=5) say")
+        object.__setattr__(self, "backgrounds", tuple(self.backgrounds))
+        self._check_mask()
+
+    def _check_mask(self) -> None:
         assert self.detector.shape is not None
-        if self.mask is not None and np.shape(self.mask) != tuple(self.detector.shape):
-            raise BadInput(
-                f"mask: has shape {np.shape(self.mask)}, the detector {tuple(self.detector.shape)} (slow, fast)"
-            )
+        if self.mask is None:
+            return
+        try:
+            mask = np.asarray(self.mask)
+        except ValueError:  # rows of different lengths
+            mask = np.empty(0, object)
+        if mask.dtype.kind not in "biuf":
+            raise BadInput("mask: must be an array (slow, fast) of numbers")
+        if mask.shape != tuple(self.detector.shape):
+            raise BadInput(f"mask: has shape {mask.shape}, the detector {tuple(self.detector.shape)} (slow, fast)")
 
     @property
     def all_backgrounds(self) -> tuple[Background, ...]:
@@ -93,7 +106,7 @@ class Experiment:
             if table:
                 tables[name] = table
         if self.backgrounds:
-            tables["background"] = [_kind_of(part) | part.to_json() for part in self.backgrounds]  # type: ignore[attr-defined]
+            tables["background"] = [_kind_of(part) | part.to_json() for part in self.backgrounds]
         return tables
 
     @classmethod
@@ -135,6 +148,6 @@ def _kind_of(background: Background) -> dict[str, str]:
 def _background(table: Any, what: str) -> Background:
     of_kind(what, table, dict, "a table")
     kind = table.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise BadInput(f"{what}: kind = {kind!r}: must be one of {', '.join(KINDS)}")
     return of_table(KINDS[kind], {name: value for name, value in table.items() if name != "kind"}, what)

@@ -13,7 +13,7 @@ from nanobragg.engine.model.checks import numbers, of_kind
 from nanobragg.engine.model.part import Part
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class StructureFactors:
     """``table`` (h, k, l) holds the box ``bounds`` (3, 2; inclusive) and one padding plane beyond it each way.
 
@@ -97,8 +97,13 @@ class FactorsFrom(Part):
         if not isinstance(self.solvent, bool):
             numbers("factors: solvent", self.solvent, 2, lowest=0)
         of_kind("factors: labels", self.labels, tuple, "a list of names of columns")
+        for label in self.labels:
+            of_kind("factors: labels: each", label, str, "the name of a column")
         if self.anomalous is not None:
             of_kind("factors: anomalous", self.anomalous, Mapping, "a table of elements")
+            for element, value in self.anomalous.items():
+                if not isinstance(value, str):
+                    numbers(f"factors: anomalous: {element}", value, 2)
         of_kind("factors: F000", self.F000, bool, "true or false")
         own = {"d_min_A", "solvent", "labels", "symmetry", "anomalous", "F000"} & set(self.to_json())
         if own and self.structure is None:

@@ -25,6 +25,7 @@ from nanobragg.kernels.image.random import (
     uniform_cap_rotation,
     uniform_misset,
 )
+from nanobragg.kernels.shapes import BY_DISTANCE
 from nanobragg.kernels.vectors import Vector, magnitude
 
 NEARLY_FLAT = 0.1  # volume over a b c, below which angles are likelier a slip
@@ -156,7 +157,7 @@ def crystal(
     domains = sampling.mosaic(settings.domains, settings.mosaic)
     if domains.remark:
         warn(domains.remark)
-    per_axis = "Q20" in settings.fixes or settings.shape not in ("gauss", "tophat")
+    per_axis = "Q20" in settings.fixes or settings.shape not in BY_DISTANCE
     return MissetLattice(
         real=metres, real_A=real, recip=recip, lengths=lengths,
         cell=cells.lengths_and_angles(real, recip, volume, of_vectors),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.original import bites
 from nanobragg.engine.original.bites import RunOfOriginal
+from nanobragg.kernels.shapes import BY_DISTANCE
 
 Fixes = frozenset[str]
 NONE: Fixes = frozenset()
@@ -80,7 +81,7 @@ FIXES = (  # what a run can compute right instead
     Quirk("Q19", "point-pixel", "-point_pixel gives photons per square metre",
           "per pixel", "habits", lambda r: r.plan.panels.point_pixel),
     Quirk("Q20", "spot-shape", "the width of Gaussian and top-hat spots depends on the product of the cell counts",
-          "N dh along each axis", "crystal", lambda r: r.set_up.crystal.shape in ("gauss", "tophat")),
+          "N dh along each axis", "crystal", lambda r: r.set_up.crystal.shape in BY_DISTANCE),
     Quirk("Q21", "spot-shape", "that distance uses vectors that are not rotated", "implied by Q20", "crystal"),
     Quirk("Q34", "sampling", "the divergence grid of a range and a step is not centred",
           "centred", "sampling", bites.off_centre_grid),

@@ -33,6 +33,7 @@ from nanobragg.engine.scene.scene import (
 )
 from nanobragg.kernels.image.random import mosaic_rotations, new_table, uniform_cap_rotation
 from nanobragg.kernels.plan import Habits
+from nanobragg.kernels.shapes import BY_DISTANCE
 from nanobragg.kernels.vectors import Vector, magnitude
 
 UNUSABLE_SEED = 2**31 - 1  # the generator cannot start from it
@@ -61,7 +62,8 @@ def scene_of(experiment: Experiment, load: Load | None = None) -> Scene:
     e = experiment
     convention = CONVENTIONS[e.detector.convention]
     beam = illumination(e.beam, convention)
-    detector = placed_detector(e, beam.wavelength, convention)
+    wavelength = beam.wavelength if e.beam.spectrum is None else beam.mean_wavelength
+    detector = placed_detector(e, wavelength, convention)
     crystal = lattice(e.crystal)
     scan = rotation(e.scan, convention)
     factors = e.factors
@@ -242,7 +244,7 @@ def spot_vectors_of(shape: str, recip: Three, n_cells: Vector, volume: float) ->
     """What spots of a shape measure distances with."""
     if shape.endswith(ROUND_SPOTS):
         return cells.round_spot_vectors(recip, n_cells, volume)
-    return cells.spot_vectors(n_cells) if shape in ("gauss", "tophat") else tuple(x for v in recip for x in v)
+    return cells.spot_vectors(n_cells) if shape in BY_DISTANCE else tuple(x for v in recip for x in v)
 
 
 def _domains(crystal: Crystal, spread: float) -> np.ndarray:

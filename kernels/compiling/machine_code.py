@@ -27,6 +27,10 @@ CONVENTION, YES, NO = "convention", b"known", b"another"
 OF_THE_CALL = 2  # what a compiled function takes before its arguments: where to put its result, and an exception
 
 
+class OtherConvention(Exception):
+    """Numba takes arguments apart in another way than `Words`."""
+
+
 class Words:
     """Arguments as 8-byte words, in the order that Numba takes them apart."""
 
@@ -224,7 +228,7 @@ class Kernel:
         module = optimised(text, symbol)
         taken = len(list(module.get_function(symbol).arguments)) - OF_THE_CALL
         if taken != len(Words(arguments)):
-            raise TypeError(f"Numba takes the arguments of {self.name} apart into {taken} words")
+            raise OtherConvention(f"Numba takes the arguments of {self.name} apart into {taken} words")
         code = target_machine().emit_object(module)
         kept.keep(self._file(signature), symbol.encode() + b"\n" + code)
         return symbol, code
@@ -247,20 +251,22 @@ def is_known() -> bool:
     belongs to one version of Numba.
     """
     said = kept.read(CONVENTION)
-    if said is not None:
-        return said == YES
-    with kept.alone(CONVENTION):
-        known = _probed()
-        kept.keep(CONVENTION, YES if known else NO)
-    return known
+    if said is None:
+        with kept.alone(CONVENTION):
+            said = kept.read(CONVENTION)  # another process may have asked
+            if said is None:
+                said = YES if _probed() else NO
+                kept.keep(CONVENTION, said)
+    return said == YES
 
 
 def _probed() -> bool:
+    """Whether the tiny kernel got its arguments; what else goes wrong is none of the convention's doing."""
     from nanobragg.kernels.compiling import probe
 
     out = np.zeros(3)
     try:
         found = Kernel("compiling.probe", "probe", trusted=True)(*probe.ARGUMENTS, out)
-    except Exception:
+    except OtherConvention:
         return False
     return bool(found == probe.EXPECTED and out.tolist() == probe.WRITTEN)

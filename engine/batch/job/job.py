@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 from nanobragg.engine.batch.job.axes import Axis, axis_of, places, seed_of, words_of
 from nanobragg.engine.batch.job.tables import value_of, with_fields
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.factors.load import with_cell
 from nanobragg.engine.formats.reading import reason
 
 FORMATS = ("nxmx", "smv", "cbf", "float")
@@ -118,9 +119,9 @@ class Job:
         assert self.model is not None
         found = places(self.opened_axes, self.combine, image)
         given = [(name, value_of(words)) for axis, place in found for name, words in axis.given(place)]
-        own_seed = "mosaic_seed" in self.model["crystal"] or self.varies("crystal.mosaic_seed")
+        own_seed = "mosaic_seed" in self.model.get("crystal", {}) or self.varies("crystal.mosaic_seed")
         seed = [] if own_seed else [("crystal.mosaic_seed", self.mosaic_seed(image))]
-        return with_fields(self.model, [*seed, *given])
+        return with_cell(with_fields(self.model, [*seed, *given]), self.folder)
 
     def words(self, image: int) -> list[str]:
         """The whole command line of an image, empty where a model describes it.

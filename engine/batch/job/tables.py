@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,24 +12,31 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.experiment import TABLES
 from nanobragg.engine.model.part import unknown_name
 
-TRUE, FALSE = "true", "false"
+# Fields that say the same in two ways: who gives one takes the other back.
+RIVALS = {
+    "beam.wavelength_A": ("beam.energy_eV",), "beam.energy_eV": ("beam.wavelength_A",),
+    "beam.fluence": ("beam.flux",), "beam.flux": ("beam.fluence",),
+    "crystal.cell": ("crystal.reciprocal",), "crystal.reciprocal": ("crystal.cell",),
+    "factors.structure": ("factors.hkl",), "factors.hkl": ("factors.structure",),
+    "detector.model": ("detector.shape", "detector.pixel_mm"), "detector.shape": ("detector.model",),
+}  # fmt: skip
 
 
 def value_of(words: Sequence[str]) -> Any:
-    """The value that words of an axis stand for: one number, truth or text, or a list of them."""
+    """The value that words of an axis stand for: JSON, a text, or a list of them."""
     found = [_one(word) for word in words]
     return found[0] if len(found) == 1 else found
 
 
 def _one(word: str) -> Any:
-    if word in (TRUE, FALSE):
-        return word == TRUE
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
+    try:
+        return json.loads(word)
+    except ValueError:
+        pass
+    try:
+        return word if "_" in word else float(word)  # numbers that JSON has not: .5, 1., nan
+    except ValueError:
+        return word
 
 
 def check_field(field: str, what: str) -> None:
@@ -42,9 +50,12 @@ def check_field(field: str, what: str) -> None:
 
 
 def with_fields(tables: dict[str, Any], given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Tables with other values of some fields, named ``table.name``."""
+    """Tables with other values of some fields, named ``table.name``; `RIVALS` of these are taken back."""
     changed = copy.deepcopy(tables)
     for field, value in given:
+        for rival in RIVALS.get(field, ()):
+            of_table, _, name = rival.partition(".")
+            changed.get(of_table, {}).pop(name, None)
         table, _, name = field.partition(".")
         changed.setdefault(table, {})[name] = value
     return changed
