@@ -10,9 +10,10 @@ from nanobragg.kernels.vectors import Vector
 
 # Settings that say where the detector is and what it is, and what NXmx says once for all frames of a file.
 OF_DETECTOR = frozenset(
-    "ORGX ORGY Xbeam Ybeam Xclose Yclose adc beam beamsize close_distance convention curved det_f det_s distance exposure "
-    "fdet img_file mu n_f n_s odet pivot pix0 pixel point_pixel polar roi_x0 roi_x1 roi_y0 roi_y1 rot_x rot_y rot_z sdet "
-    "source_file spindle stol_file stolout_file thick thick_steps tt_axis twotheta".split()
+    "ORGX ORGY Xbeam Ybeam Xclose Yclose adc beam beamsize close_distance convention curved det_f det_s distance "
+    "exposure fdet img_file mu n_f n_s odet pivot pix0 pixel point_pixel polar roi_x0 roi_x1 roi_y0 roi_y1 rot_x "
+    "rot_y rot_z sdet source_file spindle stol_file stolout_file thick thick_steps tt_axis twotheta".split()
+)
 )
 
 
