@@ -14,7 +14,6 @@ OF_DETECTOR = frozenset(
     "exposure fdet img_file mu n_f n_s odet pivot pix0 pixel point_pixel polar roi_x0 roi_x1 roi_y0 roi_y1 rot_x "
     "rot_y rot_z sdet source_file spindle stol_file stolout_file thick thick_steps tt_axis twotheta".split()
 )
-)
 
 
 @dataclasses.dataclass(frozen=True)
