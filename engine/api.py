@@ -84,6 +84,7 @@ def scene(experiment: Experiment, *, quirks: str = RIGHT, remark: Say | None = N
     BadInput
         For anything that cannot be simulated.
     """
+    of_kind("experiment", experiment, Experiment, "an Experiment")
     of_kind("quirks", quirks, str, "a text: right, c, or c+NAMES")
     say = words_for(remark)
     with in_own_words():
@@ -235,7 +236,9 @@ def render_experiment(
     remark: Say | None = None,
 ) -> Rendered:
     """Render an experiment; parameters and errors are those of `simulate`."""
-    of_kind("experiment", experiment, Experiment, "an Experiment")
+    of_kind("backend", backend, str, "a text: auto, fast, strict, cref or cuda")
+    if threads is not None:
+        numbers("threads", threads, 1, whole=True, lowest=1)
     placed, say = scene(experiment, quirks=quirks, remark=remark), words_for(remark)
     with in_own_words():
         plan = plan_of(placed)

@@ -167,6 +167,7 @@ WRONG = {
     "a table": (MODEL.replace("[beam]", "[beem]"), RANDOM, "beem: no such key"),
     "a field": (MODEL.replace("wavelength_A", "wavelenght_A"), RANDOM, "did you mean wavelength_A?"),
     "arguments too": ('arguments = "-N 5"\n' + MODEL, RANDOM, "both say what is simulated"),
+    "a structure too": ('structure = "1a8o.pdb"\n' + MODEL, RANDOM, "both say what is simulated"),
     "no crystal": (MODEL.replace("[crystal]", "[scan]").replace("cell =", "#").replace("N =", "#").replace("mosaic", "#"),
                    RANDOM, "Crystal: give either cell or reciprocal"),
     "a value": (MODEL.replace("[10, 9, 8]", "[10, 9]"), RANDOM, "Crystal: N: must be 3 whole numbers"),

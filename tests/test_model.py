@@ -145,6 +145,30 @@ def test_what_no_model_has(name):
     assert WRONG[name][1] in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_what_is_no_experiment():
+    """One line, whatever is given."""
+    for call, said in (
+        (lambda: nb.scene(None), "experiment: must be an Experiment, not NoneType"),
+        (lambda: nb.render_experiment(5), "experiment: must be an Experiment, not int"),
+        (lambda: nb.render_experiment(experiment(), threads="2"), "threads: must be a whole number"),
+        (lambda: nb.Experiment.of_json(None), "experiment: must be tables by their names"),
+        (lambda: experiment(backgrounds=nb.Water(5)), "backgrounds: must be a list of backgrounds"),
+        (lambda: experiment(backgrounds=(5,)), "backgrounds: each: must be a background"),
+        (lambda: experiment(mask=[[1, 2], [3]]), "mask: must be an array"),
+        (lambda: experiment({"N": [[5], [5], [5]]}), "Crystal: N: must be 3 whole numbers"),
+        (lambda: experiment({"mosaic_deg": [1]}), "Crystal: mosaic_deg: must be a finite number"),
+        (lambda: nb.Spectrum([1, [2]], [1, 1]), "Spectrum: wavelengths_A: must be a list of finite numbers"),
+        (lambda: nb.Spectrum([1.0, 1.1], [1]), "Spectrum: weights: must be as many"),
+        (lambda: nb.FactorsFrom(structure="a.pdb", anomalous={"Se": 5}), "anomalous: Se: must be 2 finite numbers"),
+        (lambda: experiment({"cell": (1e-200, 50, 60, 90, 90, 90)}), "an edge of 1e-200 A"),
+        (lambda: nb.FactorsFrom(hkl="a\0b"), "factors: hkl: .* is no name"),
+        (lambda: nb.FactorsFrom(structure=""), "factors: structure: '' is no name"),
+        (lambda: nb.Sampling(roi=[[1, 2], [3, 4]]), "roi: must be 4 whole numbers"),
+    ):
+        with pytest.raises(nb.BadInput, match=said):
+            call()
+
+
 def test_backgrounds_add_up():
     """Each by the formula: electrons squared of a molecule times their number, times solid angle and fluence."""
     dark = nb.constant(0.0)

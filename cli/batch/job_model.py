@@ -23,8 +23,9 @@ def model_of(found: dict[str, Any], name: str) -> dict[str, Any] | None:
     tables = {key: plain_numbers(found[key]) for key in MODEL_KEYS if key in found}
     if isinstance(tables.get("detector"), str):
         del tables["detector"]
-    if tables and "arguments" in found:
-        raise BadInput(f"{name}: arguments and [{next(iter(tables))}] both say what is simulated: take one")
+    for key in ("arguments", "structure"):
+        if tables and key in found:
+            raise BadInput(f"{name}: {key} and [{next(iter(tables))}] both say what is simulated: take one")
     return tables or None
 
 

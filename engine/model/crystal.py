@@ -15,10 +15,15 @@ from nanobragg.engine.model.part import Part, Vector
 from nanobragg.engine.model.spots import SPOT_SHAPES
 
 
+SHORTEST_EDGE_A = 1e-6  # below it volumes and their inverses leave the range of numbers
+
+
 def possible_cell(cell: Any) -> None:
     """Refuse angles that no cell can have."""
     numbers("Crystal: cell", cell, 6, above=0)
-    alpha, beta, gamma = (float(angle) for angle in list(cell)[3:])
+    *edges, alpha, beta, gamma = (float(x) for x in cell)
+    if min(edges) < SHORTEST_EDGE_A:
+        raise BadInput(f"Crystal: cell: an edge of {min(edges):g} A: no atom fits into it")
     if not (alpha + beta + gamma < 360.0 and max(alpha, beta, gamma) * 2.0 < alpha + beta + gamma):
         raise BadInput(
             f"Crystal: cell: no cell has the angles {alpha:g}, {beta:g}, {gamma:g}: each must be smaller than the "

@@ -126,6 +126,7 @@ class Experiment:
         BadInput
             For a table or a name that there is not, with the nearest, and for values that are refused.
         """
+        of_kind(what, tables, dict, "tables by their names")
         for name in tables:
             if name not in (*TABLES, "background"):
                 raise BadInput(f"{what}: {unknown_name(name, [*TABLES, 'background'])}")

@@ -89,6 +89,8 @@ class FactorsFrom(Part):
         for name in ("structure", "hkl", "symmetry"):
             if getattr(self, name) is not None:
                 of_kind(f"factors: {name}", getattr(self, name), str, "a text")
+                if not getattr(self, name) or "\0" in getattr(self, name):
+                    raise BadInput(f"factors: {name}: {getattr(self, name)!r} is no name")
         if self.structure is not None and self.hkl is not None:
             raise BadInput("factors: structure and hkl both give amplitudes: take one")
         numbers("factors: default_F", self.default_F, 1)
