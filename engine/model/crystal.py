@@ -14,7 +14,6 @@ from nanobragg.engine.model.checks import numbers, of_kind, one_of, spread
 from nanobragg.engine.model.part import Part, Vector
 from nanobragg.engine.model.spots import SPOT_SHAPES
 
-
 SHORTEST_EDGE_A = 1e-6  # below it volumes and their inverses leave the range of numbers
 
 
