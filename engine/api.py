@@ -205,9 +205,6 @@ def simulate(
     BadInput
         For anything that cannot be simulated.
     """
-    if threads is not None:
-        numbers("threads", threads, 1, whole=True, lowest=1)
-    of_kind("backend", backend, str, "a text: auto, fast, strict, cref or cuda")
     if isinstance(detector, Sequence) and not isinstance(detector, str):
         if not detector:
             raise BadInput("detector: the list of panels is empty")

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 SHAPES = ("square", "round", "gauss", "tophat")
 SQUARE, ROUND, GAUSS, TOPHAT = range(4)  # as in c_src/step.h; the order says nothing
-BY_DISTANCE = (
-    "gauss",
-    "tophat",
-)  # measure by `node_distance_squared`, with vectors of their own
+BY_DISTANCE = ("gauss", "tophat")  # measure by `node_distance_squared`, with vectors of their own
 
 SPHERE_OF_BLOCK = 0.723601254558268  # by which the original scales an ellipsoid's factor
 GAUSS_WIDTH, TOPHAT_EDGE = 0.63, 0.3969  # of spots, in units of the squared distance times the squared cell counts

@@ -51,6 +51,7 @@ class _OfLines:
         self._job, self._set_ups = job, SetUps(job, remark)
 
     def scene(self, number: int) -> Scene:
+        """See `Scenes`."""
         return self._set_ups.set_up(self._job.words(number)).scene
 
     def remarks(self, number: int) -> list[str]:
@@ -61,6 +62,7 @@ class _OfLines:
         return [*biting, *remarks.before(set_up, plan)]
 
     def tables(self, number: int, scene: Scene) -> dict[str, Any]:
+        """What `Scenes.described` writes."""
         return tables_of(scene)
 
 
@@ -72,6 +74,7 @@ class _OfModel:
         self._factors: tuple[Any, StructureFactors | None] = (None, None)  # the last, replaced whole: threads may ask
 
     def scene(self, number: int) -> Scene:
+        """See `Scenes`."""
         job = self._job
         experiment = Experiment.of_json(job.tables(number), "model")
         table = new_table() if job.noise == "original" else None
@@ -79,10 +82,12 @@ class _OfModel:
         return dataclasses.replace(scene_of(experiment, self._loader(experiment)), noise=noise)
 
     def remarks(self, number: int) -> list[str]:
+        """See `Scenes.remarks`."""
         scene = self.scene(number)
         return list(reasons.before(scene, plan_of(scene)))
 
     def tables(self, number: int, scene: Scene) -> dict[str, Any]:
+        """What `Scenes.described` writes."""
         return self._job.tables(number)
 
     def _loader(
