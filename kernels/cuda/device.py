@@ -6,105 +6,116 @@ Needs the packages of ``pip install nanobragg[cuda]`` and a driver; `Unavailable
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nanobragg.kernels.backend import Unavailable
+from nanobragg.kernels.cuda import driver
+from nanobragg.kernels.cuda.compiled import GpuKernel, code_of
+from nanobragg.kernels.cuda.memory import DeviceArray, Pool, together
+from nanobragg.kernels.cuda.parameters import numbers_of
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import unit
 
-OLDEST, OLDEST_DRIVER = (7, 5), (13, 0)  # what the compiler of CUDA 13 makes code for, and who can load it
+OLDEST = {12: (5, 0), 13: (7, 5)}  # the compute capability that the compiler of a CUDA makes code for
+
+
+def cuda_of_packages() -> int:
+    """The CUDA that the compiler's packages are of, by its major version."""
+    for package, major in (("nvidia-nvjitlink-cu12", 12), ("nvidia-nvjitlink", 13)):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            metadata.version(package)
+            return major
+    raise Unavailable("the compiler of GPU kernels is not installed: pip install nanobragg[cuda]")
+
+
+def check_driver(version: tuple[int, int], packages: int) -> None:
+    """Raise `Unavailable` if a driver is older than the CUDA of the packages."""
+    if version[0] >= packages:
+        return
+    wanted = f"pip install nanobragg[cuda{version[0]}]" if version[0] in OLDEST else "a newer driver is needed"
+    raise Unavailable(
+        f"the driver is for CUDA {version[0]}.{version[1]}, the packages are of CUDA {packages}: {wanted}"
+    )
 
 
 class Device:
-    """One GPU: its context, and what stays on it between renders."""
+    """One GPU: its context, its memory and code, and what stays on it between renders."""
 
     def __init__(self, number: int):
-        self.cuda = _cuda()
-        if not 0 <= number < len(self.cuda.gpus):
-            raise Unavailable(f"--device {number}: this machine has {len(self.cuda.gpus)}, numbered from 0")
-        self.number = number
-        self.simulated = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+        driver.driver()
+        packages = cuda_of_packages()
+        check_driver(driver.version(), packages)
+        if not 0 <= number < driver.count_devices():
+            raise Unavailable(f"--device {number}: this machine has {driver.count_devices()}, numbered from 0")
+        card = driver.ask("cuDeviceGet", number)
+        self.name, self.capability = driver.name_of(card), driver.capability_of(card)
+        if self.capability < OLDEST[packages]:
+            oldest = "{}.{}".format(*OLDEST[packages])
+            raise Unavailable(f"{self.name} is too old: compute capability below {oldest}")
+        self.number, self.pool = number, Pool()
+        self._context = driver.ask("cuDevicePrimaryCtxRetain", card)
+        self._loaded: dict[GpuKernel, tuple[Any, Any, driver.Launch]] = {}
         self._kept: dict[str, tuple[Any, Any]] = {}
-        if not self.simulated:
-            with self.active():
-                device = self.cuda.get_current_device()
-                self.name = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
-                if tuple(device.compute_capability) < OLDEST:
-                    raise Unavailable(f"{self.name} is too old: compute capability below {OLDEST[0]}.{OLDEST[1]}")
-                driver = tuple(self.cuda.cudadrv.driver.driver.get_version())
-                if driver < OLDEST_DRIVER:
-                    raise Unavailable(
-                        f"the driver is for CUDA {driver[0]}.{driver[1]}; CUDA {OLDEST_DRIVER[0]} is needed"
-                    )
+        self._lock = threading.RLock()
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Make this the GPU that launches and allocations go to."""
-        with _cuda_errors(), self.cuda.gpus[self.number]:
+        """Make this the GPU that this thread's launches and allocations go to."""
+        with driver.current(self._context):
             yield
 
-    def put(self, array: np.ndarray) -> Any:
-        """A read-only array on the device, for use inside a named tuple."""
-        return np.ascontiguousarray(array) if self.simulated else self.cuda.to_device(np.ascontiguousarray(array))
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> DeviceArray:
+        """An array of any values."""
+        n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        return DeviceArray(self.pool.take(n_bytes) if n_bytes else None, shape, dtype)
 
-    def kept(self, name: str, source: Any, make: Callable[[], Any]) -> Any:
+    def put(self, array: np.ndarray) -> DeviceArray:
+        """An array on the device."""
+        there = self.empty(array.shape, array.dtype)
+        there.copy_from(np.ascontiguousarray(array))
+        return there
+
+    def kept(self, name: str, source: tuple, make: Callable[[], Any]) -> Any:
         """What ``make`` returned for this very source; the last one of each name stays on the device."""
-        held = self._kept.get(name)
-        if held is None or not _same(held[0], source):
-            self._kept.pop(name, None)
-            self._kept[name] = (source, make())
-        return self._kept[name][1]
+        with self._lock:
+            held = self._kept.get(name)
+            if held is None or not _same(held[0], source):
+                self._kept.pop(name, None)
+                held = self._kept[name] = (source, make())
+            return held[1]
+
+    def launch(self, kernel: GpuKernel, blocks: tuple[int, int], threads: int, *arguments: Any) -> None:
+        """Start a kernel with arguments as it declares them; numbers that are on the device are in them by address."""
+        with self._lock:  # one block of parameters for each kernel
+            if kernel not in self._loaded:
+                self._loaded[kernel] = self._load(kernel)
+            _, function, launch = self._loaded[kernel]
+            kernel.layout.pack_into(launch.parameters, 0, *numbers_of(arguments))
+            launch(function, blocks, threads)
+
+    def _load(self, kernel: GpuKernel) -> tuple[Any, Any, driver.Launch]:
+        code = code_of(kernel, self.capability)
+        return *driver.load(code.binary, code.name), driver.Launch(kernel.layout.size)
+
+    def wait(self) -> None:
+        """Until all that was launched has ended."""
+        driver.ask("cuCtxSynchronize")
 
     def free_memory(self) -> int:
         """Bytes that can be allocated."""
-        return 1 << 33 if self.simulated else int(self.cuda.current_context().get_memory_info()[0])
+        return int(driver.ask("cuMemGetInfo")[0]) + self.pool.idle
 
 
 def _same(a: tuple, b: tuple) -> bool:
     """Whether two keys are the same arrays and equal numbers."""
     pairs = zip(a, b, strict=True)
     return all(x is y or (not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray) and x == y) for x, y in pairs)
-
-
-def _cuda() -> Any:
-    """`numba.cuda`, if there is a driver and a device."""
-    try:
-        os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small images are no mistake
-        from numba import cuda
-    except Exception as error:
-        raise Unavailable(f"numba.cuda cannot be imported ({error}); pip install nanobragg[cuda]") from None
-    try:
-        available = cuda.is_available()
-        reason = "" if available else str(cuda.cuda_error() or "no CUDA driver or no device").strip()
-    except Exception as error:
-        available, reason = False, str(error)
-    if available and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1" and getattr(cuda, "implementation", "") != "NVIDIA":
-        raise Unavailable("numba-cuda is not installed: pip install nanobragg[cuda]")
-    if not available:
-        first = next((line for line in reason.splitlines() if line and not line.startswith("Error at")), "no device")
-        raise Unavailable(first.rstrip(". :"))
-    return cuda
-
-
-@contextlib.contextmanager
-def _cuda_errors() -> Iterator[None]:
-    """Whatever the driver or the compiler of kernels cannot do, as `Unavailable`."""
-    try:
-        yield
-    except Unavailable:
-        raise
-    except Exception as error:
-        if "OUT_OF_MEMORY" in str(error):
-            raise Unavailable("the GPU has not enough free memory for this image") from None
-        if type(error).__module__.partition(".")[0] in ("cuda", "numba_cuda") or "numba.cuda" in type(error).__module__:
-            first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-            raise Unavailable(f"{type(error).__name__}: {first}") from None
-        raise
 
 
 _devices: dict[int, Device] = {}
@@ -127,28 +138,46 @@ def open_device(number: int = 0) -> Device:
 
 def count_devices() -> int:
     """Number of GPUs that this process sees; raises `Unavailable` as `open_device`."""
-    return len(_cuda().gpus)
+    return driver.count_devices()
 
 
-def resident_plan(device: Device, plan: RenderPlan, *, masked: bool = False) -> RenderPlan:
-    """The plan with its arrays on the device, those that a kernel reads; the mask only where asked for."""
-    unread = {"mosaic_rotations"} | (set() if masked else {"mask"}) | (set() if plan.factors.interpolate else {"table"})
-    groups: dict[str, Any] = {}
-    for name, group in plan._asdict().items():
-        arrays = {field: value for field, value in group._asdict().items() if isinstance(value, np.ndarray)}
-        there = {field: _held(device, field, array, field in unread) for field, array in arrays.items()}
-        groups[name] = group._replace(**there)
-    return RenderPlan(**groups).changed(axis=unit(plan.polarization.axis))
+class PlanOnDevice:
+    """A plan whose arrays are on a device: the numbers that kernels are given for it, and its small arrays.
+
+    Parameters
+    ----------
+    device
+        The GPU, which must be active.
+    plan
+        What is rendered. Its table is put there only if it is interpolated in, its mask only if it has one.
+    more
+        Other small arrays of this image.
+    """
+
+    def __init__(self, device: Device, plan: RenderPlan, more: dict[str, np.ndarray]):
+        small, held = dict(more), {}
+        for group in plan:
+            for field, value in group._asdict().items():
+                if field in ("table", "mask"):
+                    held[field] = _large(device, field, value, field == "mask" or plan.factors.interpolate)
+                elif field == "mosaic_rotations":  # the cells are turned already
+                    held[field] = DeviceArray(None, (0, 9), value.dtype)
+                elif isinstance(value, np.ndarray):
+                    small[field] = value
+        there = together(device.pool, small)
+        self.more = {name: there.pop(name) for name in more}
+        on_device = plan.changed(axis=unit(plan.polarization.axis), **there, **held)
+        self.numbers = tuple(numbers_of(on_device))
 
 
-def _held(device: Device, field: str, array: np.ndarray, unread: bool) -> Any:
-    """An array of the plan on the device, or an empty one of its kind for what no kernel reads."""
-    if unread:
-        return device.kept(f"no {field}", (array.ndim,), lambda: device.put(np.empty((0,) * array.ndim, array.dtype)))
-    return device.kept(field, (array,), lambda: device.put(array))
+def _large(device: Device, field: str, array: np.ndarray, read: bool) -> DeviceArray:
+    """An array that stays on the device for the images that follow, or an empty one where no kernel reads it."""
+    if not read or not array.size:
+        return DeviceArray(None, (0,) * array.ndim, array.dtype)
+    return device.kept(field, (array,), lambda: device.put(array))  # type: ignore[no-any-return]
 
 
-def pixel_list(device: Device, plan: RenderPlan) -> Any:
+def pixel_list(device: Device, plan: RenderPlan) -> DeviceArray:
     """The rendered pixels of a detector, on the device."""
     key = (plan.panels.mask, plan.panels.roi, plan.shape)
-    return device.kept("pixels", key, lambda: device.cuda.to_device(plan.rendered_pixels()[:]))
+    return device.kept("pixels", key, lambda: device.put(plan.rendered_pixels()[:]))  # type: ignore[no-any-return]

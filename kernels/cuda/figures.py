@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import cuda, float64, int64
+from numba import cuda, float32, float64, int32, int64, uint8, uint16
 
 from nanobragg.kernels.compiling.decorators import scalar
+from nanobragg.kernels.cuda.compiled import gpu_kernel
 from nanobragg.kernels.cuda.loops import direction
 from nanobragg.kernels.image.loops import count_of, grey_of, noisy_count_of
 from nanobragg.kernels.image.philox import number_of
@@ -13,6 +14,7 @@ from nanobragg.kernels.step import geometry
 
 SEGMENT = 8192  # pixels that one block adds up
 THREADS = 128
+FIGURES = 6  # of a segment
 
 
 @scalar
@@ -22,12 +24,12 @@ def in_roi(plan, index):
     return plan.panels.roi[0] <= fast <= plan.panels.roi[1] and plan.panels.roi[2] <= slow <= plan.panels.roi[3]
 
 
-@cuda.jit
-def add_up(plan, mean, image, sums, maxima):
-    """For each segment: rendered pixels, their sum, the sum of their squares, pixels of the roi, squared deviations.
+@gpu_kernel(float64, float32[::1], float64[:, ::1])
+def add_up(plan, mean, image, sums):
+    """Of each segment: rendered pixels, their sum, sum of squares, pixels of the roi, squared deviations, maximum.
 
-    ``maxima`` takes the raster index of the first maximum above 0, or -1. Each thread adds every 128th pixel, then
-    the threads are added pair by pair.
+    Of that the raster index of the first above 0, or -1. Each thread adds every 128th pixel, then the threads are
+    added pair by pair.
     """
     shared = cuda.shared.array((5, THREADS), float64)
     places = cuda.shared.array(THREADS, int64)
@@ -65,10 +67,10 @@ def add_up(plan, mean, image, sums, maxima):
     if me == 0:
         for k in range(5):
             sums[segment, k] = shared[k, 0]
-        maxima[segment] = places[0]
+        sums[segment, 5] = places[0]
 
 
-@cuda.jit
+@gpu_kernel(int32[::1], float64[::1])
 def solid_angles(plan, pixels, sums):
     """For each segment of the pixel list the solid angles of its layers and sub-pixels (Q30), in a fixed order."""
     shared = cuda.shared.array(THREADS, float64)
@@ -95,7 +97,7 @@ def solid_angles(plan, pixels, sums):
         sums[segment] = shared[0]
 
 
-@cuda.jit
+@gpu_kernel(float32[::1], float64, float64, uint16[::1])
 def to_int(plan, image, scale, adc, counts):
     """Scaled 16-bit counts of the roi."""
     index = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
@@ -103,7 +105,7 @@ def to_int(plan, image, scale, adc, counts):
         counts[index] = count_of(image[index], scale, adc) if in_roi(plan, index) else 0
 
 
-@cuda.jit
+@gpu_kernel(float32[::1], float64, uint8[::1])
 def to_grey(plan, image, scale, grey):
     """Scaled 8-bit grey levels of the roi."""
     index = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
@@ -111,7 +113,7 @@ def to_grey(plan, image, scale, grey):
         grey[index] = grey_of(image[index], scale) if in_roi(plan, index) else 0
 
 
-@cuda.jit
+@gpu_kernel(float32[::1], float64, int64, int64, float64, int32[::1], float64[::1])
 def draw_counts(plan, image, adc, seed, panel, highest, counts, photons):
     """Noisy counts of the roi; ``photons`` takes what was drawn, before offset and clipping."""
     index = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x

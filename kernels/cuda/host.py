@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nanobragg.kernels.backend import Capabilities
 from nanobragg.kernels.backend import Unavailable as Unavailable
-from nanobragg.kernels.cuda.device import Device, pixel_list, resident_plan
-from nanobragg.kernels.cuda.device import count_devices as count_devices
+from nanobragg.kernels.cuda.device import Device, PlanOnDevice, pixel_list
 from nanobragg.kernels.cuda.device import open_device as open_device
+from nanobragg.kernels.cuda.memory import DeviceArray
 from nanobragg.kernels.cuda.rendered import RenderedOnDevice
 from nanobragg.kernels.fast.reach import reach
 from nanobragg.kernels.fast.tables import bordered_squares
@@ -27,10 +26,12 @@ from nanobragg.kernels.shapes import FAST_FORMS
 
 CAPABILITIES = Capabilities(exact=False, options=("device", "precision"), threads=False)
 _asked = os.environ.get("NANOBRAGG_CUDA_THREADS", "")
-THREADS = int(_asked) if _asked.isdecimal() and 0 < int(_asked) <= 1024 else 128  # of a block; few in the simulator
+THREADS = int(_asked) if _asked.isdecimal() and 0 < int(_asked) <= 1024 else 128  # of a block
 ENOUGH_THREADS = 1 << 18  # steps are split over blocks until there are so many; the same for every card
 FEWEST_STEPS = 64  # of a thread, in one launch
 MOST_ROWS = 65535  # of a grid
+BYTES_OF_PIXEL = 16  # on the device, its sums aside
+LONGEST = 200_000_000_000  # steps of a launch, some seconds on a large card: progress is told in between
 NOTHING = np.empty(0)
 
 
@@ -57,24 +58,28 @@ class _Run:
 
         self.loops, self.device, self.host, self.plan = cuda_loops, device, image, plan
         self.single = precision == "mixed"
-        self.rendered = plan.n_rendered  # not what fits into a launch: sums must not depend on free memory
         first, later = cells_per_phi(plan)
         self.carries_over = first != later
-        self.cells = with_domains(plan, later).reshape(-1)
-        self.first_cells = with_domains(plan, first).reshape(-1) if self.carries_over else NOTHING
+        cells = with_domains(plan, later).reshape(-1)
+        first_cells = with_domains(plan, first).reshape(-1) if self.carries_over else NOTHING
         self.products = has_products(plan)
         running = self.products and plan.habits.running_products
         ends = plan.factors.interpolate and plan.habits.interpolation_ends
         zeros_count = (plan.scale.water and (running or ends)) or plan.cells.shape in FAST_FORMS
         self.weighted = bool((plan.sources.weight != 1.0).any())
-        self.spread = self.products and not plan.habits.running_products
         self.reach = (reach(plan).narrow, bool(zeros_count))
-        self.on_device = resident_plan(device, plan)
+        self.on_device = PlanOnDevice(device, plan, {"cells": cells, "first_cells": first_cells})
         f = plan.factors
         key = (f.table, f.default_F, f.n_hkl, f.hkl_min, f.hkl_max)
         self.amplitudes = device.kept("squares", key, self._squares)
-        self.size_of_table = float(self.amplitudes.squares.size // len(f.table))
-        self.most = max(device.free_memory() // 2 // self.bytes_per_pixel(), THREADS)
+        size_of_table = float(self.amplitudes.squares.size // len(f.table))
+        self.tables = (*self.amplitudes, size_of_table)
+        # Of all pixels, not of those that fit into a launch: sums must not depend on free memory.
+        self.parts = (1, 1)
+        if not (self.products or f.interpolate):
+            self.parts = split(plan.n_rendered, plan.n_sources, len(cells) // 9)
+        per_pixel = BYTES_OF_PIXEL + 8 * self.parts[0] * self.parts[1]
+        self.most = max(device.free_memory() // 2 // per_pixel, THREADS)
         self.image: Any = None
         self.pixels: Any = ()
         if 4 * image.size <= device.free_memory() // 4:
@@ -85,55 +90,56 @@ class _Run:
         squares = bordered_squares(self.plan)
         return squares._replace(squares=self.device.put(squares.squares))
 
-    def _zeros(self, size: int) -> Any:
-        image = self.device.cuda.device_array(size, np.float32)
-        self.loops.clear[-(-size // THREADS), THREADS](image)
+    def _zeros(self, size: int) -> DeviceArray:
+        image = self.device.empty((size,), np.float32)
+        image.clear()
         return image
+
+    def grain(self) -> Grain:
+        """The largest launch: what fits, and some seconds' work, but enough pixels to keep a card busy."""
+        return Grain(steps=max(LONGEST, self.plan.evaluations * ENOUGH_THREADS), pixels=self.most)
 
     def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
         if not first_visit:
-            return self.launch(pixels, NOTHING, interpolate)
+            return self.launch(pixels, interpolate, self.parts)
         for start in range(0, len(pixels) - 1, self.most):  # no source reaches any of these
-            self.launch(pixels[start : min(start + self.most, len(pixels) - 1)], NOTHING, interpolate)
-        return self.launch(pixels[-1:], self.first_cells, interpolate)
+            self.launch(pixels[start : min(start + self.most, len(pixels) - 1)], interpolate, self.parts)
+        return self.launch(pixels[-1:], interpolate, (1, 1), first_visit=True)
 
-    def launch(self, pixels: np.ndarray, first_cells: np.ndarray, interpolate: bool) -> int:
+    def launch(
+        self, pixels: np.ndarray, interpolate: bool, parts: tuple[int, int], *, first_visit: bool = False
+    ) -> int:
         """Render pixels, all with the same tables."""
-        n, plan, cuda, loops = len(pixels), self.on_device, self.device.cuda, self.loops
+        n, device, loops, small = len(pixels), self.device, self.loops, self.on_device.more
         if n == 0:
             return NEVER
-        listed = self.pixels if n == len(self.pixels) else cuda.to_device(pixels)
-        parts = (1, 1)
-        if not (self.products or interpolate or len(first_cells)):
-            parts = split(self.rendered, self.plan.n_sources, len(self.cells) // 9)
+        listed = self.pixels if n == len(self.pixels) else device.put(pixels)
         rows, blocks = parts[0] * parts[1], -(-n // THREADS)
-        sums, states = cuda.device_array((rows, n), np.float64), cuda.device_array(n, np.uint8)
-        directions, factors = cuda.device_array((3, n), np.float64), cuda.device_array(n, np.float64)
-        cells, first = cuda.to_device(self.cells), cuda.to_device(first_cells)
-        tables = (self.amplitudes, self.size_of_table)
-        add_up = loops.sum_kernel(plan.cells.shape, bool(interpolate), self.products, self.single, self.weighted)
-        loops.begin[blocks, THREADS](0.0 if self.spread else plan.scale.background, states, sums)
-        for layer in range(plan.sensor.layers):
-            for sub in range(self.plan.sub_pixels):
-                loops.aim[blocks, THREADS](plan, listed, layer, sub, directions, factors)
-                add_up[(blocks, rows), THREADS](
-                    plan, tables, self.reach, cells, first, directions, factors, parts, states, sums
-                )
+        sums = device.empty((rows if rows > 1 else 0, n))
+        off = device.empty((n if interpolate else 0,), np.bool_)
         lowest, highest = int(pixels[0]), int(pixels[-1])
         whole = self.image is not None
         image = self.image if whole else self._zeros(highest + 1 - lowest)
-        loops.finish[blocks, THREADS](plan, listed, sums, 0 if whole else lowest, image)
+        first = 0 if whole else lowest
+        kernel = loops.render_kernel(
+            self.plan.cells.shape, bool(interpolate), self.products, self.single, self.weighted
+        )
+        first_cells = small["first_cells"] if first_visit else DeviceArray(None, (0,), np.float64)
+        device.launch(
+            kernel, (blocks, rows), THREADS, self.on_device, self.tables, self.reach, listed, small["cells"],
+            first_cells, parts, first, sums, off, image,
+        )  # fmt: skip
+        if rows > 1:
+            device.launch(loops.finish, (blocks, 1), THREADS, self.on_device, listed, sums, first, image)
         if not whole:
-            self.host.reshape(-1)[lowest : highest + 1] = image.copy_to_host()
-        if not (interpolate and plan.habits.interpolation_ends):
+            image.copy_to_host(self.host.reshape(-1)[lowest : highest + 1])
+        elif n < self.plan.n_rendered:
+            device.wait()  # or progress would run ahead of the device
+        if not (interpolate and self.plan.habits.interpolation_ends):
             return NEVER
-        off = pixels[states.copy_to_host() & loops.OFF != 0]
-        return int(off.min()) if len(off) else NEVER
-
-    def bytes_per_pixel(self) -> int:
-        """What a pixel of a launch takes on the device, at most."""
-        return 64 + 8 * max(split(ENOUGH_THREADS // 4, self.plan.n_sources, len(self.cells) // 9))
+        ended = pixels[off.copy_to_host()]
+        return int(ended.min()) if len(ended) else NEVER
 
 
 def render(
@@ -166,38 +172,9 @@ def render(
         run = _Run(plan, image, gpu, precision)
         ended = serial.render(
             plan, run.draw, plan.rendered_pixels(), np.empty(0, np.int64), carries_over=run.carries_over,
-            threads=1, progress=progress, grain=Grain(steps=1 << 62, pixels=run.most),
+            threads=1, progress=progress, grain=run.grain(),
         )  # fmt: skip
         if run.image is None:
             return Rendered(plan, image, ended)
         run.image.copy_to_host(image.reshape(-1))
-        return RenderedOnDevice(plan, image, ended, gpu, run.image)
-
-
-def render_many(plans: Sequence[RenderPlan], devices: Sequence[int], **options: Any) -> list[Rendered]:
-    """Images of many plans, spread over several GPUs: each takes the next plan when it has finished one."""
-    if not devices:
-        raise ValueError("render_many needs at least one device")
-    images: list[Any] = [None] * len(plans)
-    numbers = iter(range(len(plans)))
-    lock, failures = threading.Lock(), []  # type: ignore[var-annotated]
-
-    def worker(device: int) -> None:
-        while not failures:
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                return
-            try:
-                images[number] = render(plans[number], device=device, **options)
-            except Exception as error:
-                failures.append(error)
-
-    workers = [threading.Thread(target=worker, args=(device,)) for device in devices]
-    for thread in workers:
-        thread.start()
-    for thread in workers:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return images
+        return RenderedOnDevice(plan, image, ended, gpu, run.on_device, run.image)

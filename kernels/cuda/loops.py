@@ -9,10 +9,12 @@ import functools
 from typing import Any
 
 import numpy as np
-from numba import cuda, float64
+from numba import boolean, cuda, float32, float64, int32, int64, types
 
 from nanobragg.kernels.compiling.decorators import scalar
-from nanobragg.kernels.shapes import FAST_FORMS, ROUND, SQUARE
+from nanobragg.kernels.cuda.compiled import GpuKernel, gpu_kernel
+from nanobragg.kernels.cuda.parameters import tables_type
+from nanobragg.kernels.shapes import FAST_FORMS, ROUND, SHAPES, SQUARE
 from nanobragg.kernels.step import amplitude, background, geometry, lattice
 from nanobragg.kernels.step.capture import capture as capture_of
 from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
@@ -20,6 +22,7 @@ from nanobragg.kernels.step.vectors import dot, magnitude
 
 CELLS_AT_A_TIME = 32
 STAGED = 9 * CELLS_AT_A_TIME
+VECTOR = types.UniTuple(float64, 3)
 ZERO, ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT = (np.uint32(k) for k in range(9))
 
 
@@ -89,40 +92,15 @@ def incident_of(sources, j):
     return (-sources.direction[j, ZERO], -sources.direction[j, ONE], -sources.direction[j, TWO])
 
 
-@cuda.jit
-def clear(image):
-    """An image of zeros."""
-    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-    if i < len(image):
-        image[i] = np.float32(0.0)
-
-
-@cuda.jit
-def begin(background, states, sums):
-    """What each pixel's sum starts from: the first part from the background, the others from 0."""
-    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-    if i < len(states):
-        states[i] = 0
-        for part in range(sums.shape[0]):
-            sums[part, i] = background if part == 0 else 0.0
-
-
-@cuda.jit
-def aim(plan, pixels, layer, sub, directions, factors):
-    """Directions of one sub-pixel of each pixel in one layer, and what running products multiply with (Q04)."""
-    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-    if i >= len(pixels):
-        return
-    number, fast, slow = geometry.place_of_pixel(plan.panels, pixels[i])
-    panel = geometry.placement(plan.panels, number)
-    d, airpath = direction(plan, panel, fast, slow, layer, sub)
-    directions[0, i], directions[1, i], directions[2, i] = d
+@scalar
+def factor_of(plan, panel, layer, d, airpath):
+    """What all terms of a sub-pixel in a layer are multiplied with, sources aside."""
     factor = 1.0
     if plan.sampling.oversample_thick:
         factor *= capture_of(plan, panel, layer, d)
     if plan.sampling.oversample_omega:
         factor *= geometry.pixel_solid_angle(plan, panel, airpath)
-    factors[i] = factor
+    return factor
 
 
 @scalar
@@ -138,73 +116,6 @@ def product_weight(plan, factor, incident, d):
 def bounds(number, part, parts):
     """First and end of one of ``parts`` nearly equal parts of ``number`` things."""
     return np.int32(number * part // parts), np.int32(number * (part + 1) // parts)
-
-
-OFF, VISITED = 1, 2  # of a pixel: interpolation is off; a source has reached it
-
-
-@functools.cache
-def sum_kernel(shape: int, interpolate: bool, products: bool, single: bool, weighted: bool) -> Any:
-    """A kernel that adds to the sum of one pixel a thread all evaluations of one sub-pixel in one layer.
-
-    Each row of blocks has a part of the sources and a part of the cells, and sums of its own.
-    """
-    evaluate = evaluation(shape, interpolate, products, single)
-
-    @cuda.jit
-    def add_up(plan, tables, reach, cells, first_cells, directions, factors, parts, states, sums):
-        staged = cuda.shared.array(STAGED, float64)
-        amplitudes, size_of_table = tables
-        sources = plan.sources
-        count, n_sources = directions.shape[1], np.int32(len(sources.wavelength))
-        n_cells = np.int32(len(cells) // 9)
-        own = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-        i = np.uint32(min(own, count - 1))  # beyond the last pixel a thread repeats that one
-        part = np.uint32(cuda.blockIdx.y)
-        first_source, end_source = bounds(n_sources, part // parts[1], parts[0])
-        first_cell, end_cell = bounds(n_cells, part % parts[1], parts[1])
-        total = sums[part, i]
-        on, visited, weight = interpolate, False, 1.0
-        if interpolate or len(first_cells) > 0:
-            visited = states[i] & VISITED != 0
-            on = interpolate and states[i] & OFF == 0
-        for j in range(first_source, end_source):
-            d = (directions[ZERO, i], directions[ONE, i], directions[TWO, i])
-            source = np.uint32(j)
-            incident = incident_of(sources, source)
-            q = geometry.scattering_vector(d, incident, sources.wavelength[source])
-            alive = not geometry.cut_by_resolution(plan.factors.dmin, q)
-            share = sources.weight[source] if weighted else 1.0
-            number = sources.table_number[source]
-            table = (number, amplitudes[4] + number * size_of_table)
-            if products:
-                weight = product_weight(plan, factors[i], incident, d)
-                if not plan.habits.running_products:
-                    total += background.background_of_term(plan) * weight
-            # Where there are first cells, all threads have the same pixel.
-            begins = len(first_cells) > 0 and not visited and alive
-            visited = visited or alive
-            for base in range(first_cell, end_cell, CELLS_AT_A_TIME):
-                here = min(CELLS_AT_A_TIME, np.int32(end_cell - base))
-                cuda.syncthreads()
-                for k in range(cuda.threadIdx.x, np.int32(here * 9), cuda.blockDim.x):
-                    place = np.uint32(base * 9 + k)
-                    staged[np.uint32(k)] = first_cells[place] if begins else cells[place]
-                cuda.syncthreads()
-                for c in range(here):
-                    at = np.uint32(c * 9)  # unsigned: no test for negative indices
-                    row = (
-                        staged[at], staged[at + ONE], staged[at + TWO],
-                        staged[at + THREE], staged[at + FOUR], staged[at + FIVE],
-                        staged[at + SIX], staged[at + SEVEN], staged[at + EIGHT],
-                    )  # fmt: skip
-                    total, on = evaluate(plan, amplitudes, reach, row, q, share, table, alive, on, weight, total)
-        if own < count:
-            sums[part, i] = total
-            if interpolate or len(first_cells) > 0:
-                states[i] = (0 if on else OFF) | (VISITED if visited else 0)
-
-    return add_up
 
 
 @scalar
@@ -239,18 +150,11 @@ def last_capture(plan, panel, fast, slow):
     return 0.0
 
 
-@cuda.jit
-def finish(plan, pixels, sums, first, image):
-    """Photons of each pixel: its parts added in order, times what the loops have not multiplied yet."""
-    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-    if i >= len(pixels):
-        return
-    pixel = pixels[i]
+@scalar
+def photons_of(plan, pixel, total):
+    """Photons of a pixel: its sum times what the loops have not multiplied yet."""
     number, fast, slow = geometry.place_of_pixel(plan.panels, pixel)
     panel = geometry.placement(plan.panels, number)
-    total = 0.0
-    for part in range(sums.shape[0]):
-        total += sums[part, i]
     scale, sampling = plan.scale, plan.sampling
     photons = scale.r_e_sqr * scale.fluence / scale.steps * total
     if not sampling.oversample_thick:
@@ -260,4 +164,90 @@ def finish(plan, pixels, sums, first, image):
     if not sampling.oversample_omega:
         _, airpath = direction(plan, panel, fast, slow, 0, 0)
         photons *= geometry.pixel_solid_angle(plan, panel, airpath)
-    image[pixel - first] = np.float32(0.0 + photons)
+    return np.float32(0.0 + photons)
+
+
+@gpu_kernel(int32[::1], float64[:, ::1], int64, float32[::1])
+def finish(plan, pixels, sums, first, image):
+    """Photons of each pixel whose sum was made in parts: they are added in order."""
+    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    if i < len(pixels):
+        total = 0.0
+        for part in range(sums.shape[0]):
+            total += sums[part, i]
+        image[pixels[i] - first] = photons_of(plan, pixels[i], total)
+
+
+@functools.cache
+def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, weighted: bool) -> GpuKernel:
+    """A kernel of one pixel a thread: the sum of its layers, sub-pixels, sources and cells, and the photons of that.
+
+    Where steps are cut into parts, each row of blocks has a part of the sources and a part of the cells, and `finish`
+    adds what the rows have summed. ``off`` takes whether interpolation is off when the pixel is done.
+    """
+    evaluate = evaluation(shape, interpolate, products, single)
+
+    def render(plan, tables, reach, pixels, cells, first_cells, parts, first, sums, off, image):
+        staged = cuda.shared.array(STAGED, float64)
+        amplitudes, size_of_table = tables
+        sources = plan.sources
+        count, n_sources = np.int32(len(pixels)), np.int32(len(sources.wavelength))
+        n_cells = np.int32(len(cells) // 9)
+        own = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+        i = np.uint32(min(own, count - 1))  # beyond the last pixel a thread repeats that one
+        pixel = pixels[i]
+        part = np.uint32(cuda.blockIdx.y)
+        first_source, end_source = bounds(n_sources, part // parts[1], parts[0])
+        first_cell, end_cell = bounds(n_cells, part % parts[1], parts[1])
+        total = background.background_at_start(plan) if part == 0 else 0.0
+        on, visited, weight = interpolate, False, 1.0
+        for layer in range(plan.sensor.layers):
+            for sub in range(plan.sampling.oversample * plan.sampling.oversample):
+                number, fast, slow = geometry.place_of_pixel(plan.panels, pixel)
+                panel = geometry.placement(plan.panels, number)
+                d, airpath = direction(plan, panel, fast, slow, layer, sub)
+                factor = factor_of(plan, panel, layer, d, airpath) if products else 1.0
+                for j in range(first_source, end_source):
+                    source = np.uint32(j)
+                    incident = incident_of(sources, source)
+                    q = geometry.scattering_vector(d, incident, sources.wavelength[source])
+                    alive = not geometry.cut_by_resolution(plan.factors.dmin, q)
+                    share = sources.weight[source] if weighted else 1.0
+                    number = sources.table_number[source]
+                    table = (number, amplitudes[4] + number * size_of_table)
+                    if products:
+                        weight = product_weight(plan, factor, incident, d)
+                        if not plan.habits.running_products:
+                            total += background.background_of_term(plan) * weight
+                    # Where there are first cells, all threads have the same pixel.
+                    begins = len(first_cells) > 0 and not visited and alive
+                    visited = visited or alive
+                    for base in range(first_cell, end_cell, CELLS_AT_A_TIME):
+                        here = min(CELLS_AT_A_TIME, np.int32(end_cell - base))
+                        cuda.syncthreads()
+                        for k in range(cuda.threadIdx.x, np.int32(here * 9), cuda.blockDim.x):
+                            place = np.uint32(base * 9 + k)
+                            staged[np.uint32(k)] = first_cells[place] if begins else cells[place]
+                        cuda.syncthreads()
+                        for c in range(here):
+                            at = np.uint32(c * 9)  # unsigned: no test for negative indices
+                            row = (
+                                staged[at], staged[at + ONE], staged[at + TWO],
+                                staged[at + THREE], staged[at + FOUR], staged[at + FIVE],
+                                staged[at + SIX], staged[at + SEVEN], staged[at + EIGHT],
+                            )  # fmt: skip
+                            total, on = evaluate(plan, amplitudes, reach, row, q, share, table, alive, on, weight, total)
+        if own < count:
+            if parts[0] * parts[1] == 1:
+                image[pixel - first] = photons_of(plan, pixel, total)
+            else:
+                sums[part, i] = total
+            if interpolate:
+                off[i] = not on
+
+    name = f"render_{SHAPES[shape]}" + "_tricubic" * interpolate + "_products" * products
+    name += "_mixed" * single + "_weighted" * weighted
+    return GpuKernel(
+        name, render, types.Tuple((tables_type(), float64)), types.Tuple((VECTOR, boolean)), int32[::1], float64[::1],
+        float64[::1], types.UniTuple(int64, 2), int64, float64[:, ::1], boolean[::1], float32[::1],
+    )  # fmt: skip

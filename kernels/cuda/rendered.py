@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nanobragg.kernels.backend import Unavailable
-from nanobragg.kernels.cuda.device import Device, pixel_list, resident_plan
+from nanobragg.kernels.cuda.device import Device, PlanOnDevice, pixel_list
+from nanobragg.kernels.cuda.memory import DeviceArray
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
 
@@ -37,40 +38,42 @@ class RenderedOnDevice(Rendered):
     ----------
     plan, panels, interpolation_ended
         Those of `Rendered`.
-    device, there
-        The GPU, and the flat image on it.
+    device, on_device, there
+        The GPU, the plan and the flat image on it.
     """
 
-    def __init__(self, plan: RenderPlan, panels: np.ndarray, interpolation_ended: bool, device: Device, there: Any):
+    def __init__(
+        self, plan: RenderPlan, panels: np.ndarray, interpolation_ended: bool, device: Device,
+        on_device: PlanOnDevice, there: DeviceArray,
+    ):  # fmt: skip
         super().__init__(plan, panels, interpolation_ended)
         self._panels.setflags(write=False)  # it would no longer be what is on the device
-        self._device, self._there = device, there
+        self._device, self._on_device, self._there = device, on_device, there
 
-    def _resident(self) -> RenderPlan:
-        return resident_plan(self._device, self.plan, masked=True)
-
-    def _figures(self, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def _figures(self, mean: float) -> np.ndarray:
         from nanobragg.kernels.cuda import figures
 
-        cuda, segments = self._device.cuda, -(-self.panels.size // figures.SEGMENT)
-        sums, maxima = cuda.device_array((segments, 5)), cuda.device_array(segments, np.int64)
-        figures.add_up[segments, figures.THREADS](self._resident(), mean, self._there, sums, maxima)
-        return sums.copy_to_host(), maxima.copy_to_host()
+        segments = -(-self.panels.size // figures.SEGMENT)
+        sums = self._device.empty((segments, figures.FIGURES))
+        self._device.launch(
+            figures.add_up, (segments, 1), figures.THREADS, self._on_device, mean, self._there, sums
+        )
+        return sums.copy_to_host()
 
     @_else_on_the_host
     def sums(self) -> tuple[int, float, float, float, int]:
         """See `Rendered.sums`; added up in a fixed order of the device's own."""
-        found, maxima = self._figures(0.0)
+        figures = self._figures(0.0)
         values = self.panels.reshape(-1)
-        where = max((int(i) for i in maxima if i >= 0), key=lambda i: (values[i], -i), default=-1)
-        count, total, squares = (float(sum(column)) for column in found.T[:3])
+        where = max((int(i) for i in figures[:, 5] if i >= 0), key=lambda i: (values[i], -i), default=-1)
+        count, total, squares = (float(sum(column)) for column in figures.T[:3])
         return int(count), total, squares, float(values[where]) if where >= 0 else 0.0, where
 
     @_else_on_the_host
     def deviations(self, mean: float) -> tuple[int, float]:
         """See `Rendered.deviations`."""
-        found, _ = self._figures(mean)
-        return int(sum(found[:, 3])), float(sum(found[:, 4]))
+        figures = self._figures(mean)
+        return int(sum(figures[:, 3])), float(sum(figures[:, 4]))
 
     @_else_on_the_host
     def solid_angle(self, threads: int) -> float:
@@ -81,17 +84,19 @@ class RenderedOnDevice(Rendered):
             raise Unavailable("the GPU has not enough free memory for the list of pixels")
         pixels = pixel_list(self._device, self.plan)
         segments = max(-(-len(pixels) // figures.SEGMENT), 1)
-        sums = self._device.cuda.device_array(segments)
-        figures.solid_angles[segments, figures.THREADS](self._resident(), pixels, sums)
+        sums = self._device.empty((segments,))
+        self._device.launch(figures.solid_angles, (segments, 1), figures.THREADS, self._on_device, pixels, sums)
         return float(sum(sums.copy_to_host()))
 
     def _per_pixel(self, kernel: str, dtype: Any, *numbers: float) -> np.ndarray:
         from nanobragg.kernels.cuda import figures
 
-        pixels = self._device.cuda.device_array(self.panels.size, dtype)
-        blocks = -(-self.panels.size // THREADS)
-        getattr(figures, kernel)[blocks, THREADS](self._resident(), self._there, *numbers, pixels)
-        return np.asarray(pixels.copy_to_host().reshape(self.panels.shape))
+        pixels = self._device.empty((self.panels.size,), dtype)
+        blocks = (-(-self.panels.size // THREADS), 1)
+        self._device.launch(
+            getattr(figures, kernel), blocks, THREADS, self._on_device, self._there, *numbers, pixels
+        )
+        return pixels.copy_to_host().reshape(self.panels.shape)
 
     @_else_on_the_host
     def to_int(self, scale: float, adc: float) -> np.ndarray:
@@ -110,11 +115,12 @@ class RenderedOnDevice(Rendered):
         """See `Rendered.counts`."""
         from nanobragg.kernels.cuda import figures
 
-        cuda, size, shape = self._device.cuda, self.panels.size, self.panels.shape
-        counts, photons = cuda.device_array(size, np.int32), cuda.device_array(size, np.float64)
-        figures.draw_counts[-(-size // THREADS), THREADS](
-            self._resident(), self._there, adc, seed, panel, float(highest), counts, photons
-        )
+        size, shape = self.panels.size, self.panels.shape
+        counts, photons = self._device.empty((size,), np.int32), self._device.empty((size,))
+        self._device.launch(
+            figures.draw_counts, (-(-size // THREADS), 1), THREADS, self._on_device, self._there, adc, seed, panel,
+            float(highest), counts, photons,
+        )  # fmt: skip
         drawn = photons.copy_to_host().reshape(shape)
         by_row = np.add.accumulate(drawn.reshape(-1, shape[2]), axis=1)[:, -1]
         rows, columns = self.plan.window
