@@ -37,10 +37,12 @@ class GpuKernel:
         The Python function that numba-cuda compiles.
     arguments
         Numba types of its arguments beside the plan.
+    registers
+        The most that a thread may take, so that enough of them fit on a multiprocessor.
     """
 
-    def __init__(self, name: str, function: Callable[..., None], *arguments: Any):
-        self.name, self.function, self.types = name, function, (plan_type(), *arguments)
+    def __init__(self, name: str, function: Callable[..., None], *arguments: Any, registers: int = 255):
+        self.name, self.function, self.types, self.registers = name, function, (plan_type(), *arguments), registers
         self.layout = struct.Struct("@" + "".join(map(format_of, self.types)))
 
 
@@ -87,7 +89,8 @@ def machine_code_of(kernel: GpuKernel, capability: tuple[int, int]) -> Code:
     ptx = ptx_of(kernel, capability)
     found = re.search(r"\.entry\s+(\S+?)\(", ptx)
     assert found is not None
-    linker = nvjitlink.create(1, [f"-arch=sm_{capability[0]}{capability[1]}"])
+    options = [f"-arch=sm_{capability[0]}{capability[1]}", f"-maxrregcount={kernel.registers}"]
+    linker = nvjitlink.create(len(options), options)
     try:
         data = ptx.encode()
         nvjitlink.add_data(linker, nvjitlink.InputType.PTX, data, len(data), "kernel")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -25,8 +24,7 @@ from nanobragg.kernels.plan import RenderPlan, has_products
 from nanobragg.kernels.shapes import FAST_FORMS
 
 CAPABILITIES = Capabilities(exact=False, options=("device", "precision"), threads=False)
-_asked = os.environ.get("NANOBRAGG_CUDA_THREADS", "")
-THREADS = int(_asked) if _asked.isdecimal() and 0 < int(_asked) <= 1024 else 128  # of a block
+THREADS = 128  # of a block
 ENOUGH_THREADS = 1 << 18  # steps are split over blocks until there are so many; the same for every card
 FEWEST_STEPS = 64  # of a thread, in one launch
 MOST_ROWS = 65535  # of a grid
@@ -116,22 +114,22 @@ class _Run:
             return NEVER
         listed = self.pixels if n == len(self.pixels) else device.put(pixels)
         rows, blocks = parts[0] * parts[1], -(-n // THREADS)
-        sums = device.empty((rows if rows > 1 else 0, n))
+        sums = device.empty((rows, n))
         off = device.empty((n if interpolate else 0,), np.bool_)
         lowest, highest = int(pixels[0]), int(pixels[-1])
         whole = self.image is not None
         image = self.image if whole else self._zeros(highest + 1 - lowest)
-        first = 0 if whole else lowest
         kernel = loops.render_kernel(
             self.plan.cells.shape, bool(interpolate), self.products, self.single, self.weighted
         )
         first_cells = small["first_cells"] if first_visit else DeviceArray(None, (0,), np.float64)
         device.launch(
             kernel, (blocks, rows), THREADS, self.on_device, self.tables, self.reach, listed, small["cells"],
-            first_cells, parts, first, sums, off, image,
+            first_cells, parts, sums, off,
         )  # fmt: skip
-        if rows > 1:
-            device.launch(loops.finish, (blocks, 1), THREADS, self.on_device, listed, sums, first, image)
+        device.launch(
+            loops.finish, (blocks, 1), THREADS, self.on_device, listed, sums, 0 if whole else lowest, image
+        )
         if not whole:
             image.copy_to_host(self.host.reshape(-1)[lowest : highest + 1])
         elif n < self.plan.n_rendered:

@@ -20,6 +20,9 @@ from nanobragg.kernels.step.capture import capture as capture_of
 from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
 from nanobragg.kernels.step.vectors import dot, magnitude
 
+# The most that a thread may have of the 65536 registers of a multiprocessor, so that five, four or three blocks of 128
+# threads share it: as many as there can be without putting registers into memory.
+REGISTERS, PRODUCTS_REGISTERS, TRICUBIC_REGISTERS = 96, 128, 168
 CELLS_AT_A_TIME = 32
 STAGED = 9 * CELLS_AT_A_TIME
 VECTOR = types.UniTuple(float64, 3)
@@ -169,7 +172,7 @@ def photons_of(plan, pixel, total):
 
 @gpu_kernel(int32[::1], float64[:, ::1], int64, float32[::1])
 def finish(plan, pixels, sums, first, image):
-    """Photons of each pixel whose sum was made in parts: they are added in order."""
+    """Photons of each pixel: its parts added in order, times what the loops have not multiplied yet."""
     i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     if i < len(pixels):
         total = 0.0
@@ -180,14 +183,14 @@ def finish(plan, pixels, sums, first, image):
 
 @functools.cache
 def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, weighted: bool) -> GpuKernel:
-    """A kernel of one pixel a thread: the sum of its layers, sub-pixels, sources and cells, and the photons of that.
+    """A kernel of one pixel a thread: the sum of its layers, sub-pixels, sources and cells.
 
-    Where steps are cut into parts, each row of blocks has a part of the sources and a part of the cells, and `finish`
-    adds what the rows have summed. ``off`` takes whether interpolation is off when the pixel is done.
+    Each row of blocks has a part of the sources and a part of the cells, and sums of its own. ``off`` takes whether
+    interpolation is off when the pixel is done.
     """
     evaluate = evaluation(shape, interpolate, products, single)
 
-    def render(plan, tables, reach, pixels, cells, first_cells, parts, first, sums, off, image):
+    def render(plan, tables, reach, pixels, cells, first_cells, parts, sums, off):
         staged = cuda.shared.array(STAGED, float64)
         amplitudes, size_of_table = tables
         sources = plan.sources
@@ -195,53 +198,52 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
         n_cells = np.int32(len(cells) // 9)
         own = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
         i = np.uint32(min(own, count - 1))  # beyond the last pixel a thread repeats that one
-        pixel = pixels[i]
+        sub_pixels = np.int32(plan.sampling.oversample * plan.sampling.oversample)
+        visits = np.int32(np.int32(plan.sensor.layers) * sub_pixels)
         part = np.uint32(cuda.blockIdx.y)
         first_source, end_source = bounds(n_sources, part // parts[1], parts[0])
         first_cell, end_cell = bounds(n_cells, part % parts[1], parts[1])
         total = background.background_at_start(plan) if part == 0 else 0.0
         on, visited, weight = interpolate, False, 1.0
-        for layer in range(plan.sensor.layers):
-            for sub in range(plan.sampling.oversample * plan.sampling.oversample):
-                number, fast, slow = geometry.place_of_pixel(plan.panels, pixel)
-                panel = geometry.placement(plan.panels, number)
-                d, airpath = direction(plan, panel, fast, slow, layer, sub)
-                factor = factor_of(plan, panel, layer, d, airpath) if products else 1.0
-                for j in range(first_source, end_source):
-                    source = np.uint32(j)
-                    incident = incident_of(sources, source)
-                    q = geometry.scattering_vector(d, incident, sources.wavelength[source])
-                    alive = not geometry.cut_by_resolution(plan.factors.dmin, q)
-                    share = sources.weight[source] if weighted else 1.0
-                    number = sources.table_number[source]
-                    table = (number, amplitudes[4] + number * size_of_table)
-                    if products:
-                        weight = product_weight(plan, factor, incident, d)
-                        if not plan.habits.running_products:
-                            total += background.background_of_term(plan) * weight
-                    # Where there are first cells, all threads have the same pixel.
-                    begins = len(first_cells) > 0 and not visited and alive
-                    visited = visited or alive
-                    for base in range(first_cell, end_cell, CELLS_AT_A_TIME):
-                        here = min(CELLS_AT_A_TIME, np.int32(end_cell - base))
-                        cuda.syncthreads()
-                        for k in range(cuda.threadIdx.x, np.int32(here * 9), cuda.blockDim.x):
-                            place = np.uint32(base * 9 + k)
-                            staged[np.uint32(k)] = first_cells[place] if begins else cells[place]
-                        cuda.syncthreads()
-                        for c in range(here):
-                            at = np.uint32(c * 9)  # unsigned: no test for negative indices
-                            row = (
-                                staged[at], staged[at + ONE], staged[at + TWO],
-                                staged[at + THREE], staged[at + FOUR], staged[at + FIVE],
-                                staged[at + SIX], staged[at + SEVEN], staged[at + EIGHT],
-                            )  # fmt: skip
-                            total, on = evaluate(plan, amplitudes, reach, row, q, share, table, alive, on, weight, total)
+        for visit in range(visits):
+            layer, sub = visit // sub_pixels, visit % sub_pixels
+            # Of the pixel nothing is kept through the loops over sources and cells, whose registers are dear.
+            number, fast, slow = geometry.place_of_pixel(plan.panels, pixels[i])
+            panel = geometry.placement(plan.panels, number)
+            d, airpath = direction(plan, panel, fast, slow, layer, sub)
+            factor = factor_of(plan, panel, layer, d, airpath) if products else 1.0
+            for j in range(first_source, end_source):
+                source = np.uint32(j)
+                incident = incident_of(sources, source)
+                q = geometry.scattering_vector(d, incident, sources.wavelength[source])
+                alive = not geometry.cut_by_resolution(plan.factors.dmin, q)
+                share = sources.weight[source] if weighted else 1.0
+                number = sources.table_number[source]
+                table = (number, amplitudes[4] + number * size_of_table)
+                if products:
+                    weight = product_weight(plan, factor, incident, d)
+                    if not plan.habits.running_products:
+                        total += background.background_of_term(plan) * weight
+                # Where there are first cells, all threads have the same pixel.
+                begins = len(first_cells) > 0 and not visited and alive
+                visited = visited or alive
+                for base in range(first_cell, end_cell, CELLS_AT_A_TIME):
+                    here = min(CELLS_AT_A_TIME, np.int32(end_cell - base))
+                    cuda.syncthreads()
+                    for k in range(cuda.threadIdx.x, np.int32(here * 9), cuda.blockDim.x):
+                        place = np.uint32(base * 9 + k)
+                        staged[np.uint32(k)] = first_cells[place] if begins else cells[place]
+                    cuda.syncthreads()
+                    for c in range(here):
+                        at = np.uint32(c * 9)  # unsigned: no test for negative indices
+                        row = (
+                            staged[at], staged[at + ONE], staged[at + TWO],
+                            staged[at + THREE], staged[at + FOUR], staged[at + FIVE],
+                            staged[at + SIX], staged[at + SEVEN], staged[at + EIGHT],
+                        )  # fmt: skip
+                        total, on = evaluate(plan, amplitudes, reach, row, q, share, table, alive, on, weight, total)
         if own < count:
-            if parts[0] * parts[1] == 1:
-                image[pixel - first] = photons_of(plan, pixel, total)
-            else:
-                sums[part, i] = total
+            sums[part, i] = total
             if interpolate:
                 off[i] = not on
 
@@ -249,5 +251,6 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
     name += "_mixed" * single + "_weighted" * weighted
     return GpuKernel(
         name, render, types.Tuple((tables_type(), float64)), types.Tuple((VECTOR, boolean)), int32[::1], float64[::1],
-        float64[::1], types.UniTuple(int64, 2), int64, float64[:, ::1], boolean[::1], float32[::1],
+        float64[::1], types.UniTuple(int64, 2), float64[:, ::1], boolean[::1],
+        registers=TRICUBIC_REGISTERS if interpolate else PRODUCTS_REGISTERS if products else REGISTERS,
     )  # fmt: skip
