@@ -6,6 +6,7 @@
    which knows all arrays and the block's shared memory, and, for fibres, who touched what since the last barrier. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +14,22 @@
 #include <ucontext.h>
 
 enum { OK, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, FAILED = 719 };
-enum { MOST_ARRAYS = 256, MOST_SHARED = 16, MOST_THREADS = 1024, STACK = 256 * 1024, GUARD = 4096 };
+enum { MOST_ARRAYS = 256, MOST_SHARED = 8, MOST_THREADS = 1024, STACK = 256 * 1024, GUARD = 4096 };
 
 /* Who touched a place in this launch, or of shared memory in this block: threads are numbered from 1 in their blocks, blocks from 1. Epochs grow at every
    barrier and with every block. */
 typedef struct { uint32_t scope, writer, writer_block, wrote_in, reader, reader_block, read_in, several_in, blocks; } touched;
-typedef struct { char *base; size_t size; touched *shadow; } array;
+typedef struct { char *base; size_t size, item; touched *shadow; } array;
 typedef void (*entry_point)(const void *parameters);
-typedef struct { entry_point entry; size_t parameters; int n_arrays; int array_at[MOST_ARRAYS]; } kernel;
+typedef struct {
+    entry_point entry;
+    size_t parameters;
+    int n_arrays, n_shared, array_at[MOST_ARRAYS];
+    size_t shared_at[MOST_SHARED], shared_size[MOST_SHARED];
+} kernel;
 
 /* What a test sets, and what it reads. */
-int nb_threads_at_once, nb_reversed, nb_version = 13000, nb_capability = 90, nb_devices = 1;
+int nb_threads_at_once, nb_reversed, nb_idle, nb_version = 13000, nb_capability = 90, nb_devices = 1;
 size_t nb_free_memory = (size_t)8 << 30;
 char nb_failing[64];
 int nb_fails_after = -1, nb_fails_with;
@@ -32,6 +38,7 @@ long nb_launches, nb_allocations, nb_frees, nb_to_device, nb_to_host, nb_memsets
 int (*nb_load)(const char *code, const char *name, kernel *made);
 
 static array arrays[MOST_ARRAYS], shared[MOST_SHARED], passed[MOST_ARRAYS];  /* allocated; of blocks; of this launch */
+static array *last;  /* the one that was touched before */
 static int n_arrays, n_shared, n_passed, lost;
 static pthread_mutex_t one_call = PTHREAD_MUTEX_INITIALIZER;
 
@@ -39,7 +46,8 @@ static pthread_mutex_t one_call = PTHREAD_MUTEX_INITIALIZER;
 static __thread uint32_t tid_x;
 static uint32_t ntid_x, ctaid_x, ctaid_y, grid_x;
 static uint32_t launch_number, block_number, epoch, running;
-static ucontext_t scheduler, fibres[MOST_THREADS];
+static jmp_buf scheduler, fibres[MOST_THREADS];  /* these switch without a system call */
+static int made[MOST_THREADS];  /* whether a fibre has begun, and waits for its next block */
 static char *stacks[MOST_THREADS], *own_low, *own_high;
 static enum { READY, AT_BARRIER, ENDED } states[MOST_THREADS];
 static volatile int stopped;
@@ -71,14 +79,15 @@ static void stop(const char *what, const void *address, int size)
     pthread_cond_broadcast(&opened);
     pthread_mutex_unlock(&gate);
     if (nb_threads_at_once) pthread_exit(NULL);
-    setcontext(&scheduler);
+    memset(made, 0, sizeof made);  /* they are left where they are */
+    _longjmp(scheduler, 1);
 }
 
 void nb_barrier(void)
 {
     if (!nb_threads_at_once) {
         states[running] = AT_BARRIER;
-        swapcontext(&fibres[running], &scheduler);
+        if (!_setjmp(fibres[running])) _longjmp(scheduler, 1);
         return;
     }
     pthread_mutex_lock(&gate);
@@ -122,23 +131,40 @@ void nb_touch(char *address, int size, int write)
 {
     char *low = nb_threads_at_once ? stack_low : own_low, *high = nb_threads_at_once ? stack_high : own_high;
     if (address >= low && address < high) return;
-    array *found = holding(shared, n_shared, address, size);
-    uint32_t scope = found ? block_number : launch_number;
-    if (!found) found = holding(passed, n_passed, address, size);
-    if (!found) stop(write ? "a store outside all arrays" : "a load outside all arrays", address, size);
-    if (!nb_threads_at_once) race(&found->shadow[address - found->base], scope, address, size, write);
+    array *found = last;
+    if (!found || address < found->base || address + size > found->base + found->size) {
+        found = holding(shared, n_shared, address, size);
+        if (!found) found = holding(passed, n_passed, address, size);
+        if (!found) stop(write ? "a store outside all arrays" : "a load outside all arrays", address, size);
+        if (!nb_threads_at_once) last = found;
+    }
+    if (nb_threads_at_once) return;
+    int of_block = found >= shared && found < shared + MOST_SHARED;
+    race(&found->shadow[(address - found->base) / found->item], of_block ? block_number : launch_number, address, size, write);
 }
-
-void nb_share(char *base, size_t size)
-{
-    shared[n_shared++] = (array){base, size, calloc(size, sizeof(touched))};
-}
-
 static void as_fibre(void)
 {
-    entry_of_block(parameters_of_block);
-    states[running] = ENDED;
-    setcontext(&scheduler);
+    for (;;) {
+        entry_of_block(parameters_of_block);
+        states[running] = ENDED;
+        if (!_setjmp(fibres[running])) _longjmp(scheduler, 1);
+    }
+}
+
+static void go_on(uint32_t t)
+{
+    running = tid_x = t;
+    own_low = stacks[t];
+    own_high = stacks[t] + STACK;
+    if (_setjmp(scheduler)) return;
+    if (made[t]) _longjmp(fibres[t], 1);
+    static ucontext_t begun;
+    made[t] = 1;
+    getcontext(&begun);
+    begun.uc_stack.ss_sp = stacks[t];
+    begun.uc_stack.ss_size = STACK;
+    makecontext(&begun, as_fibre, 0);
+    setcontext(&begun);
 }
 
 static void poison(void)
@@ -150,11 +176,6 @@ static void block_in_turn(void)
 {
     for (uint32_t t = 0; t < ntid_x; t++) {
         if (!stacks[t]) stacks[t] = malloc(STACK);
-        getcontext(&fibres[t]);
-        fibres[t].uc_stack.ss_sp = stacks[t];
-        fibres[t].uc_stack.ss_size = STACK;
-        fibres[t].uc_link = NULL;
-        makecontext(&fibres[t], as_fibre, 0);
         states[t] = READY;
     }
     for (;;) {
@@ -163,17 +184,16 @@ static void block_in_turn(void)
         for (uint32_t k = 0; k < ntid_x; k++) {
             uint32_t t = nb_reversed ? ntid_x - 1 - k : k;
             if (states[t] != ENDED) {
-                running = tid_x = t;
-                own_low = stacks[t];
-                own_high = stacks[t] + STACK;
-                swapcontext(&scheduler, &fibres[t]);
+                go_on(t);
                 if (stopped) return;
             }
             ended += states[t] == ENDED;
         }
         if (ended == ntid_x) return;
         if (ended) {
-            stop("a barrier that some threads of the block never reach", NULL, 0);
+            memset(made, 0, sizeof made);
+            snprintf(nb_complaint, sizeof nb_complaint, "a barrier that some threads of the block never reach");
+            stopped = 1;
             return;
         }
     }
@@ -242,7 +262,7 @@ int cuMemAlloc_v2(uintptr_t *address, size_t size)
     if (n_arrays == MOST_ARRAYS || size > nb_free_memory) return OUT_OF_MEMORY;
     char *base = aligned_alloc(512, size);
     memset(base, 0xFF, size);  /* values that nobody has set are no numbers */
-    arrays[n_arrays++] = (array){base, size, calloc(size, sizeof(touched))};
+    arrays[n_arrays++] = (array){base, size, 1, calloc(size, sizeof(touched))};
     nb_allocations++;
     nb_free_memory -= size;
     *address = (uintptr_t)base;
@@ -319,8 +339,15 @@ static int pass_arrays(const kernel *function, const uint64_t *parameters)
             snprintf(nb_complaint, sizeof nb_complaint, "array %d of a launch is not on the device", k);
             return 0;
         }
-        passed[n_passed++] = (array){(char *)at[4], size, in->shadow + ((char *)at[4] - in->base)};
+        passed[n_passed++] = (array){(char *)at[4], size, at[3], in->shadow + ((char *)at[4] - in->base)};
     }
+    for (n_shared = 0; n_shared < function->n_shared; n_shared++) {
+        array *it = &shared[n_shared];
+        it->shadow = realloc(it->shadow, function->shared_size[n_shared] * sizeof(touched));
+        *it = (array){(char *)function->shared_at[n_shared], function->shared_size[n_shared], 8, it->shadow};
+        memset(it->shadow, 0, it->size * sizeof(touched));
+    }
+    last = NULL;
     return 1;
 }
 
@@ -346,7 +373,7 @@ int cuLaunchKernel(kernel *function, unsigned x, unsigned y, unsigned z, unsigne
     launch_number++;
     int all_there = pass_arrays(function, copy);
     stopped = 0;
-    for (ctaid_y = 0; ctaid_y < y && all_there && !stopped; ctaid_y++)
+    for (ctaid_y = 0; ctaid_y < y && all_there && !stopped && !nb_idle; ctaid_y++)
         for (ctaid_x = 0; ctaid_x < x && !stopped; ctaid_x++) {
             poison();
             block_number++;

@@ -27,14 +27,18 @@ HERE = pathlib.Path(__file__).parent
 REGISTERS = {f"llvm.nvvm.read.ptx.sreg.{r}.{axis}": f"nb_{r}_{axis}" for r in ("tid", "ntid", "ctaid") for axis in "xyz"}
 OF_THE_GPU = {**REGISTERS, "llvm.nvvm.barrier0": "nb_barrier"}
 LEVEL = 2
-ACCESS = re.compile(r"^\s*(?:%\S+ = load (?:volatile )?(?P<loaded>[^,]+), ptr (?P<from>[^,\s]+)|store (?P<stored>.+), ptr (?P<to>[^,\s]+))")
+INVALID_IMAGE = 200  # what the driver answers for code that it cannot load
+ADDRESS = r"(?:getelementptr [^(]*\(.*?\)|[%@][^,\s]+)"  # an expression of constants, or a name
+ACCESS = re.compile(rf"\s*(?:%\S+ = load (?P<loaded>[^,]+), ptr (?P<from>{ADDRESS})|store (?P<stored>.+), ptr (?P<to>{ADDRESS}))")
 
 
 class MadeKernel(ctypes.Structure):
     """What `on_cpu.c` calls a kernel."""
 
     _fields_ = [
-        ("entry", ctypes.c_void_p), ("parameters", ctypes.c_size_t), ("n_arrays", ctypes.c_int), ("array_at", ctypes.c_int * 256)
+        ("entry", ctypes.c_void_p), ("parameters", ctypes.c_size_t), ("n_arrays", ctypes.c_int),
+        ("n_shared", ctypes.c_int), ("array_at", ctypes.c_int * 256), ("shared_at", ctypes.c_size_t * 8),
+        ("shared_size", ctypes.c_size_t * 8),
     ]  # fmt: skip
 
 
@@ -42,7 +46,7 @@ def built() -> pathlib.Path:
     """The driver, compiled; its name is that which the bindings look for."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="on-cpu-"))
     library = folder / "libcuda.so.1"
-    words = ["cc", "-O2", "-g", "-fPIC", "-shared", "-Wl,-soname,libcuda.so.1", "-o", str(library), str(HERE / "on_cpu.c"), "-lpthread"]
+    words = ["cc", "-O3", "-g", "-fPIC", "-shared", "-Wl,-soname,libcuda.so.1", "-o", str(library), str(HERE / "on_cpu.c"), "-lpthread"]
     subprocess.run(words, check=True)
     return library
 
@@ -111,15 +115,10 @@ def watched(text: str) -> str:
         if (found := ACCESS.match(line)) and "%block" not in line and not line.lstrip().startswith("%a"):
             address = found["from"] or found["to"]
             kind = found["loaded"] or found["stored"].rsplit(" ", 1)[0]
-            if not is_constant(address, text):
+            if "@" not in address or "smem" in address:  # constants are never written
                 lines.append(f"call void @nb_touch(ptr {address}, i32 {size_of(kind)}, i32 {int(bool(found['to']))})")
         lines.append(line)
     return "\n".join(lines) + "\ndeclare void @nb_touch(ptr, i32, i32)\n"
-
-
-def is_constant(address: str, text: str) -> bool:
-    """Whether an address is a global that is no array of a block."""
-    return address.startswith("@") and "smem" not in address
 
 
 class Engine:
@@ -139,7 +138,6 @@ class Engine:
         prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(MadeKernel))
         self._load = prototype(self.load)
         ctypes.c_void_p.in_dll(self.library, "nb_load").value = ctypes.cast(self._load, ctypes.c_void_p).value
-        self.library.nb_share.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
     def load(self, code: bytes, name: bytes, made) -> int:
         """What the driver does to have a kernel: 0, or why not."""
@@ -151,17 +149,18 @@ class Engine:
             engine = llvm.create_mcjit_compiler(module, target)
             engine.finalize_object()
             Engine.kept.append((engine, target))
-            for variable, size in shared:
-                self.library.nb_share(engine.get_global_value_address(variable), size)
+            made.contents.n_shared = len(shared)
+            for number, (variable, size) in enumerate(shared):
+                made.contents.shared_at[number] = engine.get_global_value_address(variable)
+                made.contents.shared_size[number] = size
             made.contents.entry = engine.get_function_address("nb_entry")
             made.contents.parameters = Engine.sizes[of]
             places = array_places(Engine.types[of])
             made.contents.n_arrays = len(places)
             made.contents.array_at[: len(places)] = places
-        except BaseException as error:
-            import traceback
-            traceback.print_exc()
-            return 200
+        except Exception as error:  # there is nobody to raise it to
+            (ctypes.c_char * 512).in_dll(self.library, "nb_complaint").value = repr(error).encode()[:511]
+            return INVALID_IMAGE
         return 0
 
     def number(self, name: str) -> int:
@@ -179,6 +178,10 @@ class Engine:
         buffer = (ctypes.c_char * 64).in_dll(self.library, "nb_failing")
         buffer.value = function.encode()
         self.set(fails_after=after, fails_with=code)
+
+    def forget(self) -> None:
+        """Forget errors, as a new process would."""
+        self.library.nb_forget()
 
     def complaint(self) -> str:
         """What the driver has found."""

@@ -1,5 +1,6 @@
-"""Every option on a GPU against strict, within the fast tolerance; in the simulator on tiny images."""
+"""Every option on a GPU against strict, within the fast tolerance."""
 
+import concurrent.futures
 import dataclasses
 
 import numpy as np
@@ -13,7 +14,7 @@ from nanobragg.engine.original.set_up import geometry
 from nanobragg.engine.original.set_up import set_up as set_up_original
 from nanobragg.engine.render import render
 from nanobragg.kernels.cuda import host as cuda
-from nanobragg.kernels.cuda.device import Device
+from nanobragg.kernels.cuda.device import Device, PlanOnDevice
 from nanobragg.kernels.cuda.rendered import RenderedOnDevice
 from nanobragg.kernels.image import figures
 from nanobragg.kernels.image.rendered import Rendered
@@ -59,10 +60,15 @@ LINES = {
 }
 
 
+@pytest.mark.parametrize("threads", [8, 32])
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
-def test_every_option(line, tmp_path):
+def test_every_option(line, threads, tmp_path, monkeypatch, engine):
+    monkeypatch.setattr(cuda, "THREADS", threads)
     plan = plan_of(line, tmp_path)
     ours, theirs = render(plan, "cuda"), render(plan, "strict")
+    for way in ({"reversed": 1}, {"reversed": 0, "threads_at_once": 1}) if engine else ():
+        engine.set(**way)  # whoever of a block comes first
+        assert_same_image(render(plan, "cuda").image, ours.image)
     assert_close_image(ours.image, theirs.image)
     assert ours.interpolation_ended == theirs.interpolation_ended
 
@@ -124,11 +130,12 @@ def test_split():
 def test_an_image_larger_than_the_device_comes_in_bands(tmp_path, monkeypatch):
     plan = plan_of(LINES["phi carry-over"], tmp_path)
     monkeypatch.setattr(cuda, "THREADS", 8)
-    monkeypatch.setattr(Device, "free_memory", lambda self: 8 * 100)
+    monkeypatch.setattr(Device, "free_memory", lambda self: 8 * 2 * (cuda.BYTES_OF_PIXEL + 8))
     launches = []
     launch = cuda._Run.launch
     monkeypatch.setattr(
-        cuda._Run, "launch", lambda self, pixels, *rest: launches.append(len(pixels)) or launch(self, pixels, *rest)
+        cuda._Run, "launch",
+        lambda self, pixels, *rest, **more: launches.append(len(pixels)) or launch(self, pixels, *rest, **more),
     )
     rendered = render(plan, "cuda")
     assert_close_image(rendered.image, render(plan, "strict").image)
@@ -205,13 +212,16 @@ def test_mixed_precision(tmp_path):
     assert (difference <= MIXED_OF_PIXEL * theirs + MIXED_OF_MAXIMUM * theirs.max()).all(), difference.max()
 
 
-def test_many_plans(tmp_path):
+def test_images_made_on_several_devices_at_once(tmp_path):
+    """Devices share nothing, threads of one device wait for each other."""
     plan = plan_of(LINES["one step"], tmp_path)
-    plans = [plan.changed(cell=tuple(f * x for x in plan.cells.cell)) for f in (1.0, 1.02, 0.99)]
-    for made, each in zip(cuda.render_many(plans, [0]), plans, strict=True):
-        assert_close_image(made.image, render(each, "strict").image)
-    with pytest.raises(cuda.Unavailable, match="--device 77"):
-        cuda.render_many(plans, [77])
+    plans = [plan.changed(cell=tuple(f * x for x in plan.cells.cell)) for f in (1.0, 1.02, 0.99)] * 3
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda each: render(each, "cuda"), plans))
+    for image, each in zip(made, plans, strict=True):
+        assert_close_image(image.image, render(each, "strict").image)
+    with pytest.raises(BadInput, match="--device 77"):
+        render(plan, "cuda", device=77)
 
 
 def test_figures_and_integers(tmp_path):
@@ -232,7 +242,7 @@ def test_philox_counts_are_those_of_the_cpu(tmp_path):
     image[0, 2, 1:6] = [0.0, 12.0, np.inf, np.nan, -3.0]
     gpu = cuda.open_device()
     with gpu.active():
-        there = RenderedOnDevice(plan, image, False, gpu, gpu.cuda.to_device(image.reshape(-1)))
+        there = RenderedOnDevice(plan, image, False, gpu, PlanOnDevice(gpu, plan, {}), gpu.put(image.reshape(-1)))
     for seed in (1, -5, 2**40):
         ours, theirs = there.counts(40.0, seed, 1, 65535), figures.philox_noise(plan, image, 40.0, seed, 1, 65535)
         assert_same_image(ours[0], theirs[0])

@@ -1,0 +1,149 @@
+"""What an image costs the host: launches, copies and allocations, counted by the driver."""
+
+import gc
+import re
+
+import numpy as np
+import pytest
+
+from nanobragg.engine.render import drawn, render
+from nanobragg.kernels.cuda import compiled, figures, loops, parameters
+from nanobragg.kernels.cuda.device import open_device
+from nanobragg.kernels.cuda.memory import DeviceArray, Pool
+from nanobragg.kernels.shapes import SHAPES
+from tests.gpu import on_cpu
+from tests.gpu.test_cuda import LINES
+from tests.support import assert_close_image, assert_same_image, plan_of
+
+COUNTED = ("launches", "allocations", "frees", "to_device", "to_host", "memsets")
+SIMPLE = "-cell 50 60 70 80 95 100 -default_F 7 -lambda 1 -N 3 -oversample 1 -distance 100 -pixel 2 -detpixels_x 6 -detpixels_y 5"
+
+
+def counted(engine, work):
+    """What `work` returns, and how often it asked the driver for something."""
+    before = {name: engine.number(name) for name in COUNTED}
+    made = work()
+    return made, {name: engine.number(name) - before[name] for name in COUNTED}
+
+
+def changed(plan, k):
+    """Another image of a batch: cells, sources, beam and place of the detector are others."""
+    cell = tuple((1.0 + 0.001 * k) * x for x in plan.cells.cell)
+    return plan.changed(
+        cell=cell, pix0=plan.panels.pix0 * (1.0 + 1e-4 * k), fluence=plan.scale.fluence * (1 + k),
+        direction=plan.sources.direction.copy(), wavelength=plan.sources.wavelength * (1.0 + 1e-4 * k),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [SIMPLE, LINES["sub-pixels"], LINES["layers"], LINES["all products"], LINES["mosaic"]])
+def test_layers_and_sub_pixels_are_in_one_launch(line, tmp_path, engine):
+    plan = plan_of(line, tmp_path)
+    render(plan, "cuda")
+    rendered, cost = counted(engine, lambda: render(plan, "cuda"))
+    assert cost["launches"] == 2 and cost["to_host"] == 1 and cost["memsets"] == 1
+    assert cost["to_device"] == 1, "the plan's small arrays and the cells are one block"
+    _, cost = counted(engine, lambda: (rendered.sums(), rendered.to_int(1.0, 40.0)))
+    assert cost["launches"] == 2 and cost["to_device"] == 0
+
+
+def test_an_image_with_figures_and_integers_is_four_launches(tmp_path, engine):
+    plan = plan_of(SIMPLE, tmp_path)
+    render(plan, "cuda")
+
+    def image():
+        rendered = render(plan, "cuda")
+        rendered.sums()
+        return drawn(rendered, 40.0, 1, 1, np.uint16)
+
+    _, cost = counted(engine, image)
+    assert cost["launches"] <= 4
+
+
+def test_a_batch_asks_for_nothing_new(tmp_path, engine):
+    """Allocations, code and tables are those of the image before; images are right, and none is another's memory."""
+    plan = plan_of(LINES["sources"], tmp_path)
+    for k in range(2):
+        render(changed(plan, k), "cuda").sums()
+    gc.collect()
+    loads = engine.number("loads")
+
+    def batch():
+        images = []
+        for k in range(2, 12):
+            rendered = render(changed(plan, k), "cuda")
+            rendered.sums()
+            images.append(np.array(rendered.image))
+            del rendered
+        return images
+
+    images, cost = counted(engine, batch)
+    assert cost["allocations"] == cost["frees"] == 0 and engine.number("loads") == loads
+    assert cost["launches"] == 30 and cost["to_device"] == 10 and cost["to_host"] == 20
+    for k, image in enumerate(images, start=2):
+        assert_close_image(image, render(changed(plan, k), "strict").image)
+
+
+def test_images_that_are_kept_keep_their_memory(tmp_path, engine):
+    plan = plan_of(LINES["sources"], tmp_path)
+    kept = [render(changed(plan, k), "cuda") for k in range(4)]
+    for k, rendered in enumerate(kept):
+        other = render(changed(plan, k), "cuda")
+        assert rendered.sums() == other.sums()
+        assert_same_image(rendered.to_grey(1e3), other.to_grey(1e3))
+
+
+def test_images_of_many_sizes_do_not_keep_memory(tmp_path, engine):
+    """What is idle is given back before it is more than what is in use."""
+    plan = plan_of(SIMPLE + " -detpixels 64", tmp_path)
+    for last in range(10, 64):
+        render(plan.changed(roi=(0, last, 0, last)), "cuda")
+    pool = open_device().pool
+    assert pool.idle < 3e6 and engine.number("frees") > 0
+    with open_device().active():
+        pool.empty()
+    assert pool.idle == 0
+
+
+def test_a_pool(engine):
+    with open_device().active():
+        pool = Pool()
+        first = pool.take(1000)
+        address = first.address
+        assert first.size == 1024 and pool.in_use == 1024
+        del first
+        assert (pool.in_use, pool.idle) == (0, 1024)
+        assert pool.take(600).address == address
+        del pool
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [loops.finish, figures.add_up, figures.draw_counts, figures.to_int]
+    + [loops.render_kernel(shape, tricubic, False, False, False) for shape in range(len(SHAPES)) for tricubic in (0, 1)],
+    ids=lambda kernel: kernel.name,
+)  # fmt: skip
+def test_parameters_stand_where_the_compiler_has_them(kernel):
+    """Offsets by `struct` against those of the PTX, in which each parameter is at a multiple of its size."""
+    ptx = compiled.ptx_of(kernel, (9, 0))
+    declared = re.search(r"\.entry \S+?\((.*?)\)\s*(?:\.|\{)", ptx, re.S).group(1)
+    sizes = [int(bits) // 8 for bits in re.findall(r"\.param \.\w(\d+) ", declared)]
+    letters = "".join(map(parameters.format_of, kernel.types))
+    assert [8 if letter != "?" else 1 for letter in letters] == sizes
+    place = 0
+    for size in sizes:
+        place = -(-place // size) * size + size
+    assert kernel.layout.size == place < 4096
+
+
+def test_numbers_of_an_array():
+    """As numba has them: shape and strides at the end, of an array that is C-contiguous."""
+    array = DeviceArray(None, (2, 3, 4), np.float32)
+    assert array.numbers == (0, 0, 24, 4, 0, 2, 3, 4, 48, 16, 4)
+    assert on_cpu.size_of("[288 x double]") == 2304 and on_cpu.size_of("i1") == 1
+
+
+def test_a_plan_with_other_kinds_of_numbers_is_the_same(tmp_path, engine):
+    """Whole numbers where the plan has fractions, and numpy's: what is packed is what is declared."""
+    plan = plan_of(LINES["one step"], tmp_path)
+    other = plan.changed(fluence=np.float64(plan.scale.fluence), phi0=0, oversample=np.int64(1), left_out=np.bool_(False))
+    assert_same_image(render(other, "cuda").image, render(plan, "cuda").image)
