@@ -87,7 +87,8 @@ def resources(kernel: GpuKernel, capability: tuple[int, int]) -> Resources:
     with tempfile.TemporaryDirectory() as folder:
         source, machine_code = pathlib.Path(folder) / "kernel.ptx", pathlib.Path(folder) / "kernel.cubin"
         source.write_text(ptx_of(kernel, capability))
-        words = [tool("ptxas"), "-v", f"-arch={architecture}", f"-maxrregcount={kernel.registers}", str(source), "-o", str(machine_code)]
+        limits = [f"-arch={architecture}", f"-maxrregcount={kernel.registers}"]
+        words = [tool("ptxas"), "-v", *limits, str(source), "-o", str(machine_code)]
         said = subprocess.run(words, check=True, capture_output=True, text=True).stderr
         words = [tool("nvdisasm"), "-c", str(machine_code)]
         loop = innermost(subprocess.run(words, check=True, capture_output=True, text=True).stdout)

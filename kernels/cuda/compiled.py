@@ -83,7 +83,7 @@ def ptx_of(kernel: GpuKernel, capability: tuple[int, int]) -> str:
 
 
 def machine_code_of(kernel: GpuKernel, capability: tuple[int, int]) -> Code:
-    """The kernel in machine code; nvJitLink makes it as ptxas would, and any driver of its CUDA's major version loads it."""
+    """The kernel in machine code; nvJitLink makes it as ptxas would, and any driver of its CUDA loads it."""
     from cuda.bindings import nvjitlink
 
     ptx = ptx_of(kernel, capability)
@@ -138,7 +138,8 @@ def _made(file: str, kernel: GpuKernel, capability: tuple[int, int]) -> bytes:
         raise
     except Exception as error:  # of any of the packages, each with errors of its own
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        raise Unavailable(f"kernels cannot be compiled: {type(error).__name__}: {first}") from None
+        hint = "pip install nanobragg[cuda12] or nanobragg[cuda13], whichever the driver is for"
+        raise Unavailable(f"GPU kernels cannot be compiled ({type(error).__name__}: {first}): {hint}") from None
     data = made.name.encode() + b"\n" + made.binary
     kept.keep(file, data)
     return data

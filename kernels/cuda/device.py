@@ -6,6 +6,7 @@ Needs the packages of ``pip install nanobragg[cuda]`` and a driver; `Unavailable
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -26,12 +27,8 @@ OLDEST = {12: (5, 0), 13: (7, 5)}  # the compute capability that the compiler of
 
 
 def cuda_of_packages() -> int:
-    """The CUDA that the compiler's packages are of, by its major version."""
-    for package, major in (("nvidia-nvjitlink-cu12", 12), ("nvidia-nvjitlink", 13)):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            metadata.version(package)
-            return major
-    raise Unavailable("the compiler of GPU kernels is not installed: pip install nanobragg[cuda]")
+    """The CUDA that the packages are of, by its major version: that of the driver's bindings."""
+    return int(metadata.version("cuda-bindings").partition(".")[0])
 
 
 def check_driver(version: tuple[int, int], packages: int) -> None:
@@ -72,7 +69,7 @@ class Device:
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> DeviceArray:
         """An array of any values."""
-        n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         return DeviceArray(self.pool.take(n_bytes) if n_bytes else None, shape, dtype)
 
     def put(self, array: np.ndarray) -> DeviceArray:
@@ -96,7 +93,7 @@ class Device:
             if kernel not in self._loaded:
                 self._loaded[kernel] = self._load(kernel)
             _, function, launch = self._loaded[kernel]
-            kernel.layout.pack_into(launch.parameters, 0, *numbers_of(arguments))
+            kernel.layout.pack_into(launch.parameters.data, 0, *numbers_of(arguments))
             launch(function, blocks, threads)
 
     def _load(self, kernel: GpuKernel) -> tuple[Any, Any, driver.Launch]:

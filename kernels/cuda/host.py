@@ -127,9 +127,7 @@ class _Run:
             kernel, (blocks, rows), THREADS, self.on_device, self.tables, self.reach, listed, small["cells"],
             first_cells, parts, sums, off,
         )  # fmt: skip
-        device.launch(
-            loops.finish, (blocks, 1), THREADS, self.on_device, listed, sums, 0 if whole else lowest, image
-        )
+        device.launch(loops.finish, (blocks, 1), THREADS, self.on_device, listed, sums, 0 if whole else lowest, image)
         if not whole:
             image.copy_to_host(self.host.reshape(-1)[lowest : highest + 1])
         elif n < self.plan.n_rendered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from typing import Any
@@ -85,7 +86,7 @@ class DeviceArray:
     def __init__(self, memory: Memory | None, shape: tuple[int, ...], dtype: npt.DTypeLike, offset: int = 0):
         self._memory, self.shape, self.dtype = memory, shape, np.dtype(dtype)
         self.address = memory.address + offset if memory is not None else 0
-        self.size = int(np.prod(shape, dtype=np.int64))
+        self.size = math.prod(shape)
         strides, step = [], self.dtype.itemsize
         for length in reversed(shape):
             strides.append(step)

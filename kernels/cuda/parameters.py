@@ -10,9 +10,7 @@ import typing
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numba
 import numpy as np
-from numba import types
 
 from nanobragg.kernels.fast.tables import AmplitudeBox
 from nanobragg.kernels.plan import RenderPlan
@@ -35,12 +33,14 @@ LETTERS = {"int64": "q", "float64": "d", "bool": "?"}
 def _example_of(group: type) -> Any:
     """A named tuple of the types that its fields are declared with."""
     declared = {field: getattr(kind, "__forward_arg__", kind) for field, kind in group.__annotations__.items()}
-    return group(**{field: ARRAYS.get(field, KINDS.get(kind)) for field, kind in declared.items()})
+    return group(**{field: ARRAYS.get(field, KINDS.get(str(kind))) for field, kind in declared.items()})
 
 
 @functools.cache
 def plan_type() -> Any:
     """Numba's type of a plan."""
+    import numba  # where a GPU is only asked for, it is not loaded
+
     groups = typing.get_type_hints(RenderPlan)
     return numba.typeof(RenderPlan(**{name: _example_of(group) for name, group in groups.items()}))
 
@@ -48,15 +48,20 @@ def plan_type() -> Any:
 @functools.cache
 def tables_type() -> Any:
     """Numba's type of squared amplitudes."""
+    import numba
+
     return numba.typeof(_example_of(AmplitudeBox))
 
 
 def format_of(kind: Any) -> str:
     """Letters of `struct` for an argument of a numba type."""
+    from numba import types
+
     if isinstance(kind, types.Array):
         return "QQqqQ" + "qq" * kind.ndim
     if isinstance(kind, types.BaseTuple):
-        return "".join(map(format_of, kind))
+        parts: Any = kind
+        return "".join(format_of(each) for each in parts)
     return LETTERS[str(kind)]
 
 

@@ -55,9 +55,7 @@ class RenderedOnDevice(Rendered):
 
         segments = -(-self.panels.size // figures.SEGMENT)
         sums = self._device.empty((segments, figures.FIGURES))
-        self._device.launch(
-            figures.add_up, (segments, 1), figures.THREADS, self._on_device, mean, self._there, sums
-        )
+        self._device.launch(figures.add_up, (segments, 1), figures.THREADS, self._on_device, mean, self._there, sums)
         return sums.copy_to_host()
 
     @_else_on_the_host
@@ -93,9 +91,7 @@ class RenderedOnDevice(Rendered):
 
         pixels = self._device.empty((self.panels.size,), dtype)
         blocks = (-(-self.panels.size // THREADS), 1)
-        self._device.launch(
-            getattr(figures, kernel), blocks, THREADS, self._on_device, self._there, *numbers, pixels
-        )
+        self._device.launch(getattr(figures, kernel), blocks, THREADS, self._on_device, self._there, *numbers, pixels)
         return pixels.copy_to_host().reshape(self.panels.shape)
 
     @_else_on_the_host

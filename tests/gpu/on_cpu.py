@@ -18,18 +18,23 @@ import re
 import struct
 import subprocess
 import tempfile
+import typing
 
 import llvmlite.binding as llvm
 from numba import types
 
 HERE = pathlib.Path(__file__).parent
 # What a GPU has for itself, by the names of the functions that stand in for it.
-REGISTERS = {f"llvm.nvvm.read.ptx.sreg.{r}.{axis}": f"nb_{r}_{axis}" for r in ("tid", "ntid", "ctaid") for axis in "xyz"}
+REGISTERS = {
+    f"llvm.nvvm.read.ptx.sreg.{r}.{axis}": f"nb_{r}_{axis}" for r in ("tid", "ntid", "ctaid") for axis in "xyz"
+}
 OF_THE_GPU = {**REGISTERS, "llvm.nvvm.barrier0": "nb_barrier"}
 LEVEL = 2
 INVALID_IMAGE = 200  # what the driver answers for code that it cannot load
 ADDRESS = r"(?:getelementptr [^(]*\(.*?\)|[%@][^,\s]+)"  # an expression of constants, or a name
-ACCESS = re.compile(rf"\s*(?:%\S+ = load (?P<loaded>[^,]+), ptr (?P<from>{ADDRESS})|store (?P<stored>.+), ptr (?P<to>{ADDRESS}))")
+ACCESS = re.compile(
+    rf"\s*(?:%\S+ = load (?P<loaded>[^,]+), ptr (?P<from>{ADDRESS})|store (?P<stored>.+), ptr (?P<to>{ADDRESS}))"
+)
 
 
 class MadeKernel(ctypes.Structure):
@@ -46,7 +51,18 @@ def built() -> pathlib.Path:
     """The driver, compiled; its name is that which the bindings look for."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="on-cpu-"))
     library = folder / "libcuda.so.1"
-    words = ["cc", "-O3", "-g", "-fPIC", "-shared", "-Wl,-soname,libcuda.so.1", "-o", str(library), str(HERE / "on_cpu.c"), "-lpthread"]
+    words = [
+        "cc",
+        "-O3",
+        "-g",
+        "-fPIC",
+        "-shared",
+        "-Wl,-soname,libcuda.so.1",
+        "-o",
+        str(library),
+        str(HERE / "on_cpu.c"),
+        "-lpthread",
+    ]
     subprocess.run(words, check=True)
     return library
 
@@ -56,7 +72,9 @@ def llvm_of(kernel, capability):
     from nanobragg.kernels.cuda import compiled
 
     with compiled.compiler(capability) as by:
-        library, _ = by._compile_pyfunc_with_fixup(kernel.function, kernel.types, device=False, abi="numba", cc=capability)
+        library, _ = by._compile_pyfunc_with_fixup(
+            kernel.function, kernel.types, device=False, abi="numba", cc=capability
+        )
         text = library.get_llvm_str()
     name = re.search(r'define void @"?([^"(]+)"?\(', text).group(1)
     Engine.types[name] = kernel.types
@@ -87,7 +105,10 @@ def trampoline(function) -> str:
         kind = "ptr" if kind.endswith("*") else kind
         size = sizes[kind]
         place = -(-place // size) * size
-        loads += [f"%p{number} = getelementptr i8, ptr %block, i64 {place}", f"%a{number} = load {kind}, ptr %p{number}"]
+        loads += [
+            f"%p{number} = getelementptr i8, ptr %block, i64 {place}",
+            f"%a{number} = load {kind}, ptr %p{number}",
+        ]
         passed.append(f"{kind} %a{number}")
         place += size
     body = "\n".join(loads)
@@ -124,9 +145,9 @@ def watched(text: str) -> str:
 class Engine:
     """All that was made for this processor, kept for as long as the process lives."""
 
-    types: dict = {}
-    sizes: dict = {}
-    kept: list = []
+    types: typing.ClassVar[dict] = {}  # of each kernel's arguments, by its name
+    sizes: typing.ClassVar[dict] = {}  # of its parameters, as LLVM has them
+    kept: typing.ClassVar[list] = []  # machine code lives as long as what made it
 
     def __init__(self):
         for initialize in ("initialize_native_target", "initialize_native_asmprinter"):

@@ -134,7 +134,8 @@ def test_an_image_larger_than_the_device_comes_in_bands(tmp_path, monkeypatch):
     launches = []
     launch = cuda._Run.launch
     monkeypatch.setattr(
-        cuda._Run, "launch",
+        cuda._Run,
+        "launch",
         lambda self, pixels, *rest, **more: launches.append(len(pixels)) or launch(self, pixels, *rest, **more),
     )
     rendered = render(plan, "cuda")

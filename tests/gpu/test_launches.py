@@ -145,5 +145,7 @@ def test_numbers_of_an_array():
 def test_a_plan_with_other_kinds_of_numbers_is_the_same(tmp_path, engine):
     """Whole numbers where the plan has fractions, and numpy's: what is packed is what is declared."""
     plan = plan_of(LINES["one step"], tmp_path)
-    other = plan.changed(fluence=np.float64(plan.scale.fluence), phi0=0, oversample=np.int64(1), left_out=np.bool_(False))
+    other = plan.changed(
+        fluence=np.float64(plan.scale.fluence), phi0=0, oversample=np.int64(1), left_out=np.bool_(False)
+    )
     assert_same_image(render(other, "cuda").image, render(plan, "cuda").image)

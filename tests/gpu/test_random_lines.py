@@ -8,6 +8,7 @@ import numpy as np
 from benchmarks.fuzz_original import INPUTS, lines
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.render import choose, render
+from nanobragg.kernels.shapes import SHAPES
 from tests.gpu.test_golden_images import assert_made_of
 from tests.support import assert_close_image, plan_of
 
@@ -15,7 +16,7 @@ NUMBER = int(os.environ.get("NANOBRAGG_RANDOM_LINES", "150"))
 SEED = int(os.environ.get("NANOBRAGG_RANDOM_SEED", "16"))
 
 
-def test_random_lines(tmp_path):
+def test_random_lines(tmp_path, engine):
     rendered = refused = 0
     for line in itertools.islice(lines(SEED, INPUTS), NUMBER):
         try:
@@ -32,8 +33,10 @@ def test_random_lines(tmp_path):
             continue
         ours = render(plan, "cuda")
         try:
-            assert_close_image(ours.image, render(plan, "strict").image)
-            assert_made_of(ours)
+            # At the direct beam of a round crystal strict has noise, or nothing (docs/numerics.md): fast has the formula.
+            other = "fast" if SHAPES[plan.cells.shape] == "round" else "strict"
+            assert_close_image(ours.image, render(plan, other).image)
+            assert_made_of(ours, engine)
         except AssertionError as error:
             raise AssertionError(f"{' '.join(line)}: {error}") from None
         rendered += 1
