@@ -7,12 +7,7 @@ DEMO := demo
 SOURCES := pyproject.toml setup.py setup.cfg $(wildcard c_src/*)
 # Levels of processors below one with AVX-512 (kernels/compiling/processor.py).
 LESSER := $(shell grep -qs -m1 avx512vl /proc/cpuinfo && echo x86-64-v2 x86-64-v3)
-# The oldest packages that the cuda extra allows; what pip takes by itself are the newest. Older ones of numba-cuda have
-# a simulator that cannot be imported.
-OLDEST_CUDA := numba==0.61.0 numba-cuda==0.30.4 pytest pytest-xdist hypothesis mpmath \
-    "nvidia-cuda-nvcc==13.0.*" "nvidia-cuda-nvdisasm>=13.2"
-
-.PHONY: demo docs wheels check test test-gpu test-oldest-cuda lint clean
+.PHONY: demo docs wheels check test test-gpu test-cuda-packages lint clean
 
 define environment
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nanobragg needs Python 3.10 or later: make PYTHON=...")'
@@ -30,9 +25,6 @@ endef
 
 .venv-docs/ready: pyproject.toml
 	$(call environment,.venv-docs,"mkdocs-material>=9.5")
-
-.venv-oldest/ready: $(SOURCES)
-	$(call environment,.venv-oldest,-e ".[files]" "nvidia-cuda-nvrtc==13.0.*" "nvidia-nvvm==13.0.*" $(OLDEST_CUDA))
 
 demo: .venv-demo/ready
 	mkdir -p $(DEMO)
@@ -54,12 +46,12 @@ wheels: .venv/ready
 	./.ci/wheels $(BIN)/python
 
 # All parts run, whatever the others find: the tests; the kernels of the CPU once more in the code for processors with
-# 256-bit registers and without fused multiply-adds, where this one has more; those of a GPU in the simulator.
+# 256-bit registers and without fused multiply-adds, where this one has more; those of a GPU on the CPU.
 test: .venv/ready
 	failed=0; \
 	$(BIN)/python -m pytest -n auto -q || failed=1; \
 	for level in $(LESSER); do NANOBRAGG_CPU=$$level $(BIN)/python -m pytest -n auto -q tests/test_fast.py || failed=1; done; \
-	NUMBA_ENABLE_CUDASIM=1 NANOBRAGG_CUDA_THREADS=8 $(BIN)/python -m pytest -n auto -q tests/gpu || failed=1; \
+	NANOBRAGG_CUDA=on-cpu $(BIN)/python -m pytest -n auto -q tests/gpu || failed=1; \
 	exit $$failed
 
 lint: .venv/ready
@@ -74,9 +66,9 @@ check: lint
 test-gpu: .venv/ready
 	NANOBRAGG_REQUIRE=cref,gpu $(BIN)/python -m pytest -q tests/gpu
 
-test-oldest-cuda: .venv-oldest/ready
-	NUMBA_ENABLE_CUDASIM=1 NANOBRAGG_CUDA_THREADS=8 .venv-oldest/bin/python -m pytest -n auto -q tests/gpu
-	.venv-oldest/bin/python -m pytest -n auto -q tests/test_gpu_static.py
+# Kernels of a GPU compiled with the oldest and the newest packages of both CUDAs that the extras allow.
+test-cuda-packages:
+	./.ci/cuda $(PYTHON)
 
 clean:
-	rm -rf .venv .venv-demo .venv-docs .venv-oldest build dist site $(DEMO) nanobragg/_cref*.so *.egg-info
+	rm -rf .venv .venv-demo .venv-docs build dist site $(DEMO) nanobragg/_cref*.so *.egg-info

@@ -1,6 +1,7 @@
 """What the GPU kernels take, from their machine code alone: no GPU is needed.
 
-    python benchmarks/gpu_static.py        prints the table of docs/gpu.md
+    python benchmarks/gpu_static.py          prints the table of docs/gpu.md
+    python benchmarks/gpu_static.py --link   machine code of some kernels as they are loaded: whether these packages can
 
 Compiles every kernel to PTX and to machine code for sm_80 and sm_90: registers, spills, stack, and the instructions of
 the innermost loop, which are those of one step. Needs ``pip install nanobragg[test]`` (ptxas and nvdisasm).
@@ -16,13 +17,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from nanobragg.kernels.cuda import figures as cuda_figures
-from nanobragg.kernels.cuda import loops as cuda_loops
-from nanobragg.kernels.cuda.compiled import GpuKernel, ptx_of
-from nanobragg.kernels.shapes import SHAPES, SQUARE
+from nanobragg.kernels.cuda.all_kernels import all_kernels
+from nanobragg.kernels.cuda.compiled import GpuKernel, compiled_by, machine_code_of, ptx_of
 
 FP64 = ("DFMA", "DMUL", "DADD", "DSETP")
 CAPABILITIES = ((8, 0), (9, 0))
@@ -38,18 +36,6 @@ class Resources(NamedTuple):
     spills: int
     fp64: int
     instructions: int
-
-
-def kernels() -> Iterator[GpuKernel]:
-    """All variants that can be launched."""
-    flags = itertools.product(range(len(SHAPES)), (False, True), (False, True), (False, True))
-    for shape, interpolate, products, single in flags:
-        if not single or shape == SQUARE:
-            yield cuda_loops.render_kernel(shape, interpolate, products, single, False)
-    yield cuda_loops.render_kernel(SQUARE, False, False, False, True)
-    yield cuda_loops.finish
-    for name in ("add_up", "solid_angles", "to_int", "to_grey", "draw_counts"):
-        yield getattr(cuda_figures, name)
 
 
 def tool(name: str) -> str:
@@ -100,11 +86,24 @@ def resources(kernel: GpuKernel, capability: tuple[int, int]) -> Resources:
     )  # fmt: skip
 
 
+def link() -> None:
+    """Make machine code of a kernel of each kind as it is loaded, and say by what."""
+    cards = ((8, 0), (9, 0))
+    wanted = ("render_square", "render_round_tricubic_products", "finish", "add_up", "draw_counts")
+    kernels = [kernel for kernel in all_kernels() if kernel.name in wanted]
+    sizes = [len(machine_code_of(kernel, card).binary) for kernel, card in itertools.product(kernels, cards)]
+    version = re.findall(r"\.version (\S+)", ptx_of(kernels[0], cards[0]))[0]
+    print(f"{len(sizes)} kernels, PTX {version}, {sum(sizes)} bytes of machine code; {compiled_by()}")
+
+
 def main() -> None:
     """Print the table."""
+    if "--link" in sys.argv[1:]:
+        link()
+        return
     print("| kernel | card | registers | stack, bytes | spilled, bytes | FP64 a step | instructions a step |")
     print("|---|---|---|---|---|---|---|")
-    for kernel, capability in itertools.product(kernels(), CAPABILITIES):
+    for kernel, capability in itertools.product(all_kernels(), CAPABILITIES):
         r = resources(kernel, capability)
         card = f"sm_{capability[0]}{capability[1]}"
         print(f"| {kernel.name} | {card} | {r.registers} | {r.stack} | {r.spills} | {r.fp64} | {r.instructions} |")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.reading import reason
+from nanobragg.kernels.backend import Unavailable
 from nanobragg.kernels.compiling import kept
 from nanobragg.kernels.compiling.notice import before_compiling
 from nanobragg.kernels.compiling.processor import WrongProcessor, processor
 
 
-def compiled_ahead(say: Callable[[str], None], folder: str | None = None) -> int:
-    """Compile all kernels for this processor; returns the exit status.
+def compiled_ahead(say: Callable[[str], None], folder: str | None = None, cards: Sequence[tuple[int, int]] = ()) -> int:
+    """Compile all kernels for this processor, and for cards of these compute capabilities; returns the exit status.
 
     They are kept in ``folder``, else in the one that is named, else with what traces call in the user's cache.
     """
@@ -42,11 +44,28 @@ def compiled_ahead(say: Callable[[str], None], folder: str | None = None) -> int
 
     before_compiling(count, always=True)
     prepare(tell, traces=not named)
+    for card in cards:
+        _for_card(card, tell)
     if kept.unkept:
         raise BadInput(f"{place}: {len(kept.unkept)} kernels could not be kept there: is there room?")
     where = place if compiled else " or ".join(kept.folders())
-    say(f"all kernels for {processor().name} are in {where}{'' if compiled else ' already'}")
+    names = [processor().name, *(f"GPUs of capability {card[0]}.{card[1]}" for card in cards)]
+    say(f"all kernels for {' and '.join(names)} are in {where}{'' if compiled else ' already'}")
     return 0
+
+
+def _for_card(card: tuple[int, int], tell: Callable[[str, float], None]) -> None:
+    """Compile the kernels of a GPU, which needs none."""
+    from nanobragg.kernels.cuda.all_kernels import all_kernels
+    from nanobragg.kernels.cuda.compiled import code_of
+
+    for kernel in all_kernels():
+        begun = time.perf_counter()
+        try:
+            code_of(kernel, card)
+        except Unavailable as error:
+            raise BadInput(f"--gpu {card[0]}.{card[1]}: {error}") from None
+        tell(f"{kernel.name} for a GPU of capability {card[0]}.{card[1]}", time.perf_counter() - begun)
 
 
 def _take(folder: str, what: str) -> None:

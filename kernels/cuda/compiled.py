@@ -16,6 +16,7 @@ from nanobragg.kernels.compiling import kept
 from nanobragg.kernels.compiling.notice import compiling
 from nanobragg.kernels.cuda.parameters import format_of, plan_type
 
+CUDA_12 = ("nvidia-cuda-nvcc-cu12", "nvidia-nvjitlink-cu12")  # what the same two are called there
 _lock = threading.RLock()  # numba compiles one thing at a time
 
 
@@ -105,7 +106,7 @@ def machine_code_of(kernel: GpuKernel, capability: tuple[int, int]) -> Code:
 def compiled_by() -> str:
     """The versions of all that makes machine code of a kernel."""
     versions = []
-    for package in ("numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cuda-nvcc-cu12", "nvidia-nvjitlink-cu12"):
+    for package in ("numba", "numba-cuda", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink", *CUDA_12):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions.append(f"{package}={metadata.version(package)}")
     return " ".join(versions)
