@@ -21,7 +21,7 @@ from nanobragg.kernels.order.cells import cells_per_phi, with_domains
 from nanobragg.kernels.order.serial import NEVER
 from nanobragg.kernels.order.threads import Grain
 from nanobragg.kernels.plan import RenderPlan, has_products
-from nanobragg.kernels.shapes import FAST_FORMS
+from nanobragg.kernels.shapes import FAST_FORMS, SQUARE
 
 CAPABILITIES = Capabilities(exact=False, options=("device", "precision"), threads=False)
 THREADS = 128  # of a block
@@ -55,7 +55,7 @@ class _Run:
         from nanobragg.kernels.cuda import loops as cuda_loops
 
         self.loops, self.device, self.host, self.plan = cuda_loops, device, image, plan
-        self.single = precision == "mixed"
+        self.single = precision == "mixed" and plan.cells.shape == SQUARE
         first, later = cells_per_phi(plan)
         self.carries_over = first != later
         cells = with_domains(plan, later).reshape(-1)
@@ -73,9 +73,7 @@ class _Run:
         size_of_table = float(self.amplitudes.squares.size // len(f.table))
         self.tables = (*self.amplitudes, size_of_table)
         # Of all pixels, not of those that fit into a launch: sums must not depend on free memory.
-        self.parts = (1, 1)
-        if not (self.products or f.interpolate):
-            self.parts = split(plan.n_rendered, plan.n_sources, len(cells) // 9)
+        self.parts = (1, 1) if self.products else split(plan.n_rendered, plan.n_sources, len(cells) // 9)
         per_pixel = BYTES_OF_PIXEL + 8 * self.parts[0] * self.parts[1]
         self.most = max(device.free_memory() // 2 // per_pixel, THREADS)
         self.image: Any = None
@@ -100,19 +98,18 @@ class _Run:
     def draw(self, pixels: np.ndarray, calls_before: np.ndarray, interpolate: bool, first_visit: bool) -> int:
         """Render ``pixels``; the lowest raster index at which interpolation went off, or `NEVER`."""
         if not first_visit:
-            return self.launch(pixels, interpolate, self.parts)
+            return self.launch(pixels, interpolate)
         for start in range(0, len(pixels) - 1, self.most):  # no source reaches any of these
-            self.launch(pixels[start : min(start + self.most, len(pixels) - 1)], interpolate, self.parts)
-        return self.launch(pixels[-1:], interpolate, (1, 1), first_visit=True)
+            self.launch(pixels[start : min(start + self.most, len(pixels) - 1)], interpolate)
+        return self.launch(pixels[-1:], interpolate, first_visit=True)
 
-    def launch(
-        self, pixels: np.ndarray, interpolate: bool, parts: tuple[int, int], *, first_visit: bool = False
-    ) -> int:
+    def launch(self, pixels: np.ndarray, interpolate: bool, *, first_visit: bool = False) -> int:
         """Render pixels, all with the same tables."""
         n, device, loops, small = len(pixels), self.device, self.loops, self.on_device.more
         if n == 0:
             return NEVER
         listed = self.pixels if n == len(self.pixels) else device.put(pixels)
+        parts = (1, 1) if interpolate or first_visit else self.parts
         rows, blocks = parts[0] * parts[1], -(-n // THREADS)
         sums = device.empty((rows, n))
         off = device.empty((n if interpolate else 0,), np.bool_)
