@@ -163,8 +163,9 @@ class PlanOnDevice:
                     small[field] = value
         there = together(device.pool, small)
         self.more = {name: there.pop(name) for name in more}
-        on_device = plan.changed(axis=unit(plan.polarization.axis), **there, **held)
-        self.numbers = tuple(numbers_of(on_device))
+        # The arrays are kept as long as this is: other images may replace those that stay on the device.
+        self._plan = plan.changed(axis=unit(plan.polarization.axis), **there, **held)
+        self.numbers = tuple(numbers_of(self._plan))
 
 
 def _large(device: Device, field: str, array: np.ndarray, read: bool) -> DeviceArray:

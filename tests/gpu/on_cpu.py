@@ -36,6 +36,8 @@ ACCESS = re.compile(
     rf"\s*(?:%\S+ = load (?P<loaded>[^,]+), ptr (?P<from>{ADDRESS})|store (?P<stored>.+), ptr (?P<to>{ADDRESS}))"
 )
 
+UNWATCHED = re.compile(r"= load |^\s*store |atomicrmw|cmpxchg|@llvm\.mem(cpy|set|move)")
+
 
 class MadeKernel(ctypes.Structure):
     """What `on_cpu.c` calls a kernel."""
@@ -106,16 +108,16 @@ def trampoline(function) -> str:
         size = sizes[kind]
         place = -(-place // size) * size
         loads += [
-            f"%p{number} = getelementptr i8, ptr %block, i64 {place}",
-            f"%a{number} = load {kind}, ptr %p{number}",
+            f"%nb_place{number} = getelementptr i8, ptr %nb_block, i64 {place}",
+            f"%nb_argument{number} = load {kind}, ptr %nb_place{number}",
         ]
-        passed.append(f"{kind} %a{number}")
+        passed.append(f"{kind} %nb_argument{number}")
         place += size
     body = "\n".join(loads)
     Engine.sizes[function.name] = place
     declared = ", ".join(word.split()[0] for word in passed)
     return (
-        f'declare void @"{function.name}"({declared})\ndefine void @nb_entry(ptr %block) {{\n{body}\n'
+        f'declare void @"{function.name}"({declared})\ndefine void @nb_entry(ptr %nb_block) {{\n{body}\n'
         f'call void @"{function.name}"({", ".join(passed)})\nret void\n}}\n'
     )
 
@@ -133,7 +135,9 @@ def watched(text: str) -> str:
     """The code with a word to `nb_touch` before every load and store, but for those of constants."""
     lines = []
     for line in text.splitlines():
-        if (found := ACCESS.match(line)) and "%block" not in line and not line.lstrip().startswith("%a"):
+        if UNWATCHED.search(line) and not line.startswith("declare") and not ACCESS.match(line):
+            raise ValueError(f"an access that cannot be watched: {line.strip()}")
+        if (found := ACCESS.match(line)) and not line.lstrip().startswith("%nb_argument"):
             address = found["from"] or found["to"]
             kind = found["loaded"] or found["stored"].rsplit(" ", 1)[0]
             if "@" not in address or "smem" in address:  # constants are never written

@@ -10,6 +10,7 @@ from nanobragg.engine.render import drawn, render
 from nanobragg.kernels.cuda import compiled, figures, loops, parameters
 from nanobragg.kernels.cuda.device import open_device
 from nanobragg.kernels.cuda.memory import DeviceArray, Pool
+from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.shapes import SHAPES
 from tests.gpu import on_cpu
 from tests.gpu.test_cuda import LINES
@@ -90,6 +91,18 @@ def test_images_that_are_kept_keep_their_memory(tmp_path, engine):
         other = render(changed(plan, k), "cuda")
         assert rendered.sums() == other.sums()
         assert_same_image(rendered.to_grey(1e3), other.to_grey(1e3))
+
+
+def test_an_image_keeps_the_mask_that_it_was_made_with(tmp_path, engine):
+    """Its figures are asked for when other images, with other masks and tables, have come after it."""
+    plan = plan_of(LINES["one step"], tmp_path)
+    masks = np.ones((2, 30), np.uint8)
+    masks[0, [0, 3, 4]] = masks[1, 6:] = 0
+    one = render(plan.changed(mask=masks[0]), "cuda")
+    others = [render(plan.changed(mask=masks[1], table=plan.factors.table * k), "cuda") for k in (2.0, 3.0)]
+    theirs = Rendered(one.plan, np.array(one.panels))
+    assert one.sums()[0] == theirs.sums()[0] == 27 and others[0].sums()[0] == 6
+    np.testing.assert_allclose(one.sums(), theirs.sums(), rtol=1e-12)
 
 
 def test_images_of_many_sizes_do_not_keep_memory(tmp_path, engine):
