@@ -6,10 +6,10 @@ Needs the packages of ``pip install nanobragg[cuda]`` and a driver; `Unavailable
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import math
 import threading
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from nanobragg.kernels.backend import Unavailable
 from nanobragg.kernels.cuda import driver
 from nanobragg.kernels.cuda.compiled import GpuKernel, code_of
 from nanobragg.kernels.cuda.memory import DeviceArray, Pool, together
-from nanobragg.kernels.cuda.parameters import numbers_of
+from nanobragg.kernels.cuda.parameters import dtype_of, numbers_of
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.vectors import unit
 
@@ -28,7 +28,9 @@ OLDEST = {12: (5, 0), 13: (7, 5)}  # the compute capability that the compiler of
 
 def cuda_of_packages() -> int:
     """The CUDA that the packages are of, by its major version: that of the driver's bindings."""
-    return int(metadata.version("cuda-bindings").partition(".")[0])
+    from cuda import bindings
+
+    return int(bindings.__version__.partition(".")[0])
 
 
 def check_driver(version: tuple[int, int], packages: int) -> None:
@@ -46,6 +48,8 @@ class Device:
 
     def __init__(self, number: int):
         driver.driver()
+        if importlib.util.find_spec("numba_cuda") is None:  # the bindings come with other packages too
+            raise Unavailable("numba-cuda is not installed: pip install nanobragg[cuda]")
         packages = cuda_of_packages()
         check_driver(driver.version(), packages)
         if not 0 <= number < driver.count_devices():
@@ -160,7 +164,7 @@ class PlanOnDevice:
                 elif field == "mosaic_rotations":  # the cells are turned already
                     held[field] = DeviceArray(None, (0, 9), value.dtype)
                 elif isinstance(value, np.ndarray):
-                    small[field] = value
+                    small[field] = value.astype(dtype_of(field), copy=False)
         there = together(device.pool, small)
         self.more = {name: there.pop(name) for name in more}
         # The arrays are kept as long as this is: other images may replace those that stay on the device.
@@ -171,8 +175,10 @@ class PlanOnDevice:
 def _large(device: Device, field: str, array: np.ndarray, read: bool) -> DeviceArray:
     """An array that stays on the device for the images that follow, or an empty one where no kernel reads it."""
     if not read or not array.size:
-        return DeviceArray(None, (0,) * array.ndim, array.dtype)
-    return device.kept(field, (array,), lambda: device.put(array))  # type: ignore[no-any-return]
+        return DeviceArray(None, (0,) * array.ndim, dtype_of(field))
+    return device.kept(  # type: ignore[no-any-return]
+        field, (array,), lambda: device.put(array.astype(dtype_of(field), copy=False))
+    )
 
 
 def pixel_list(device: Device, plan: RenderPlan) -> DeviceArray:

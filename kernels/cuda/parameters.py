@@ -53,6 +53,11 @@ def tables_type() -> Any:
     return numba.typeof(_example_of(AmplitudeBox))
 
 
+def dtype_of(field: str) -> np.dtype:
+    """What the elements of an array of the plan are declared as."""
+    return np.dtype(ARRAYS.get(field, KINDS["np.ndarray"]).dtype)
+
+
 def format_of(kind: Any) -> str:
     """Letters of `struct` for an argument of a numba type."""
     from numba import types

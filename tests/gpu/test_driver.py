@@ -119,3 +119,11 @@ def test_a_machine_without_a_driver(monkeypatch, engine):
     engine.fail("cuInit", 0, 803)
     with pytest.raises(Unavailable, match="does not start: CUDA_ERROR"):
         driver.driver()
+
+
+def test_a_machine_without_numba_cuda(monkeypatch, engine):
+    """Its driver's bindings may be there, since other packages bring them."""
+    monkeypatch.setattr(devices, "_devices", {})
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Unavailable, match=r"numba-cuda is not installed: pip install nanobragg\[cuda\]"):
+        devices.open_device()

@@ -162,3 +162,5 @@ def test_a_plan_with_other_kinds_of_numbers_is_the_same(tmp_path, engine):
         fluence=np.float64(plan.scale.fluence), phi0=0, oversample=np.int64(1), left_out=np.bool_(False)
     )
     assert_same_image(render(other, "cuda").image, render(plan, "cuda").image)
+    other = plan.changed(weight=np.ones(1, int), mask=np.ones(30, bool), table=plan.factors.table.astype(np.float32))
+    assert_close_image(render(other, "cuda").image, render(plan, "cuda").image)
