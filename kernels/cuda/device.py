@@ -83,7 +83,7 @@ class Device:
         return there
 
     def kept(self, name: str, source: tuple, make: Callable[[], Any]) -> Any:
-        """What ``make`` returned for this very source; the last one of each name stays on the device."""
+        """What ``make`` returned for an equal source; the last one of each name stays on the device."""
         with self._lock:
             held = self._kept.get(name)
             if held is None or not _same(held[0], source):
@@ -114,9 +114,14 @@ class Device:
 
 
 def _same(a: tuple, b: tuple) -> bool:
-    """Whether two keys are the same arrays and equal numbers."""
-    pairs = zip(a, b, strict=True)
-    return all(x is y or (not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray) and x == y) for x, y in pairs)
+    """Whether two keys are equal numbers and arrays; that is seen sooner of the very same ones."""
+    return all(x is y or _equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _equal(x: Any, y: Any) -> bool:
+    if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
+        return x.dtype == y.dtype and np.array_equal(x, y)
+    return not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray) and bool(x == y)
 
 
 _devices: dict[int, Device] = {}

@@ -84,6 +84,24 @@ def test_a_batch_asks_for_nothing_new(tmp_path, engine):
         assert_close_image(image, render(changed(plan, k), "strict").image)
 
 
+def test_a_mask_that_is_made_anew_for_each_image_is_not_copied_again(tmp_path, engine):
+    """Detectors with gaps in a batch: equal masks, tables and lists of pixels stay where they are."""
+    plan = plan_of(LINES["tricubic"], tmp_path)
+    mask = np.ones(30, np.uint8)
+    mask[3:9] = 0
+
+    def image(k):
+        again = changed(plan, k).changed(mask=mask.copy(), table=plan.factors.table.copy())
+        return render(again, "cuda"), again
+
+    image(0)
+    (rendered, again), cost = counted(engine, lambda: image(1))
+    assert cost["to_device"] == 1
+    assert_close_image(rendered.image, render(again, "strict").image)
+    other = again.changed(mask=1 - mask)
+    assert_close_image(render(other, "cuda").image, render(other, "strict").image)
+
+
 def test_images_that_are_kept_keep_their_memory(tmp_path, engine):
     plan = plan_of(LINES["sources"], tmp_path)
     kept = [render(changed(plan, k), "cuda") for k in range(4)]
