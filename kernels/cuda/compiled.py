@@ -139,8 +139,11 @@ def _made(file: str, kernel: GpuKernel, capability: tuple[int, int]) -> bytes:
         raise
     except Exception as error:  # of any of the packages, each with errors of its own
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        hint = "pip install nanobragg[cuda12] or nanobragg[cuda13], whichever the driver is for"
-        raise Unavailable(f"GPU kernels cannot be compiled ({type(error).__name__}: {first}): {hint}") from None
+        raise Unavailable(
+            f"GPU kernels cannot be compiled ({type(error).__name__}: {first}): pip install nanobragg[cuda12] or "
+            "nanobragg[cuda13], whichever the driver is for; compiler and nvjitlink must be of one version, without "
+            f"another CUDA's nvidia-nvvm: {compiled_by()}"
+        ) from None
     data = made.name.encode() + b"\n" + made.binary
     kept.keep(file, data)
     return data

@@ -35,9 +35,12 @@ def cuda_of_packages() -> int:
 
 def check_driver(version: tuple[int, int], packages: int) -> None:
     """Raise `Unavailable` if a driver is older than the CUDA of the packages."""
+    if packages not in OLDEST:
+        raise Unavailable(f"cuda-bindings are of CUDA {packages}: pip install nanobragg[cuda12] or nanobragg[cuda13]")
     if version[0] >= packages:
         return
-    wanted = f"pip install nanobragg[cuda{version[0]}]" if version[0] in OLDEST else "a newer driver is needed"
+    other = f"pip install nanobragg[cuda{version[0]}], and pip uninstall nvidia-nvvm, which is of the other CUDA"
+    wanted = other if version[0] in OLDEST else "a newer driver is needed"
     raise Unavailable(
         f"the driver is for CUDA {version[0]}.{version[1]}, the packages are of CUDA {packages}: {wanted}"
     )
@@ -50,6 +53,10 @@ class Device:
         driver.driver()
         if importlib.util.find_spec("numba_cuda") is None:  # the bindings come with other packages too
             raise Unavailable("numba-cuda is not installed: pip install nanobragg[cuda]")
+        try:
+            from numba.cuda import compiler  # noqa: F401  loaded by every kernel
+        except Exception as error:
+            raise Unavailable(f"numba-cuda cannot be loaded ({error}): pip install nanobragg[cuda]") from None
         packages = cuda_of_packages()
         check_driver(driver.version(), packages)
         if not 0 <= number < driver.count_devices():
@@ -88,7 +95,8 @@ class Device:
             held = self._kept.get(name)
             if held is None or not _same(held[0], source):
                 self._kept.pop(name, None)
-                held = self._kept[name] = (source, make())
+                held = None  # or there would be memory for two
+                held = self._kept[name] = (tuple(map(_unchanging, source)), make())
             return held[1]
 
     def launch(self, kernel: GpuKernel, blocks: tuple[int, int], threads: int, *arguments: Any) -> None:
@@ -116,6 +124,11 @@ class Device:
 def _same(a: tuple, b: tuple) -> bool:
     """Whether two keys are equal numbers and arrays; that is seen sooner of the very same ones."""
     return all(x is y or _equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _unchanging(value: Any) -> Any:
+    """An array that can be written to is kept as a copy, so that a change is seen."""
+    return value.copy() if isinstance(value, np.ndarray) and value.flags.writeable else value
 
 
 def _equal(x: Any, y: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from nanobragg.kernels.backend import Unavailable
 
 # Numbers of the driver's interface (cuda.h).
 OUT_OF_MEMORY, NO_DEVICE = 2, 100
+STREAMS = "CUDA_PYTHON_CUDA_PER_THREAD_DEFAULT_STREAM"
 MAJOR, MINOR = 75, 76  # attributes of a device: its compute capability
 PARAMETERS, SIZE, END = 1, 2, 0  # how a launch is told of one block of parameters
 
@@ -24,6 +26,8 @@ class OutOfMemory(Unavailable):
 @functools.cache
 def driver() -> Any:
     """The bindings of the driver, with the driver started."""
+    if os.environ.get(STREAMS, "0") not in ("", "0"):
+        raise Unavailable(f"{STREAMS} is set: copies and launches must be in one order; unset it")
     try:
         from cuda.bindings import driver
     except Exception as error:
@@ -41,7 +45,10 @@ def driver() -> Any:
 
 def _in_words(bindings: Any, status: int) -> str:
     """An error of the driver: its name, and what it means."""
-    code = bindings.CUresult(status)
+    try:
+        code = bindings.CUresult(status)
+    except ValueError:  # of a newer driver than the bindings know
+        return f"CUDA error {status}"
     texts = (bindings.cuGetErrorName(code)[1], bindings.cuGetErrorString(code)[1])
     name, meaning = (text.decode() if isinstance(text, bytes) else str(text) for text in texts)
     return f"{name}, {meaning}"

@@ -34,7 +34,7 @@ size_t nb_free_memory = (size_t)8 << 30;
 char nb_failing[64];
 int nb_fails_after = -1, nb_fails_with;
 char nb_complaint[512];
-long nb_launches, nb_allocations, nb_frees, nb_to_device, nb_to_host, nb_memsets, nb_bytes_to_device, nb_loads;
+long nb_launches, nb_allocations, nb_frees, nb_to_device, nb_to_host, nb_memsets, nb_bytes_to_device, nb_loads, nb_rows;
 int (*nb_load)(const char *code, const char *name, kernel *made);
 
 static array arrays[MOST_ARRAYS], shared[MOST_SHARED], passed[MOST_ARRAYS];  /* allocated; of blocks; of this launch */
@@ -238,6 +238,8 @@ static int fails(const char *name)
     if (nb_fails_after >= 0 && !strcmp(name, nb_failing) && nb_fails_after-- == 0) return nb_fails_with;
     return 0;
 }
+static __thread int contexts;  /* of this thread; the driver wants one */
+#define IN_CONTEXT do { if (!contexts) return 201; } while (0)
 #define MAY_FAIL do { int why = fails(__func__); if (why) return why; } while (0)
 
 int cuInit(unsigned flags) { MAY_FAIL; return nb_devices ? OK : NO_DEVICE; }
@@ -251,13 +253,14 @@ int cuDeviceGetAttribute(int *value, int attribute, int device)
     return OK;
 }
 int cuDevicePrimaryCtxRetain(void **context, int device) { *context = (void *)(uintptr_t)(device + 1); return OK; }
-int cuCtxPushCurrent_v2(void *context) { return OK; }
-int cuCtxPopCurrent_v2(void **context) { *context = NULL; return OK; }
-int cuCtxSynchronize(void) { MAY_FAIL; return OK; }
+int cuCtxPushCurrent_v2(void *context) { contexts++; return OK; }
+int cuCtxPopCurrent_v2(void **context) { IN_CONTEXT; contexts--; *context = NULL; return OK; }
+int cuCtxSynchronize(void) { IN_CONTEXT; MAY_FAIL; return OK; }
 int cuMemGetInfo_v2(size_t *available, size_t *total) { *available = *total = nb_free_memory; return OK; }
 
 int cuMemAlloc_v2(uintptr_t *address, size_t size)
 {
+    IN_CONTEXT;
     MAY_FAIL;
     if (n_arrays == MOST_ARRAYS || size > nb_free_memory) return OUT_OF_MEMORY;
     char *base = aligned_alloc(512, size);
@@ -285,6 +288,7 @@ int cuMemFree_v2(uintptr_t address)
 
 int cuMemcpyHtoD_v2(uintptr_t there, const void *here, size_t size)
 {
+    IN_CONTEXT;
     MAY_FAIL;
     nb_to_device++;
     nb_bytes_to_device += size;
@@ -295,6 +299,7 @@ int cuMemcpyHtoD_v2(uintptr_t there, const void *here, size_t size)
 
 int cuMemcpyDtoH_v2(void *here, uintptr_t there, size_t size)
 {
+    IN_CONTEXT;
     MAY_FAIL;
     nb_to_host++;
     if (!is_there(there, size)) return INVALID_VALUE;
@@ -304,6 +309,7 @@ int cuMemcpyDtoH_v2(void *here, uintptr_t there, size_t size)
 
 int cuMemsetD8_v2(uintptr_t there, unsigned char value, size_t size)
 {
+    IN_CONTEXT;
     MAY_FAIL;
     nb_memsets++;
     if (!is_there(there, size)) return INVALID_VALUE;
@@ -313,6 +319,7 @@ int cuMemsetD8_v2(uintptr_t there, unsigned char value, size_t size)
 
 int cuModuleLoadData(void **module, const void *image)
 {
+    IN_CONTEXT;
     MAY_FAIL;
     nb_loads++;
     *module = strdup(image);
@@ -354,8 +361,10 @@ static int pass_arrays(const kernel *function, const uint64_t *parameters)
 int cuLaunchKernel(kernel *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz,
                    unsigned shared_bytes, void *stream, void **arguments, void **extra)
 {
+    IN_CONTEXT;
     MAY_FAIL;
     nb_launches++;
+    if (y > nb_rows) nb_rows = y;
     if (!x || !y || y > 65535 || z != 1 || !bx || bx > MOST_THREADS || by != 1 || bz != 1 || arguments || !extra) return INVALID_VALUE;
     if (extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4]) return INVALID_VALUE;
     if (*(size_t *)extra[3] != function->parameters || *(size_t *)extra[3] > 4096) {

@@ -105,7 +105,7 @@ def test_a_mask(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mosaic", "sources", "sub-pixels"])
-def test_steps_are_split_over_blocks(name, tmp_path, monkeypatch):
+def test_steps_are_split_over_blocks(name, tmp_path, monkeypatch, engine):
     """The parts are added in order: the same image every time, and within tolerance."""
     plan = plan_of(LINES[name], tmp_path)
     monkeypatch.setattr(cuda, "FEWEST_STEPS", 1)
@@ -115,6 +115,18 @@ def test_steps_are_split_over_blocks(name, tmp_path, monkeypatch):
     image = render(plan, "cuda").image
     assert_close_image(image, render(plan, "strict").image)
     assert_same_image(render(plan, "cuda").image, image)
+    assert not engine or engine.number("rows") >= sources * cells
+
+
+def test_long_launches_are_cut(tmp_path, monkeypatch, engine):
+    """So that progress is told in between."""
+    plan = plan_of(LINES["mosaic"], tmp_path)
+    monkeypatch.setattr(cuda, "LONGEST", plan.evaluations * 7)
+    monkeypatch.setattr(cuda, "ENOUGH_THREADS", 1)
+    told = []
+    image = render(plan, "cuda", progress=told.append).image
+    assert_close_image(image, render(plan, "strict").image)
+    assert told == [7, 14, 21, 28, 30]
 
 
 def test_split():
