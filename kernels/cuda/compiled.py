@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import re
 import struct
 import threading
@@ -59,22 +60,34 @@ class _Card:
         self.compute_capability = capability
 
 
+def load_compiler() -> tuple[Any, Any]:
+    """numba-cuda's compiler, and its part that asks a card for its capability.
+
+    Raises
+    ------
+    Unavailable
+        If numba-cuda is missing, or cannot be loaded.
+    """
+    if importlib.util.find_spec("numba_cuda") is None:  # the compiler in numba itself is another
+        raise Unavailable("numba-cuda is not installed: pip install nanobragg[cuda]")
+    try:
+        from numba.cuda import compiler, dispatcher
+    except Exception as error:
+        raise Unavailable(f"numba-cuda cannot be loaded ({error}): pip install nanobragg[cuda]") from None
+    return compiler, dispatcher
+
+
 @contextlib.contextmanager
 def compiler(capability: tuple[int, int]) -> Iterator[Any]:
     """numba-cuda's compiler, for cards of this capability; it needs none."""
-    try:
-        import numba_cuda  # noqa: F401  the compiler in numba itself is another
-        from numba.cuda import compiler, dispatcher
-    except Exception as error:
-        raise Unavailable(f"numba-cuda cannot be imported ({error}); pip install nanobragg[cuda]") from None
+    by, asks = load_compiler()
     with _lock:
-        module: Any = dispatcher
-        before = module.get_current_device
-        module.get_current_device = lambda: _Card(capability)
+        before = asks.get_current_device
+        asks.get_current_device = lambda: _Card(capability)
         try:
-            yield compiler
+            yield by
         finally:
-            module.get_current_device = before
+            asks.get_current_device = before
 
 
 def ptx_of(kernel: GpuKernel, capability: tuple[int, int]) -> str:

@@ -6,7 +6,6 @@ Needs the packages of ``pip install nanobragg[cuda]`` and a driver; `Unavailable
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from nanobragg.kernels.backend import Unavailable
 from nanobragg.kernels.cuda import driver
-from nanobragg.kernels.cuda.compiled import GpuKernel, code_of
+from nanobragg.kernels.cuda.compiled import GpuKernel, code_of, load_compiler
 from nanobragg.kernels.cuda.memory import DeviceArray, Pool, together
 from nanobragg.kernels.cuda.parameters import dtype_of, numbers_of
 from nanobragg.kernels.plan import RenderPlan
@@ -51,12 +50,7 @@ class Device:
 
     def __init__(self, number: int):
         driver.driver()
-        if importlib.util.find_spec("numba_cuda") is None:  # the bindings come with other packages too
-            raise Unavailable("numba-cuda is not installed: pip install nanobragg[cuda]")
-        try:
-            from numba.cuda import compiler  # noqa: F401  loaded by every kernel
-        except Exception as error:
-            raise Unavailable(f"numba-cuda cannot be loaded ({error}): pip install nanobragg[cuda]") from None
+        load_compiler()
         packages = cuda_of_packages()
         check_driver(driver.version(), packages)
         if not 0 <= number < driver.count_devices():
@@ -153,11 +147,6 @@ def open_device(number: int = 0) -> Device:
         if number not in _devices:
             _devices[number] = Device(number)
         return _devices[number]
-
-
-def count_devices() -> int:
-    """Number of GPUs that this process sees; raises `Unavailable` as `open_device`."""
-    return driver.count_devices()
 
 
 class PlanOnDevice:

@@ -14,7 +14,7 @@
 #include <ucontext.h>
 
 enum { OK, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, FAILED = 719 };
-enum { MOST_ARRAYS = 256, MOST_SHARED = 8, MOST_THREADS = 1024, STACK = 256 * 1024, GUARD = 4096 };
+enum { MOST_ARRAYS = 256, MOST_SHARED = 8, MOST_THREADS = 1024, STACK = 256 * 1024 };
 
 /* Who touched a place in this launch, or of shared memory in this block: threads are numbered from 1 in their blocks, blocks from 1. Epochs grow at every
    barrier and with every block. */

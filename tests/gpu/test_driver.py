@@ -6,8 +6,8 @@ import pytest
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.render import render
 from nanobragg.kernels.backend import Unavailable
+from nanobragg.kernels.cuda import compiled, driver
 from nanobragg.kernels.cuda import device as devices
-from nanobragg.kernels.cuda import driver
 from nanobragg.kernels.cuda.rendered import RenderedOnDevice
 from nanobragg.kernels.image.rendered import Rendered
 from tests.gpu.test_cuda import LINES
@@ -124,6 +124,6 @@ def test_a_machine_without_a_driver(monkeypatch, engine):
 def test_a_machine_without_numba_cuda(monkeypatch, engine):
     """Its driver's bindings may be there, since other packages bring them."""
     monkeypatch.setattr(devices, "_devices", {})
-    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(compiled.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Unavailable, match=r"numba-cuda is not installed: pip install nanobragg\[cuda\]"):
         devices.open_device()

@@ -28,7 +28,7 @@ from nanobragg.engine.render import choose, counts_of, render
 from nanobragg.engine.scene.scene import PlacedDetector, Scene
 from nanobragg.engine.truth.of_image import truth_of
 from nanobragg.kernels.backend import Unavailable
-from nanobragg.kernels.cuda import device as cuda
+from nanobragg.kernels.cuda import driver
 from nanobragg.kernels.image.rendered import Rendered
 
 MOST_REMARKS = 10  # on the images of a shard that travel
@@ -72,7 +72,7 @@ def gpus() -> int:
     if not os.path.exists("/dev/nvidiactl"):
         return 0
     try:
-        return cuda.count_devices()
+        return driver.count_devices()
     except Unavailable:
         return 0
 
