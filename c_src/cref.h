@@ -23,12 +23,14 @@ typedef struct {
     double thickness, mu;
     int64_t layers;
     double layer_step;
+    int64_t chromatic;         /* each source has an absorption of its own */
 } nb_sensor;
 
 typedef struct {
     const double *direction;   /* sources x 3: unit vector towards the source */
     const double *wavelength, *weight;
     const int64_t *table_number;
+    const double *absorption;  /* in the sensor, 1/m */
 } nb_sources;
 
 typedef struct {

@@ -103,6 +103,16 @@ static double pixel_solid_angle(const nb_plan *p, int64_t panel, double airpath)
     return size * size / airpath / airpath * p->panels.close_distance[panel] / airpath;
 }
 
+/* The share of photons that a layer absorbs. */
+static double capture(const nb_plan *p, int64_t panel, const double *d, int64_t layer, double mu)
+{
+    double parallax = is_arc(p) ? 1.0 : dot(d, p->panels.odet + 3 * panel);
+    if (!p->habits.one_side)
+        parallax = fabs(parallax);
+    return exp(-(double)layer * p->sensor.layer_step * mu / parallax)
+           - exp(-(double)(layer + 1) * p->sensor.layer_step * mu / parallax);
+}
+
 static void sub_pixel(const nb_plan *p, nb_state *state, int64_t panel, double f_pos, double s_pos, int64_t layer,
                       pixel_sums *sums)
 {
@@ -115,13 +125,8 @@ static void sub_pixel(const nb_plan *p, nb_state *state, int64_t panel, double f
         sums->omega = pixel_solid_angle(p, panel, airpath);
     TAP("omega_pixel_sr", 1, &sums->omega);
     TAP("diffracted_vec", 3, d);
-    if (sums->capture == 0.0 || p->sampling.oversample_thick) {
-        double parallax = is_arc(p) ? 1.0 : dot(d, p->panels.odet + 3 * panel);
-        if (!p->habits.one_side)
-            parallax = fabs(parallax);
-        sums->capture = exp(-(double)layer * p->sensor.layer_step * p->sensor.mu / parallax)
-                        - exp(-(double)(layer + 1) * p->sensor.layer_step * p->sensor.mu / parallax);
-    }
+    if (sums->capture == 0.0 || p->sampling.oversample_thick)
+        sums->capture = capture(p, panel, d, layer, p->sensor.mu);
     TAP("capture_of_layer", 1, &sums->capture);
     for (int64_t j = 0; j < p->n_sources; j++) {
         const double *source = p->sources.direction + 3 * j, *wavelength = p->sources.wavelength + j;
@@ -141,6 +146,10 @@ static void sub_pixel(const nb_plan *p, nb_state *state, int64_t panel, double f
         int cut = p->factors.dmin > 0.0 && stol > 0.0 && p->factors.dmin > 0.5 / stol;
         if (cut && p->habits.background_cut && !is_spread(p))
             continue;
+        if (p->sensor.chromatic) {
+            sums->capture = capture(p, panel, d, layer, p->sources.absorption[j]);
+            TAP("capture_of_source", 1, &sums->capture);
+        }
         if (sums->polar == 0.0 || p->sampling.oversample_polar)
             sums->polar = p->habits.drifting_axis ? polarization(p->polarization.kahn, incident, d, state->polar_axis)
                                                   : pure_polarization(p->polarization.kahn, incident, d, state->polar_axis);
@@ -148,7 +157,7 @@ static void sub_pixel(const nb_plan *p, nb_state *state, int64_t panel, double f
         if (is_spread(p))
             sums->intensity += p->scale.background / (double)(p->sampling.oversample * p->sampling.oversample * p->n_sources
                                                         * (p->sampling.oversample_thick ? 1 : p->sensor.layers))
-                               * own_weight(p, sums);
+                               * own_weight(p, sums) * p->sources.weight[j];
         if (cut)
             continue;
         visit(p, state, q, j, sums);

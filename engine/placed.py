@@ -73,8 +73,8 @@ class Placed:
         return float(hit @ self.slow) / self.pixel_size, float(hit @ self.fast) / self.pixel_size
 
 
-def of_scene(scene: Scene) -> Placed:
-    """What a scene's image shows; the crystal as it stands in the middle of its rotation.
+def panels_of_scene(scene: Scene) -> list[Placed]:
+    """What each panel of a scene's image shows; the crystal as it stands in the middle of its rotation.
 
     Raises
     ------
@@ -85,9 +85,19 @@ def of_scene(scene: Scene) -> Placed:
     if d.curved:
         raise BadInput("Detector: curved: maps, rings and predictions are of flat detectors")
     turned = turned_about(np.array(e.crystal.recip), e.scan.spindle, e.scan.mean)
-    vectors = (d.panel.pix0, d.panel.fdet, d.panel.sdet, e.beam.direction)
-    origin, fast, slow, beam = (np.asarray(v, float) for v in vectors)
-    return Placed((d.n_slow, d.n_fast), d.pixel_size, origin, fast, slow, beam, e.beam.mean_wavelength * 1e10, turned)
+    wavelength_A = e.beam.mean_wavelength * 1e10
+    found = []
+    for panel in d.panels:
+        vectors = (panel.pix0, panel.fdet, panel.sdet, e.beam.direction)
+        origin, fast, slow, beam = (np.asarray(v, float) for v in vectors)
+        found.append(Placed((d.n_slow, d.n_fast), d.pixel_size, origin, fast, slow, beam, wavelength_A, turned))
+    return found
+
+
+def of_scene(scene: Scene) -> Placed:
+    """The same of a scene with one panel."""
+    (only,) = panels_of_scene(scene)
+    return only
 
 
 def turned_about(vectors: np.ndarray, axis: Sequence[float] | np.ndarray, angle: float | np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from nanobragg.kernels.shapes import SHAPES
 R_E_SQR = 7.94079248018965e-30  # square metres
 GEOMETRY = {  # what overflows first with numbers that cannot be meant
     "panels": ("pix0", "fdet", "sdet", "odet", "distance", "close_distance"), "sensor": ("mu",),
-    "sources": ("direction", "wavelength", "weight"), "cells": ("phi0", "phi_step", "n_cells"),
+    "sources": ("direction", "wavelength", "weight", "absorption"), "cells": ("phi0", "phi_step", "n_cells"),
 }  # fmt: skip
 
 
@@ -30,13 +30,14 @@ def plan_of(scene: Scene) -> RenderPlan:
         Where numbers of the geometry overflow, and where no index is a number to interpolate at.
     """
     s, c, f = scene, scene.crystal, scene.factors
+    chromatic, absorption = _absorption(s)
     low, high = ((int(h), int(k), int(l)) for h, k, l in f.bounds.T)
     plan = RenderPlan(
         panels=_panels(s),
-        sensor=plans.Sensor(s.detector.thickness, s.detector.mu, s.detector.layers, s.detector.layer_step),
+        sensor=plans.Sensor(s.detector.thickness, s.detector.mu, s.detector.layers, s.detector.layer_step, chromatic),
         sources=plans.Sources(
             direction=_frozen(s.beam.directions), wavelength=_frozen(s.beam.wavelengths),
-            weight=_frozen(s.beam.weights), table_number=_frozen(s.beam.table_numbers),
+            weight=_frozen(s.beam.weights), table_number=_frozen(s.beam.table_numbers), absorption=_frozen(absorption),
         ),
         polarization=plans.Polarization(s.beam.kahn, s.beam.polarization_left_out, s.beam.polar),
         cells=plans.Cells(
@@ -80,6 +81,14 @@ def _panels(scene: Scene) -> plans.Panels:
         beam_spot=_rows((p.Fbeam, p.Sbeam) for p in d.panels),
         beam=scene.beam.direction, curved=d.curved, point_pixel=d.point_pixel,
     )  # fmt: skip
+
+
+def _absorption(scene: Scene) -> tuple[bool, np.ndarray]:
+    """Whether sources differ in what the sensor absorbs of them, and their absorption, 1/m, 0 where not."""
+    own = scene.detector.absorption
+    if len(own) and scene.sampled.own_capture and (own != own[0]).any():
+        return True, own
+    return False, np.zeros(len(scene.beam.wavelengths))
 
 
 def _rows(values: Iterable[npt.ArrayLike]) -> np.ndarray:

@@ -40,6 +40,8 @@ def of_header(scene: Scene, form: str) -> str | None:
     """What to say of a detector that a header in this format (``SMV``, ``CBF``) has no words for."""
     if scene.detector.curved:
         return f"{form} headers have no words for a curved detector: readers take it for a flat one"
+    if len(scene.detector.panels) > 1:
+        return f"{form} headers have no words for several panels"
     panel = scene.detector.panel
     nexus = turn(scene.beam.direction, scene.scan.spindle) @ np.array([panel.fdet, panel.sdet]).T
     if np.abs(nexus - AS_READ).max() < UNTURNED:

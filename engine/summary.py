@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def lines(s: Scene) -> Iterator[str]:
     """What is simulated."""
     from nanobragg.engine.cost import steps_of
-    from nanobragg.engine.placed import of_scene
+    from nanobragg.engine.placed import panels_of_scene
     from nanobragg.engine.plan import plan_of
 
     c, d, b, scan = s.crystal, s.detector, s.beam, s.scan
@@ -29,11 +29,12 @@ def lines(s: Scene) -> Iterator[str]:
     layers = f"{d.layers} layer" + "s" * (d.layers > 1)
     depth = f"attenuation {1e6 / d.mu:.4g} um, {layers}" if d.mu > 0.0 else "no attenuation"
     begin, width = clean_degrees(scan.phi0), clean_degrees(scan.osc)
+    pixels = f"{len(d.panels)} panels of " * (len(d.panels) > 1) + f"{d.n_fast} x {d.n_slow} pixels (fast x slow)"
     said = {
         "cell": f"{' '.join(cell)} (A, degrees)",
         "crystal": f"{' x '.join(f'{n:g}' for n in c.n_cells)} cells, {edges} nm, {c.shape}{mosaic}",
-        "detector": f"{d.n_fast} x {d.n_slow} pixels (fast x slow) of {d.pixel_size * 1e3:g} mm, {d.convention}",
-        "position": f"{d.panel.distance * 1e3:g} mm from the sample{', curved' if d.curved else _seen(of_scene(s))}",
+        "detector": f"{pixels} of {d.pixel_size * 1e3:g} mm, {d.convention}",
+        "position": f"{d.nearest * 1e3:g} mm from the sample{', curved' if d.curved else _seen(panels_of_scene(s))}",
         "sensor": f"{d.thickness * 1e6:g} um, {depth}" if d.thickness > 0.0 else "none",
         "beam": f"{wavelength:.6g} A ({HC / wavelength:.6g} eV), {b.fluence:.4g} photons/m^2",
         "polarized": "left out" if b.polarization_left_out else f"Kahn factor {b.kahn:g}",
@@ -46,13 +47,16 @@ def lines(s: Scene) -> Iterator[str]:
     yield from (f"{name:12}{text}" for name, text in said.items())
 
 
-def _seen(placed: Placed) -> str:
+def _seen(panels: list[Placed]) -> str:
     """Where the beam meets a flat detector, and how far it sees."""
-    slow, fast = placed.shape
-    corners = placed.resolution(np.array([0, 0, slow, slow]), np.array([0, fast, 0, fast]))
-    centre = placed.beam_center()
+    slow, fast = panels[0].shape
+    corners = [p.resolution(np.array([0, 0, slow, slow]), np.array([0, fast, 0, fast])) for p in panels]
+    finest = f"; to {min(c.min() for c in corners):.3g} A"
+    if len(panels) > 1:
+        return finest
+    centre = panels[0].beam_center()
     at = "nowhere" if centre is None else f"fast {centre[1]:.1f}, slow {centre[0]:.1f} pixels"
-    return f", beam at {at}; to {corners.min():.3g} A"
+    return f", beam at {at}{finest}"
 
 
 def steps_in_words(s: Scene) -> str:
@@ -62,4 +66,6 @@ def steps_in_words(s: Scene) -> str:
         "layers": d.layers, "sub-pixels": s.sampled.oversample**2, "sources": len(s.beam.directions),
         "phi steps": s.scan.steps, "domains": s.crystal.domains,
     }  # fmt: skip
-    return " x ".join([f"{d.n_fast * d.n_slow} pixels", *(f"{n} {name}" for name, n in parts.items() if n > 1)])
+    return " x ".join(
+        [f"{len(d.panels) * d.n_fast * d.n_slow} pixels", *(f"{n} {name}" for name, n in parts.items() if n > 1)]
+    )

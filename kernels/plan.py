@@ -33,9 +33,10 @@ class Sensor(NamedTuple):
     """What absorbs the photons, in layers behind the panel's plane. Metres."""
 
     thickness: float  # 0 for a sensor that takes every photon where it hits
-    mu: float  # absorption, 1/m
+    mu: float  # absorption, 1/m, where it is the same for all sources
     layers: int
     layer_step: float
+    chromatic: bool  # each source has an absorption of its own
 
 
 class Sources(NamedTuple):
@@ -45,6 +46,7 @@ class Sources(NamedTuple):
     wavelength: np.ndarray  # (source,) metres
     weight: np.ndarray  # (source,) how much its terms count; 1 where all count the same
     table_number: np.ndarray  # (source,) int64, which of the amplitude tables it sees
+    absorption: np.ndarray  # (source,) of its photons in the sensor, 1/m; 0 where that is not chromatic
 
 
 class Polarization(NamedTuple):

@@ -101,7 +101,7 @@ def write_outputs(set_up: SetUp, rendered: Rendered, options: Options, threads: 
         say(f"{fixed(photons, decimals=0)} photons with noise ({overloads} overloads)")
         for path in options.output:
             say(f"writing {path}: counts")
-            write_output(path, counts[0], scene, "--output")
+            write_output(path, counts, scene, "--output")
 
 
 def _with_own_offset(set_up: SetUp) -> Scene:

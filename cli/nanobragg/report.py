@@ -77,7 +77,7 @@ def _steps(e: SetUp) -> Iterator[str]:
 
 
 def _detector(e: SetUp) -> Iterator[str]:
-    d, panel = e.detector, e.detector.panel
+    d, panel = e.detector, e.detector.panels[0]
     yield (
         f"distance={g(panel.distance)} detsize={g(d.size_fast)}x{g(d.size_slow)}  pixel={g(d.pixel_size)} meters "
         f"({d.n_fast}x{d.n_slow} pixels)"
@@ -127,7 +127,7 @@ def _summary(e: SetUp) -> Iterator[str]:
 
 def geometry(e: Geometry) -> Iterator[str]:
     """What is known before amplitudes are read."""
-    d = e.detector.panel
+    d = e.detector.panels[0]
     yield f"XDS incident beam: {_many(dot(e.frame.beam, axis) for axis in (d.fdet, d.sdet, d.odet))}"
     yield from _crystal(e)
 

@@ -70,7 +70,7 @@ class Walk:
         if self.omega == 0.0 or sampling.oversample_omega:
             self.omega = geometry.pixel_solid_angle(plan, self.panel, airpath)
         if self.capture == 0.0 or sampling.oversample_thick:
-            self.capture = self.capture_of(plan, self.panel, layer, d)
+            self.capture = self.capture_of(plan, self.panel, layer, d, plan.sensor.mu)
         at = (layer, sub)
         self.note(at, pixel_pos_meters=point, R_distance_meters=airpath, omega_pixel_sr=self.omega, diffracted_vec=d)
         self.note(at, capture_of_layer=self.capture)
@@ -89,6 +89,10 @@ class Walk:
         cut = geometry.cut_by_resolution(plan.factors.dmin, q)
         if cut and not self.background.background_everywhere(plan):
             return d
+        if plan.sensor.chromatic:
+            mu = float(sources.absorption[j])
+            self.capture = self.capture_of(plan, self.panel, at[0], d, mu)
+            self.note(here, capture_of_source=self.capture)
         if self.polar == 0.0 or plan.sampling.oversample_polar:
             d = self._polarize(incident, d)
         self.note(here, polar_of_source=self.polar)

@@ -1,6 +1,7 @@
 """Detectors by name: pixels, gaps between modules, sensor, and what a pixel can count.
 
-Sizes are those that the makers publish: Dectris' Pilatus, Eiger and Eiger2, Rayonix' MX series.
+Sizes are those that the makers publish: Dectris' Pilatus, Eiger and Eiger2, Rayonix' MX series, the Jungfrau of
+the Paul Scherrer Institute, SLAC's ePix10k, the AGIPD of the European XFEL.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import difflib
 
 import numpy as np
 
+from nanobragg.engine.detectors.layouts import agipd_modules, in_pinwheel, in_rows, size_of_pinwheel
 from nanobragg.engine.detectors.sensors import attenuation
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.model.panels import Group, Panel
 
 PHOSPHOR = "phosphor"
 
 
 @dataclasses.dataclass(frozen=True)
 class DetectorModel:
-    """A detector of one flat panel.
+    """A detector of one flat panel, or of several in one frame.
 
     Parameters
     ----------
@@ -38,6 +41,8 @@ class DetectorModel:
         Of the sensor.
     saturation
         The most that a pixel can count.
+    panels
+        Where there are several: the panels in their frame, whose size ``frame`` is (slow, fast pixels).
     """
 
     name: str
@@ -48,10 +53,14 @@ class DetectorModel:
     sensor: str
     thickness_mm: float
     saturation: int
+    panels: tuple[Panel | Group, ...] = ()
+    frame: tuple[int, int] = (0, 0)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Pixels, slow and fast."""
+        """Pixels, slow and fast, gaps among them."""
+        if self.panels:
+            return self.frame
         slow, fast = (
             n * size + (n - 1) * gap for n, size, gap in zip(self.modules, self.module, self.gap, strict=True)
         )
@@ -64,6 +73,11 @@ class DetectorModel:
             for total, size, gap in zip(self.shape, self.module, self.gap, strict=True)
         )
         return (rows[:, None] & columns).astype(np.uint16)
+
+    @property
+    def number_of_panels(self) -> int:
+        """How many panels images have."""
+        return self.modules[0] * self.modules[1] if self.panels else 1
 
     def attenuation_mm(self, energy_eV: float) -> float | None:
         """1/mu of the sensor, or `None` where that is not modelled."""
@@ -86,6 +100,29 @@ def _rayonix(name: str, pixels: int, pixel_mm: float) -> DetectorModel:
     return DetectorModel(name, (1, 1), (pixels, pixels), (0, 0), pixel_mm, PHOSPHOR, 0.04, 65_534)
 
 
+def _jungfrau(name: str, rows: int, columns: int) -> DetectorModel:
+    module, gap, pixel_mm = (514, 1030), (36, 8), 0.075
+    slow, fast = (n * size + (n - 1) * between for n, size, between in zip((rows, columns), module, gap, strict=True))
+    panels = in_rows(rows, columns, module, gap, pixel_mm)
+    return DetectorModel(name, (rows, columns), module, gap, pixel_mm, "Si", 0.32, 10_000, panels, (slow, fast))
+
+
+def _epix10k() -> DetectorModel:
+    module, gap, pixel_mm = (352, 384), (12, 12), 0.1
+    block = (2 * module[0] + gap[0], 2 * module[1] + gap[1])
+    panels = in_pinwheel(in_rows(2, 2, module, gap, pixel_mm), block, gap[0], pixel_mm)
+    frame = size_of_pinwheel(block, gap[0])
+    return DetectorModel("ePix10k 2M", (4, 4), module, gap, pixel_mm, "Si", 0.5, 10_000, panels, frame)
+
+
+def _agipd() -> DetectorModel:
+    asic, apart, pitch, gap, pixel_mm = (64, 128), 2, 158, 8, 0.2
+    block = (3 * pitch + asic[1], 8 * (asic[0] + apart) - apart)
+    panels = in_pinwheel(agipd_modules(4, 8, asic, apart, pitch, pixel_mm), block, gap, pixel_mm)
+    frame = size_of_pinwheel(block, gap)
+    return DetectorModel("AGIPD 1M", (16, 8), asic, (apart, gap), pixel_mm, "Si", 0.5, 10_000, panels, frame)
+
+
 def _all() -> list[DetectorModel]:
     of_pilatus = {"6M": (12, 5), "2M": (8, 3), "1M": (5, 2), "300K": (3, 1)}
     of_eiger = {"16M": (8, 4), "9M": (6, 3), "4M": (4, 2), "1M": (2, 1)}
@@ -100,6 +137,8 @@ def _all() -> list[DetectorModel]:
             _rayonix(f"Rayonix {name}" + (f" bin {n}" if n > 1 else ""), pixels // n, edge * n)
             for name, (pixels, edge) in rayonix.items() for n in (1, 2, 3, 4)
         ),
+        *(_jungfrau(f"Jungfrau {size}", *n) for size, n in {"16M": (8, 4), "4M": (4, 2), "1M": (2, 1)}.items()),
+        _epix10k(), _agipd(),
     ]  # fmt: skip
 
 
@@ -129,7 +168,11 @@ def detector_model(name: str) -> DetectorModel:
 
 def detector_list() -> str:
     """All names, with pixels and sensor, a line each."""
-    return "\n".join(
-        f"{m.name:24} {m.shape[1]} x {m.shape[0]} pixels of {m.pixel_mm:g} mm, {m.sensor} {m.thickness_mm:g} mm"
-        for m in MODELS.values()
-    )
+    return "\n".join(f"{m.name:24} {in_words(m)}" for m in MODELS.values())
+
+
+def in_words(model: DetectorModel) -> str:
+    """Pixels and sensor of a detector, in a line."""
+    slow, fast = model.module if model.panels else model.shape
+    panels = f"{model.number_of_panels} panels of " if model.panels else ""
+    return f"{panels}{fast} x {slow} pixels of {model.pixel_mm:g} mm, {model.sensor} {model.thickness_mm:g} mm"

@@ -19,6 +19,7 @@ from nanobragg.kernels.whole import appearing_path
 class Cbf(Format):
     """See the module: 32 bits."""
 
+    panels = False
     endings = (".cbf",)
     photons = False
 

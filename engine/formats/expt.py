@@ -159,12 +159,25 @@ def _beam(scene: Scene) -> dict[str, Any]:
 
 
 def _detector(scene: Scene, values: str, sensor: str) -> dict[str, Any]:
-    d, lab = scene.detector, to_dials(scene)
+    d = scene.detector
+    panels = [_panel(scene, number, values, sensor) for number in range(len(d.panels))]
+    hierarchy = {
+        "name": "", "type": "", "fast_axis": [1.0, 0.0, 0.0], "slow_axis": [0.0, 1.0, 0.0], "origin": ORIGIN,
+        "raw_image_offset": [0, 0], "image_size": [0, 0], "pixel_size": [0.0, 0.0], "trusted_range": [0.0, 0.0],
+        "thickness": 0.0, "material": "", "mu": 0.0, "identifier": "", "mask": [], "gain": 1.0, "pedestal": 0.0,
+        "px_mm_strategy": {"type": "SimplePxMmStrategy"}, "children": [{"panel": n} for n in range(len(panels))],
+    }  # fmt: skip
+    return {"panels": panels, "hierarchy": hierarchy}
+
+
+def _panel(scene: Scene, number: int, values: str, sensor: str) -> dict[str, Any]:
+    d, lab, panel = scene.detector, to_dials(scene), scene.detector.panels[number]
     absorbs = d.thickness > 0.0 and 0.0 < d.mu < math.inf
-    panel = {
-        "name": "Panel", "type": "SENSOR_PAD",
-        "fast_axis": (lab @ d.panel.fdet).tolist(), "slow_axis": (lab @ d.panel.sdet).tolist(),
-        "origin": (lab @ d.panel.pix0 * 1e3).tolist(), "raw_image_offset": [0, 0], "image_size": [d.n_fast, d.n_slow],
+    return {
+        "name": "Panel" if len(d.panels) == 1 else f"Panel {number}", "type": "SENSOR_PAD",
+        "fast_axis": (lab @ panel.fdet).tolist(), "slow_axis": (lab @ panel.sdet).tolist(),
+        "origin": (lab @ panel.pix0 * 1e3).tolist(), "raw_image_offset": [0, number * d.n_slow],
+        "image_size": [d.n_fast, d.n_slow],
         "pixel_size": [plain(d.pixel_size * 1e3)] * 2,
         "trusted_range": [BELOW_NOTHING, float(saturation_of(scene, values))],
         "thickness": plain(d.thickness * 1e3) if absorbs else 0.0, "material": sensor if absorbs else "",
@@ -172,13 +185,6 @@ def _detector(scene: Scene, values: str, sensor: str) -> dict[str, Any]:
         "pedestal": pedestal(scene, values),
         "px_mm_strategy": {"type": "ParallaxCorrectedPxMmStrategy" if absorbs else "SimplePxMmStrategy"},
     }  # fmt: skip
-    hierarchy = {
-        "name": "", "type": "", "fast_axis": [1.0, 0.0, 0.0], "slow_axis": [0.0, 1.0, 0.0], "origin": ORIGIN,
-        "raw_image_offset": [0, 0], "image_size": [0, 0], "pixel_size": [0.0, 0.0], "trusted_range": [0.0, 0.0],
-        "thickness": 0.0, "material": "", "mu": 0.0, "identifier": "", "mask": [], "gain": 1.0, "pedestal": 0.0,
-        "px_mm_strategy": {"type": "SimplePxMmStrategy"}, "children": [{"panel": 0}],
-    }  # fmt: skip
-    return {"panels": [panel], "hierarchy": hierarchy}
 
 
 def _crystal(scene: Scene, phi: float) -> dict[str, Any]:

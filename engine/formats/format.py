@@ -14,7 +14,8 @@ class Format:
     """One kind of image file; a new one is a class in a file of its own, and its place in `known.FORMATS`.
 
     ``endings`` of names stand for it; ``photons`` and ``counts`` say whether it holds reals and whole numbers,
-    ``signed`` whether a pixel that is none can be -1, ``frames`` whether a file has several images.
+    ``signed`` whether a pixel that is none can be -1, ``frames`` whether a file has several images, ``panels`` whether
+    it can hold several panels, which stand one below the other.
     """
 
     endings: ClassVar[tuple[str, ...]] = ()
@@ -22,6 +23,7 @@ class Format:
     photons: ClassVar[bool] = True
     signed: ClassVar[bool] = True
     frames: ClassVar[bool] = False
+    panels: ClassVar[bool] = True
 
     def is_begun_by(self, start: bytes) -> bool:
         """Whether a file with these first bytes is of this format."""

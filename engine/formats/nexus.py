@@ -21,7 +21,8 @@ SATURATION = {"int32": 2**31 - 2, "uint16": 65534, "float32": 2**31 - 2}
 SENSORS = ("Si", "CdTe", "GaAs")
 DATA = "entry/data/data"
 TRANSFORMATIONS = "entry/instrument/detector/transformations"
-MODULE = "entry/instrument/detector/module"
+DETECTOR = "entry/instrument/detector"
+GAP, LEFT_OUT = 1, 1 << 8  # bits of a pixel mask: no pixel is there; left out by a user
 SPECTRUM = "incident_wavelength_1Dspectrum"
 OMEGA = "entry/sample/transformations/omega"
 PARALLEL = 1e-6
@@ -50,16 +51,22 @@ class FrameAxis(NamedTuple):
     missing: float = np.nan
 
 
+class NexusPanel(NamedTuple):
+    """A flat panel in NeXus' laboratory: its first corner (metres) and its axes."""
+
+    origin: np.ndarray
+    fast: np.ndarray
+    slow: np.ndarray
+
+
 @dataclasses.dataclass(frozen=True)
 class NexusPlacement:
-    """A flat detector in NeXus' laboratory: its first corner (metres), its axes, and the rotation axis."""
+    """The panels of a detector in NeXus' laboratory, pixels of each and their edge (metres), and the rotation axis."""
 
     n_fast: int
     n_slow: int
     pixel_size: float
-    origin: np.ndarray
-    fast: np.ndarray
-    slow: np.ndarray
+    panels: tuple[NexusPanel, ...]
     spindle: np.ndarray
 
 
@@ -75,9 +82,8 @@ def placement(scene: Scene) -> NexusPlacement:
     if d.curved:
         raise BadInput("-curved_det: NXmx has no words for a curved detector; take another format")
     to_nexus = turn(scene.beam.direction, scene.scan.spindle)
-    vectors = (d.panel.pix0, d.panel.fdet, d.panel.sdet, scene.scan.spindle)
-    origin, fast, slow, spindle = (to_nexus @ v for v in vectors)
-    return NexusPlacement(d.n_fast, d.n_slow, d.pixel_size, origin, fast, slow, spindle)
+    panels = tuple(NexusPanel(*(to_nexus @ v for v in (p.pix0, p.fdet, p.sdet))) for p in d.panels)
+    return NexusPlacement(d.n_fast, d.n_slow, d.pixel_size, panels, to_nexus @ scene.scan.spindle)
 
 
 def _group(parent: Any, name: str, kind: str) -> Any:
@@ -170,9 +176,10 @@ def _detector(detector: Any, scene: Scene, values: str, sensor: str, images: int
     _put(detector, "bit_depth_readout", 32)
     _put(detector, "count_time", scene.beam.exposure, units="s")
     _put(detector, "frame_time", scene.beam.exposure, units="s")
-    _put(detector, "distance", plain(d.panel.distance * 1e3), units="mm")
-    _put(detector, "beam_center_x", plain(d.panel.Fbeam / d.pixel_size), units="pixel")
-    _put(detector, "beam_center_y", plain(d.panel.Sbeam / d.pixel_size), units="pixel")
+    _put(detector, "distance", plain(d.nearest * 1e3), units="mm")
+    if len(d.panels) == 1:
+        _put(detector, "beam_center_x", plain(d.panel.Fbeam / d.pixel_size), units="pixel")
+        _put(detector, "beam_center_y", plain(d.panel.Sbeam / d.pixel_size), units="pixel")
     _put(detector, "pedestal", pedestal(scene, values), units="counts")
     _put(detector, "depends_on", f"/{TRANSFORMATIONS}/det_z")
     detector.create_dataset("pixel_mask", data=unrendered(scene), chunks=True, compression="gzip")
@@ -180,42 +187,51 @@ def _detector(detector: Any, scene: Scene, values: str, sensor: str, images: int
     _put(specific, "nimages", images)
     _put(specific, "ntrigger", 1)
     _put(specific, "x_pixels_in_detector", place.n_fast)
-    _put(specific, "y_pixels_in_detector", place.n_slow)
+    _put(specific, "y_pixels_in_detector", scene.detector.stacked_shape[0])
     specific["pixel_mask"] = detector["pixel_mask"]
-    _module(detector, place)
+    _modules(detector, place)
 
 
-def _module(detector: Any, place: NexusPlacement) -> None:
-    """Where the panel is: along the beam, then across it to its first corner, then its axes.
+def _modules(detector: Any, place: NexusPlacement) -> None:
+    """Where the panels are: along the beam, then to the first corner of each, then its axes.
 
     The corner is a translation of its own in the chain that the axes depend on: old readers take no notice of an offset
-    of the axes.
+    of the axes. Modules are read in the order of their names.
     """
     transformations = _group(detector, "transformations", "NXtransformations")
-    across, z = place.origin[:2] * 1e3, plain(place.origin[2] * 1e3)
+    z = plain(place.panels[0].origin[2] * 1e3)
     _put(transformations, "det_z", [z], transformation_type="translation", units="mm", vector=[0.0, 0.0, 1.0],
          depends_on=".")  # fmt: skip
-    module = _group(detector, "module", "NXdetector_module")
-    length = float(np.hypot(*across))
-    direction = [*(across / length), 0.0] if length > 0.0 else [1.0, 0.0, 0.0]
+    digits = max(len(str(len(place.panels) - 1)), 3)
+    for number, panel in enumerate(place.panels):
+        name = "module" if len(place.panels) == 1 else f"module_{number:0{digits}d}"
+        _module(_group(detector, name, "NXdetector_module"), f"/{DETECTOR}/{name}", place, number, panel, z)
+
+
+def _module(module: Any, path: str, place: NexusPlacement, number: int, panel: NexusPanel, z: float) -> None:
+    """A panel and its slab of the images, in which panels are one below the other."""
+    to_corner = panel.origin * 1e3 - np.array([0.0, 0.0, z])
+    to_corner[2] = 0.0 if len(place.panels) == 1 else to_corner[2]
+    length = float(np.linalg.norm(to_corner))
+    direction = to_corner / length if length > 0.0 else np.array([1.0, 0.0, 0.0])
     _put(module, "module_offset", length, transformation_type="translation", units="mm", vector=direction,
          offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"/{TRANSFORMATIONS}/det_z")  # fmt: skip
-    _put(module, "data_origin", np.array([0, 0]))
+    _put(module, "data_origin", np.array([number * place.n_slow, 0]))
     _put(module, "data_size", np.array([place.n_slow, place.n_fast]))
-    for name, vector in (("fast_pixel_direction", place.fast), ("slow_pixel_direction", place.slow)):
+    for name, vector in (("fast_pixel_direction", panel.fast), ("slow_pixel_direction", panel.slow)):
         _put(module, name, plain(place.pixel_size * 1e3), transformation_type="translation", units="mm", vector=vector,
-             offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"/{MODULE}/module_offset")  # fmt: skip
+             offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"{path}/module_offset")  # fmt: skip
 
 
 def unrendered(scene: Scene) -> np.ndarray:
-    """NXmx' pixel mask, int32 (slow, fast): 1 where nothing is rendered."""
+    """NXmx' pixel mask, int32 (slow, fast), panels one below the other: what is not rendered, and why."""
     d = scene.detector
-    mask = np.ones((d.n_slow, d.n_fast), np.int32)
+    mask = np.full((len(d.panels), d.n_slow, d.n_fast), LEFT_OUT, np.int32)
     first_fast, last_fast, first_slow, last_slow = d.roi
-    mask[max(first_slow, 0) : max(last_slow + 1, 0), max(first_fast, 0) : max(last_fast + 1, 0)] = 0
+    mask[:, max(first_slow, 0) : max(last_slow + 1, 0), max(first_fast, 0) : max(last_fast + 1, 0)] = 0
     if d.mask.size:
-        mask[d.mask.reshape(mask.shape) == 0] = 1
-    return mask
+        mask[d.mask.reshape(mask.shape) == 0] = GAP
+    return mask.reshape(d.stacked_shape)
 
 
 def frame_axes(

@@ -17,18 +17,21 @@ from nanobragg.engine.scene.scene import Scene
 NO_COUNT = -1  # of pixels that are none, in formats of signed numbers
 
 
-def check_output(path: str, *, counts: bool, what: str) -> Format:
+def check_output(path: str, *, counts: bool, what: str, panels: int = 1) -> Format:
     """The format of an output; refuses what cannot be written, before anything is rendered."""
     chosen = format_of(path, counts=counts, what=what)
+    if panels > 1 and not chosen.panels:
+        raise BadInput(f"{what} {path}: this format has no words for several panels: take .h5")
     check_writable(path, what)
     chosen.check(path, what)
     return chosen
 
 
 def write_output(path: str, pixels: np.ndarray, scene: Scene, what: str = "output") -> None:
-    """Write an image (slow, fast), whole numbers or reals, in the format of its name's ending.
+    """Write an image, whole numbers or reals, in the format of its name's ending.
 
-    Pixels that are none (gaps, masked ones) are -1 among whole numbers that can be.
+    Several panels stand one below the other. Pixels that are none (gaps, masked ones) are -1 among whole numbers that
+    can be.
 
     Raises
     ------
@@ -36,7 +39,8 @@ def write_output(path: str, pixels: np.ndarray, scene: Scene, what: str = "outpu
         If there is no such format, or it cannot be written.
     """
     counts = pixels.dtype.kind in "iu"
-    chosen = check_output(path, counts=counts, what=what)
+    chosen = check_output(path, counts=counts, what=what, panels=len(scene.detector.panels))
+    pixels = pixels.reshape(scene.detector.stacked_shape)
     if not counts:
         pixels = np.ascontiguousarray(pixels, np.float32)
     elif chosen.signed:

@@ -13,6 +13,7 @@ from nanobragg.engine.scene.scene import Scene
 class SmvImage(Format):
     """See the module: 16 bits."""
 
+    panels = False
     endings = (".img",)
     photons = False
     signed = False

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.checks import numbers, shown, spread
-from nanobragg.engine.model.part import Part
+from nanobragg.engine.model.part import Part, Vector
 
 SAME = 1e-9
 FLUENCE = 125932015286227086360700780544.0  # photons per square metre: of every electron's area, one
@@ -62,6 +62,9 @@ class Beam(Part):
         Full width of the wavelengths, in percent of the middle one, and their number.
     spectrum
         Instead of dispersion: a `Spectrum`, or wavelengths (Angstrom) and weights, (n, 2).
+    direction, polarization_axis
+        Of the photons, and of what the beam is polarized along, in the laboratory; those of the detector's convention
+        if not given.
     """
 
     wavelength_A: float | None = None
@@ -76,6 +79,8 @@ class Beam(Part):
     dispersion_percent: float = 0.0
     dispersion_steps: int = 1
     spectrum: npt.ArrayLike | Spectrum | None = None
+    direction: Vector | None = None
+    polarization_axis: Vector | None = None
 
     def __post_init__(self) -> None:
         """Keep wavelength and fluence, whichever way they were given; energy and flux are ways to give them."""
@@ -108,6 +113,11 @@ class Beam(Part):
         for name in ("beamsize_mm", "exposure_s"):
             numbers(f"Beam: {name}", getattr(self, name), 1, above=0)
         self._check_spectrum()
+        for name in ("direction", "polarization_axis"):
+            if getattr(self, name) is not None:
+                numbers(f"Beam: {name}", getattr(self, name), 3)
+                if not any(getattr(self, name)):
+                    raise BadInput(f"Beam: {name}: has no length")
         numbers("Beam: divergence_mrad", self.divergence_mrad, 2, lowest=0)
         numbers("Beam: divergence_steps", self.divergence_steps, 2, whole=True, lowest=1)
         numbers("Beam: dispersion_percent", self.dispersion_percent, 1, lowest=0)

@@ -38,7 +38,7 @@ class Experiment:
     backgrounds
         What scatters beside the crystal; its water is one of them.
     mask
-        Pixels that are 0 in it are not rendered, (slow, fast).
+        Pixels that are 0 in it are not rendered, (slow, fast), or (panel, slow, fast) where there are several.
 
     Raises
     ------
@@ -73,7 +73,6 @@ class Experiment:
         self._check_mask()
 
     def _check_mask(self) -> None:
-        assert self.detector.shape is not None
         if self.mask is None:
             return
         try:
@@ -82,8 +81,10 @@ class Experiment:
             mask = np.empty(0, object)
         if mask.dtype.kind not in "biuf":
             raise BadInput("mask: must be an array (slow, fast) of numbers")
-        if mask.shape != tuple(self.detector.shape):
-            raise BadInput(f"mask: has shape {mask.shape}, the detector {tuple(self.detector.shape)} (slow, fast)")
+        shape = self.detector.image_shape
+        if mask.shape != shape:
+            of_panels = "panel, " * (len(shape) == 3)
+            raise BadInput(f"mask: has shape {mask.shape}, the detector {shape} ({of_panels}slow, fast)")
 
     @property
     def all_backgrounds(self) -> tuple[Background, ...]:
@@ -101,8 +102,8 @@ class Experiment:
             part = getattr(self, name)
             table = part.to_json() if isinstance(part, Part) else {"given": repr(part)}
             if name == "detector" and self.detector.model is not None:
-                table.pop("shape")
-                table.pop("pixel_mm")
+                for own in ("shape", "pixel_mm", "panels", "saturation"):
+                    table.pop(own, None)
             if table:
                 tables[name] = table
         if self.backgrounds:

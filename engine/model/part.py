@@ -40,7 +40,7 @@ class Part:
     def to_json(self) -> dict[str, Any]:
         """What is not as it is by default, for `of_table`."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
+        return {f.name: _table_of(getattr(self, f.name)) for f in fields if getattr(self, f.name) != f.default}
 
 
 def of_table(kind: type[P], table: Any, what: str) -> P:
@@ -74,6 +74,13 @@ def _short(value: Any) -> str:
         some = ", ".join(map(_short, value[:9])) + (f", ... {len(value)} in all" if len(value) > 9 else "")
         return f"({some})"
     return repr(value)
+
+
+def _table_of(value: Any) -> Any:
+    """A value with the tables of parts that are in it."""
+    if isinstance(value, Part):
+        return value.to_json()
+    return tuple(map(_table_of, value)) if isinstance(value, tuple) else value
 
 
 def _plain(value: Any) -> Any:

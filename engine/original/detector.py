@@ -64,6 +64,7 @@ def detector(settings: Settings, frame: LabFrame, mask: np.ndarray | None) -> To
         centroid_of_layer="Q101" in settings.fixes, curved=settings.curved, point_pixel=settings.point_pixel,
         roi=_roi(settings, n_fast, n_slow),
         mask=fitting_mask(mask, (n_slow, n_fast), settings.mask_file, exact="Q71" in settings.fixes),
+        absorption=np.empty(0),
         Xbeam=start.Xbeam, Ybeam=start.Ybeam, Xclose=start.Xclose, Yclose=start.Yclose, pivot=frame.pivot,
     )  # fmt: skip
 

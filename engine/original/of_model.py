@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nanobragg.engine.c_numbers import DEGREES, HC
-from nanobragg.engine.detectors.catalogue import PHOSPHOR, detector_model
+from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.experiment import Experiment
 from nanobragg.engine.model.structure_factors import StructureFactors
@@ -16,8 +15,16 @@ from nanobragg.engine.original import beam as beams
 from nanobragg.engine.original.quirks import Fixes
 from nanobragg.engine.original.set_up import Geometry, SetUp, geometry, set_up
 from nanobragg.engine.original.settings import Settings
-from nanobragg.engine.scene.of_model import kept_pixels
+from nanobragg.engine.scene.of_model import DEFAULT_SENSOR, absorption, kept_pixels, material_of
 from nanobragg.engine.scene.sources import SOURCE_DISTANCE
+
+# What the original cannot be told, by its name in the model.
+UNKNOWN: dict[str, Callable[[Experiment], Any]] = {
+    "Detector: panels": lambda e: e.detector.panels,
+    "Beam: direction": lambda e: e.beam.direction,
+    "Beam: polarization_axis": lambda e: e.beam.polarization_axis,
+    "Scan: axis": lambda e: e.scan.axis,
+}
 
 
 def settings_of(experiment: Experiment, factors: StructureFactors, fixes: Fixes) -> Settings:
@@ -56,16 +63,9 @@ def settings_of(experiment: Experiment, factors: StructureFactors, fixes: Fixes)
         fields |= {"user_cell": True, **dict(zip(names, values, strict=True))}
     if detector.thickness_um > 0.0:
         fields |= {"thick": detector.thickness_um * 1e-6, "thick_steps": detector.layers}
-        depth_um = detector.attenuation_um
-        if depth_um is None and detector.model is not None:
-            depth_mm = detector_model(detector.model).attenuation_mm(HC / beam.wavelength_A)
-            depth_um = None if depth_mm is None else depth_mm * 1e3
-        if depth_um is not None:
-            fields["mu"] = 1.0 / (depth_um * 1e-6)
-    if detector.model is not None:
-        model = detector_model(detector.model)
-        sensor = {} if model.sensor == PHOSPHOR else {"sensor_material": model.sensor}
-        fields |= {"saturation": float(model.saturation), **sensor}
+        if detector.attenuation_um is not None or material_of(detector) is not None:
+            fields["mu"] = absorption(detector, beam.wavelength_A * 1e-10)
+    fields |= {"saturation": detector.saturation or 0.0, "sensor_material": material_of(detector) or DEFAULT_SENSOR}
     if detector.beam_center_mm is not None:
         in_pixels = detector.convention in ("XDS", "DIALS")
         unit = detector.pixel_mm if in_pixels else 1e3
@@ -93,6 +93,9 @@ def set_up_of(experiment: Experiment, fixes: Fixes, warn: Callable[[str], None])
         raise BadInput(
             'Detector: fast, slow and origin_mm: the original cannot place a panel so: quirks must be "right"'
         )
+    own = [name for name, value in UNKNOWN.items() if value(experiment)]
+    if own:
+        raise BadInput(f'{", ".join(own)}: the original has no words for: quirks must be "right"')
     if experiment.backgrounds:
         raise BadInput('backgrounds: the original knows the water of a Crystal alone: quirks must be "right"')
     if not isinstance(factors, StructureFactors):

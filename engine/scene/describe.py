@@ -52,7 +52,7 @@ def _crystal(scene: Scene) -> dict[str, Any]:
 
 def _detector(scene: Scene) -> dict[str, Any]:
     d = scene.detector
-    panel = d.panel
+    panel = d.panels[0]
     table: dict[str, Any] = {
         "shape": [d.n_slow, d.n_fast], "pixel_mm": _number(d.pixel_size * 1e3), "convention": d.convention,
         "distance_mm": _number(panel.distance * 1e3), "fast": _vector(panel.fdet), "slow": _vector(panel.sdet),
@@ -61,6 +61,14 @@ def _detector(scene: Scene) -> dict[str, Any]:
     if d.thickness > 0.0:
         table |= {"thickness_um": _number(d.thickness * 1e6), "layers": d.layers}
         table |= {"attenuation_um": _number(1e6 / d.mu)} if d.mu > 0.0 else {}
+    if len(d.panels) > 1:
+        for name in ("distance_mm", "fast", "slow", "origin_mm", "shape"):
+            del table[name]
+        table["panels"] = [
+            {"shape": [d.n_slow, d.n_fast], "fast": _vector(p.fdet), "slow": _vector(p.sdet),
+             "origin_mm": _vector(p.pix0, 1e3)} for p in d.panels
+        ]  # fmt: skip
+        table |= {"fast": [1.0, 0.0, 0.0], "slow": [0.0, 1.0, 0.0], "origin_mm": [0.0, 0.0, 0.0]}
     return table | {name: True for name in ("curved", "point_pixel") if getattr(d, name)}
 
 

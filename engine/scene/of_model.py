@@ -9,6 +9,7 @@ import numpy as np
 
 from nanobragg.engine.c_numbers import DEGREES, HC, divide
 from nanobragg.engine.detectors.catalogue import PHOSPHOR, detector_model
+from nanobragg.engine.detectors.sensors import attenuation
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.beam import Beam
 from nanobragg.engine.model.crystal import Crystal
@@ -19,7 +20,16 @@ from nanobragg.engine.model.spots import ROUND_SPOTS
 from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
 from nanobragg.engine.scene import cell as cells
 from nanobragg.engine.scene import checks, sources
-from nanobragg.engine.scene.placement import CONVENTIONS, SAMPLE, Aim, Convention, by_convention, by_vectors, rotate_xyz
+from nanobragg.engine.scene.placement import (
+    CONVENTIONS,
+    SAMPLE,
+    Aim,
+    Convention,
+    by_convention,
+    by_vectors,
+    in_frame,
+    rotate_xyz,
+)
 from nanobragg.engine.scene.scene import (
     Illumination,
     Lattice,
@@ -34,7 +44,7 @@ from nanobragg.engine.scene.scene import (
 from nanobragg.kernels.image.random import mosaic_rotations, new_table, uniform_cap_rotation
 from nanobragg.kernels.plan import Habits
 from nanobragg.kernels.shapes import BY_DISTANCE
-from nanobragg.kernels.vectors import Vector, magnitude
+from nanobragg.kernels.vectors import Vector, magnitude, unit
 
 UNUSABLE_SEED = 2**31 - 1  # the generator cannot start from it
 LARGEST_SPREAD = 1e9  # radians
@@ -60,10 +70,9 @@ def scene_of(experiment: Experiment, load: Load | None = None) -> Scene:
         For anything that cannot be simulated.
     """
     e = experiment
-    convention = CONVENTIONS[e.detector.convention]
+    convention = laboratory(e)
     beam = illumination(e.beam, convention)
-    wavelength = beam.wavelength if e.beam.spectrum is None else beam.mean_wavelength
-    detector = placed_detector(e, wavelength, convention)
+    detector = placed_detector(e, beam, convention)
     crystal = lattice(e.crystal)
     scan = rotation(e.scan, convention)
     factors = e.factors
@@ -80,6 +89,13 @@ def scene_of(experiment: Experiment, load: Load | None = None) -> Scene:
     )  # fmt: skip
 
 
+def laboratory(e: Experiment) -> Convention:
+    """Directions of the laboratory: those of the detector's convention where the model gives no others."""
+    given = {"beam": e.beam.direction, "polar": e.beam.polarization_axis, "spindle": e.scan.axis}
+    own = {name: unit(_vector(v)) for name, v in given.items() if v is not None}
+    return CONVENTIONS[e.detector.convention]._replace(**own)
+
+
 def _sampled(
     e: Experiment, detector: PlacedDetector, beam: Illumination, crystal: Lattice, scan: Rotation,
     factors: StructureFactors,
@@ -87,7 +103,7 @@ def _sampled(
     asked = e.sampling.interpolate
     few = min(crystal.n_cells) <= FEW_CELLS if asked is None else bool(asked)
     oversample = e.sampling.oversample or cells.recommended_oversampling(
-        crystal.n_cells, crystal.lengths, beam.wavelength, detector.panel.distance, detector.pixel_size
+        crystal.n_cells, crystal.lengths, beam.wavelength, detector.nearest, detector.pixel_size
     )
     return Sampled(
         oversample=int(oversample), own_capture=detector.thickness > 0.0,
@@ -135,48 +151,88 @@ def rotation(scan: Scan, convention: Convention) -> Rotation:
     return Rotation(start, width, step, scan.steps, first, convention.spindle)
 
 
-def placed_detector(e: Experiment, wavelength: float, convention: Convention) -> PlacedDetector:
+def placed_detector(e: Experiment, beam: Illumination, convention: Convention) -> PlacedDetector:
     """The detector in its place, with its sensor and the pixels that are rendered."""
     d = e.detector
-    assert d.shape is not None
-    (n_slow, n_fast), pixel = map(int, d.shape), d.pixel_mm / 1000.0
-    checks.check_size(n_fast, n_slow, ": check Detector: shape")
-    size_fast, size_slow = pixel * n_fast, pixel * n_slow
-    thickness, mu = d.thickness_um * 1e-6, _absorption(d, wavelength)
+    (n_slow, n_fast), pixel = d.of_each_panel, d.pixel_mm / 1000.0
+    frame_slow, frame_fast = d.shape or d.of_each_panel
+    number = max(len(d.panels_in_frame), 1)
+    checks.check_size(n_fast, n_slow * number, ": check Detector: shape")
+    size_fast, size_slow = pixel * frame_fast, pixel * frame_slow
+    thickness, mu = d.thickness_um * 1e-6, absorption(d, beam.mean_wavelength)
     absorbs = thickness > 0.0 and mu > 0.0
-    model = None if d.model is None else detector_model(d.model)
+    frame = _panel(d, convention, pixel, size_fast, size_slow)
     return PlacedDetector(
-        panels=(_panel(d, convention, pixel, size_fast, size_slow),),
+        panels=placed_panels(d, frame, convention.beam),
         n_fast=n_fast, n_slow=n_slow, pixel_size=pixel, size_fast=size_fast, size_slow=size_slow,
         twotheta=d.twotheta_deg / DEGREES, convention=d.convention,
         layers=d.layers if absorbs else 1, layer_step=thickness / d.layers if absorbs else 0.0,
         thickness=thickness if absorbs else 0.0, mu=mu if absorbs else 0.0,
-        sensor_material=model.sensor if model is not None and model.sensor != PHOSPHOR else DEFAULT_SENSOR,
-        saturation=0.0 if model is None else float(model.saturation), offset=0.0, centroid_of_layer=True,
+        sensor_material=material_of(d) or DEFAULT_SENSOR,
+        saturation=d.saturation or 0.0, offset=0.0, centroid_of_layer=True,
         curved=d.curved, point_pixel=d.point_pixel,
         roi=(0, n_fast, 0, n_slow) if e.sampling.roi is None else tuple(int(x) for x in e.sampling.roi),  # type: ignore[arg-type]
-        mask=kept_pixels(e),
+        mask=kept_pixels(e), absorption=_of_sources(d, beam.wavelengths) if absorbs else np.empty(0),
     )  # fmt: skip
 
 
-def _absorption(d: Detector, wavelength: float) -> float:
-    """1/m: as given, or that of the model's sensor, or such that the thickness is the attenuation depth."""
-    depth_um = d.attenuation_um
-    if depth_um is None and d.model is not None and d.thickness_um > 0.0:
-        depth_mm = detector_model(d.model).attenuation_mm(HC / (wavelength * 1e10))
-        depth_um = None if depth_mm is None else depth_mm * 1e3
+def placed_panels(d: Detector, frame: PlacedPanel, beam: Vector) -> tuple[PlacedPanel, ...]:
+    """The panels of a detector whose frame stands in its place; the frame itself where it has none."""
+    if not d.panels:
+        return (frame,)
+    return tuple(
+        in_frame(frame, _vector(each.fast), _vector(each.slow), _vector(each.origin_mm / 1e3), beam)
+        for each in d.panels_in_frame
+    )
+
+
+def material_of(d: Detector) -> str | None:
+    """What the sensor is made of, where its attenuation is known."""
+    model = None if d.model is None else detector_model(d.model)
+    return d.material or (model.sensor if model is not None and model.sensor != PHOSPHOR else None)
+
+
+def absorption(d: Detector, wavelength: float) -> float:
+    """1/m: as given, or that of the sensor's material, or such that the thickness is the attenuation depth."""
+    depth_um, material = d.attenuation_um, material_of(d)
+    if depth_um is None and material is not None and d.thickness_um > 0.0:
+        depth_um = attenuation(material, HC / (wavelength * 1e10)) * 1e3
     if depth_um is None:
         depth_um = d.thickness_um
     return 1.0 / (depth_um * 1e-6) if depth_um > 0.0 else 0.0
 
 
+def _of_sources(d: Detector, wavelengths: np.ndarray) -> np.ndarray:
+    """The absorption of each source's photons, 1/m; empty where all are absorbed alike."""
+    different, number = np.unique(wavelengths, return_inverse=True)
+    if len(different) == 1 or d.attenuation_um is not None or material_of(d) is None:
+        return np.empty(0)
+    return np.array([absorption(d, wavelength) for wavelength in different])[number.ravel()]
+
+
 def kept_pixels(e: Experiment) -> np.ndarray:
-    """1 for the pixels of the mask that are not in gaps of the detector's modules; empty where all are rendered."""
-    gaps = None if e.detector.model is None else detector_model(e.detector.model).mask().ravel() != 0
-    kept = None if e.mask is None else np.asarray(e.mask).ravel() != 0
-    if gaps is not None and not gaps.all():
-        kept = gaps if kept is None else kept & gaps
-    return np.empty(0, np.uint8) if kept is None else kept.astype(np.uint8)
+    """1 for the pixels that are not masked nor in gaps, (panel * slow * fast,) uint8; empty where all are rendered."""
+    d = e.detector
+    kept = None if e.mask is None else np.asarray(e.mask).reshape(d.image_shape) != 0
+    own = _gaps(d) if not d.panels else _edges(d)
+    if own is not None and not own.all():
+        own = own.reshape(d.image_shape) != 0
+        kept = own if kept is None else kept & own
+    return np.empty(0, np.uint8) if kept is None else kept.ravel().astype(np.uint8)
+
+
+def _gaps(d: Detector) -> np.ndarray | None:
+    """Pixels between the modules of a detector by name, of one panel."""
+    return None if d.model is None else detector_model(d.model).mask()
+
+
+def _edges(d: Detector) -> np.ndarray:
+    """Pixels that panels have, the largest of which the images have room for, less their masked ones."""
+    kept = np.zeros((len(d.panels_in_frame), *d.of_each_panel), np.uint8)
+    for number, each in enumerate(d.panels_in_frame):
+        own = each.panel.kept()
+        kept[number, : own.shape[0], : own.shape[1]] = own
+    return kept
 
 
 def _panel(d: Detector, convention: Convention, pixel: float, size_fast: float, size_slow: float) -> PlacedPanel:

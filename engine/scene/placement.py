@@ -85,6 +85,18 @@ def by_vectors(fast: Vector, slow: Vector, pix0: Vector, beam: Vector) -> Placed
     return along_beam(pix0, (fdet, sdet, odet), beam, near_zero(0.0))
 
 
+def in_frame(frame: PlacedPanel, fast: Vector, slow: Vector, origin: Vector, beam: Vector) -> PlacedPanel:
+    """A panel of a frame: ``frame`` is where it stands, the rest is along its axes, ``origin`` in metres."""
+    normal = cross(frame.fdet, frame.sdet)
+
+    def turned(v: Vector) -> Vector:
+        return tuple(v[0] * frame.fdet[k] + v[1] * frame.sdet[k] + v[2] * normal[k] for k in range(3))  # type: ignore[return-value]
+
+    to_corner = turned(origin)
+    corner: Vector = tuple(a + b for a, b in zip(frame.pix0, to_corner, strict=True))  # type: ignore[assignment]
+    return by_vectors(turned(fast), turned(slow), corner, beam)
+
+
 class Aim(NamedTuple):
     """What a panel is placed by: distance, centre on the panel (the beam's spot, or the near point), tilt and swing."""
 

@@ -64,7 +64,8 @@ class PlacedDetector:
     ``mask`` is (panel * slow * fast,) uint8, 0 where nothing is rendered, or empty; ``roi`` the first and last fast,
     first and last slow pixel; ``saturation`` the most that a pixel counts, 0 for as much as a file's numbers hold;
     ``offset`` what is added to each count; ``centroid_of_layer`` whether a layer
-    stands where its photons are absorbed on average, or at its front.
+    stands where its photons are absorbed on average, or at its front. ``absorption`` (source,) is what the sensor
+    absorbs of each source's photons, 1/m, or empty where that is ``mu`` for all.
     """
 
     panels: tuple[PlacedPanel, ...]
@@ -87,6 +88,7 @@ class PlacedDetector:
     point_pixel: bool
     roi: tuple[int, int, int, int]
     mask: np.ndarray
+    absorption: np.ndarray
 
     @property
     def depth_in_layer(self) -> float:
@@ -101,15 +103,27 @@ class PlacedDetector:
         return 1.0 / mu - t * (1.0 - absorbed) / absorbed
 
     @property
+    def nearest(self) -> float:
+        """The shortest distance of a panel along the beam, metres, of those that it can meet."""
+        distances = [panel.distance for panel in self.panels]
+        return min((x for x in distances if x > 0.0), default=distances[0])
+
+    @property
     def panel(self) -> PlacedPanel:
         """The only panel; who asks for it can handle one."""
         (only,) = self.panels
         return only
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Pixels of a panel, slow and fast."""
-        return self.n_slow, self.n_fast
+    def shape(self) -> tuple[int, ...]:
+        """Of images: pixels (slow, fast), or (panel, slow, fast) where there are several."""
+        of_panel = (self.n_slow, self.n_fast)
+        return of_panel if len(self.panels) == 1 else (len(self.panels), *of_panel)
+
+    @property
+    def stacked_shape(self) -> tuple[int, int]:
+        """Of images that are written: the panels one below the other (slow, fast)."""
+        return self.n_slow * len(self.panels), self.n_fast
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nanobragg.engine.placed import Placed, of_scene
+from nanobragg.engine.placed import Placed, panels_of_scene
 
 if TYPE_CHECKING:
     from nanobragg.engine.model.beam import Beam
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from nanobragg.engine.model.detector import Detector
 
 
-def _placed(detector: Detector, beam: Beam | None, crystal: Crystal | None = None) -> Placed:
+def _placed(detector: Detector, beam: Beam | None, crystal: Crystal | None = None) -> list[Placed]:
     from nanobragg.engine.model.beam import Beam
     from nanobragg.engine.model.crystal import Crystal
     from nanobragg.engine.model.experiment import Experiment
@@ -24,7 +25,13 @@ def _placed(detector: Detector, beam: Beam | None, crystal: Crystal | None = Non
 
     block = Crystal(cell=(50, 50, 50, 90, 90, 90)) if crystal is None else crystal
     experiment = Experiment(block, detector, constant_factors(1.0), beam or Beam(), sampling=Sampling(oversample=1))
-    return of_scene(scene_of(experiment))
+    return panels_of_scene(scene_of(experiment))
+
+
+def _of_all(panels: list[Placed], of_panel: Callable[..., np.ndarray]) -> np.ndarray:
+    """What each pixel's centre sees, (slow, fast, ...), or (panel, slow, fast, ...) where there are several."""
+    maps = [of_panel(panel, *_centres(panel)) for panel in panels]
+    return maps[0] if len(maps) == 1 else np.stack(maps)
 
 
 def _centres(placed: Placed) -> tuple[np.ndarray, np.ndarray]:
@@ -34,23 +41,19 @@ def _centres(placed: Placed) -> tuple[np.ndarray, np.ndarray]:
 
 def resolution(detector: Detector, beam: Beam | None) -> np.ndarray:
     """See `Detector.resolution_map`."""
-    placed = _placed(detector, beam)
-    return placed.resolution(*_centres(placed))
+    return _of_all(_placed(detector, beam), Placed.resolution)
 
 
 def two_theta_deg(detector: Detector) -> np.ndarray:
     """See `Detector.two_theta_map`."""
-    placed = _placed(detector, None)
-    return placed.two_theta_deg(*_centres(placed))
+    return _of_all(_placed(detector, None), Placed.two_theta_deg)
 
 
 def scattering(detector: Detector, beam: Beam | None) -> np.ndarray:
     """See `Detector.q_map`."""
-    placed = _placed(detector, beam)
-    return placed.scattering(*_centres(placed))
+    return _of_all(_placed(detector, beam), Placed.scattering)
 
 
 def hkl(detector: Detector, crystal: Crystal, beam: Beam | None) -> np.ndarray:
     """See `Detector.hkl_map`."""
-    placed = _placed(detector, beam, crystal)
-    return placed.hkl(*_centres(placed))
+    return _of_all(_placed(detector, beam, crystal), Placed.hkl)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.atoms import indices_within
 from nanobragg.engine.model.structure_factors import StructureFactors
-from nanobragg.engine.placed import Placed, of_scene, turned_about
+from nanobragg.engine.placed import Placed, panels_of_scene, turned_about
 from nanobragg.engine.scene.scene import Scene
 
 LARGEST_SLICE = math.radians(1.0)  # of a rotation
@@ -27,7 +28,7 @@ class Spots:
 
     ``hkl`` (n, 3); ``slow`` and ``fast`` in pixels (whole numbers and a half are centres of pixels); ``d_A``;
     ``phi_deg``, where the crystal reflects best; ``partiality``, the recorded share of the reflection's rocking curve;
-    ``F``, electrons.
+    ``F``, electrons; ``panel``, the number of the panel.
     """
 
     hkl: np.ndarray
@@ -37,6 +38,7 @@ class Spots:
     phi_deg: np.ndarray
     partiality: np.ndarray
     F: np.ndarray
+    panel: np.ndarray
 
     def __len__(self) -> int:
         return len(self.hkl)
@@ -62,19 +64,20 @@ def predict_spots(scene: Scene, weakest: float = WEAKEST) -> Spots:
     """
     if not isinstance(scene, Scene):
         raise BadInput(f"predict_spots: takes what set_up returns, not {type(scene).__name__}")
-    e, placed = scene, of_scene(scene)
-    hkl = _candidates(np.array(e.crystal.recip), placed)
+    e, panels = scene, panels_of_scene(scene)
+    hkl = _candidates(np.array(e.crystal.recip), panels)
     begin, width = e.scan.mean - e.scan.osc / 2.0, e.scan.osc
     count = max(math.ceil(width / LARGEST_SLICE), 1)
     slices = [begin + width * n / count for n in range(count + 1)]
-    parts = [_in_slice(e, placed, hkl, *ends, weakest) for ends in itertools.pairwise(slices)]
+    parts = [part for ends in itertools.pairwise(slices) for part in _in_slice(e, panels, hkl, *ends, weakest)]
     return Spots(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _in_slice(
-    e: Scene, placed: Placed, hkl: np.ndarray, begin: float, end: float, weakest: float
-) -> tuple[np.ndarray, ...]:
+    e: Scene, panels: list[Placed], hkl: np.ndarray, begin: float, end: float, weakest: float
+) -> Iterator[tuple[np.ndarray, ...]]:
     """The columns of `Spots` in a rotation that is small enough for nodes to pass the sphere on a straight way."""
+    placed = panels[0]  # wavelength and beam are those of all
     q = hkl @ np.array(e.crystal.recip)
     at_ends = [_excitation(turned_about(q, e.scan.spindle, phi), placed) for phi in (begin, end)]
     turns = end > begin
@@ -83,13 +86,17 @@ def _in_slice(
     best = turned_about(q, e.scan.spindle, phi)
     error, width = _excitation(best, placed), _width(best, e)
     parts = _normal(at_ends[1] / width) - _normal(at_ends[0] / width) if turns else np.exp(-0.5 * (error / width) ** 2)
-    slow, fast = _hits(best, placed)
     partiality = np.abs(parts)
-    kept = (partiality >= weakest) & (slow >= 0) & (slow < placed.shape[0]) & (fast >= 0) & (fast < placed.shape[1])
-    kept &= _is_rendered(e, slow, fast, kept)
-    d = 1.0 / np.linalg.norm(q[kept], axis=1)
-    F = amplitudes_at(e.factors, hkl[kept])
-    return hkl[kept], slow[kept], fast[kept], d, np.degrees(phi[kept]), partiality[kept], F
+    strong = partiality >= weakest
+    hkl, q, best, phi, partiality = hkl[strong], q[strong], best[strong], phi[strong], partiality[strong]
+    for number, panel in enumerate(panels):
+        slow, fast = _hits(best, panel)
+        kept = (slow >= 0) & (slow < panel.shape[0]) & (fast >= 0) & (fast < panel.shape[1])
+        kept &= _is_rendered(e, number, slow, fast, kept)
+        d = 1.0 / np.linalg.norm(q[kept], axis=1)
+        F = amplitudes_at(e.factors, hkl[kept])
+        where = np.full(len(F), number)
+        yield hkl[kept], slow[kept], fast[kept], d, np.degrees(phi[kept]), partiality[kept], F, where
 
 
 def near_sphere(placed: Placed, half_turn: float) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +105,7 @@ def near_sphere(placed: Placed, half_turn: float) -> tuple[np.ndarray, np.ndarra
     ``half_turn``: half of the rotation in the image, radians. The width of spots is not known, and taken as 0.0008/A.
     """
     assert placed.reciprocal is not None
-    hkl = _candidates(placed.reciprocal, placed)
+    hkl = _candidates(placed.reciprocal, [placed])
     q = hkl @ placed.reciprocal
     error, reach = np.abs(_excitation(q, placed)), np.hypot(UNKNOWN_WIDTH, half_turn * np.linalg.norm(q, axis=1))
     slow, fast = _hits(q, placed)
@@ -117,12 +124,13 @@ def amplitudes_at(factors: StructureFactors, hkl: np.ndarray) -> np.ndarray:
     return found
 
 
-def _candidates(recip: np.ndarray, placed: Placed) -> np.ndarray:
-    """Whole indices (n, 3) to the resolution of the panel's finest corner."""
-    corners = [(s, f) for s in (0, placed.shape[0]) for f in (0, placed.shape[1])]
+def _candidates(recip: np.ndarray, panels: list[Placed]) -> np.ndarray:
+    """Whole indices (n, 3) to the resolution of the panels' finest corner."""
+    shape = panels[0].shape
+    corners = [(s, f) for s in (0, shape[0]) for f in (0, shape[1])]
     slow, fast = (np.array(at, float) for at in zip(*corners, strict=True))
-    longest = float(np.linalg.norm(placed.scattering(slow, fast), axis=1).max()) * 1.01
-    return indices_within(recip, min(longest, 2.0 / placed.wavelength_A), "the image").hkl
+    longest = max(float(np.linalg.norm(panel.scattering(slow, fast), axis=1).max()) for panel in panels) * 1.01
+    return indices_within(recip, min(longest, 2.0 / panels[0].wavelength_A), "the image").hkl
 
 
 def _excitation(q: np.ndarray, placed: Placed) -> np.ndarray:
@@ -158,13 +166,13 @@ def _hits(q: np.ndarray, placed: Placed) -> tuple[np.ndarray, np.ndarray]:
     return np.nan_to_num(slow, nan=-1.0), np.nan_to_num(fast, nan=-1.0)
 
 
-def _is_rendered(e: Scene, slow: np.ndarray, fast: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Whether spots fall on pixels that are rendered."""
+def _is_rendered(e: Scene, panel: int, slow: np.ndarray, fast: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Whether spots of a panel fall on pixels that are rendered."""
     d, found = e.detector, kept.copy()
     s, f = slow[kept].astype(int), fast[kept].astype(int)
     first_fast, last_fast, first_slow, last_slow = d.roi
     inside = (f >= first_fast) & (f <= last_fast) & (s >= first_slow) & (s <= last_slow)
     if d.mask.size:
-        inside &= d.mask.reshape(d.n_slow, d.n_fast)[s, f] != 0
+        inside &= d.mask.reshape(-1, d.n_slow, d.n_fast)[panel, s, f] != 0
     found[kept] = inside
     return found

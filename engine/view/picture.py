@@ -78,7 +78,7 @@ def pyplot() -> Any:
 
 def write_picture(path: str, pixels: np.ndarray, scene: Scene) -> None:
     """The picture of one image, as `nanoBragg --output x.png` leaves it."""
-    placed = None if scene.detector.curved else of_scene(scene)
+    placed = None if scene.detector.curved or len(scene.detector.panels) > 1 else of_scene(scene)
     shown = Shown(pixels, os.path.splitext(os.path.basename(path))[0], placed)
     draw(path, [shown], Look())
 

@@ -17,6 +17,7 @@ from nanobragg.kernels.cuda.parameters import tables_type
 from nanobragg.kernels.shapes import FAST_FORMS, ROUND, SHAPES, SQUARE
 from nanobragg.kernels.step import amplitude, background, geometry, lattice
 from nanobragg.kernels.step.capture import capture as capture_of
+from nanobragg.kernels.step.capture import capture_fraction
 from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
 from nanobragg.kernels.step.vectors import dot, magnitude
 
@@ -99,16 +100,21 @@ def incident_of(sources, j):
 def factor_of(plan, panel, layer, d, airpath):
     """What all terms of a sub-pixel in a layer are multiplied with, sources aside."""
     factor = 1.0
-    if plan.sampling.oversample_thick:
-        factor *= capture_of(plan, panel, layer, d)
+    if plan.sampling.oversample_thick and not plan.sensor.chromatic:
+        factor *= capture_of(plan, panel, layer, d, plan.sensor.mu)
     if plan.sampling.oversample_omega:
         factor *= geometry.pixel_solid_angle(plan, panel, airpath)
     return factor
 
 
 @scalar
-def product_weight(plan, factor, incident, d):
-    """What the running products multiply with at this evaluation (Q04)."""
+def product_weight(plan, factor, incident, d, layer, cosine, source):
+    """What the terms of a source are multiplied with, or the running products (Q04).
+
+    ``cosine`` is that of `geometry.parallax`, used where each source has an absorption of its own.
+    """
+    if plan.sensor.chromatic:
+        factor *= capture_fraction(float(layer), plan.sensor.layer_step, plan.sources.absorption[source], cosine)
     if plan.sampling.oversample_polar:
         frame = polar_frame(plan.polarization.axis, incident)
         return factor * fast_polarization(plan.polarization.kahn, incident, frame, d)
@@ -147,7 +153,7 @@ def last_capture(plan, panel, fast, slow):
     layer = plan.sensor.layers - 1
     for sub in range(plan.sampling.oversample * plan.sampling.oversample):
         d, _ = direction(plan, panel, fast, slow, layer, sub)
-        capture = capture_of(plan, panel, layer, d)
+        capture = capture_of(plan, panel, layer, d, plan.sensor.mu)
         if capture != 0.0:
             return capture
     return 0.0
@@ -212,6 +218,7 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
             panel = geometry.placement(plan.panels, number)
             d, airpath = direction(plan, panel, fast, slow, layer, sub)
             factor = factor_of(plan, panel, layer, d, airpath) if products else 1.0
+            cosine = geometry.parallax(plan, panel, d) if products else 1.0
             for j in range(first_source, end_source):
                 source = np.uint32(j)
                 incident = incident_of(sources, source)
@@ -221,9 +228,9 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
                 number = sources.table_number[source]
                 table = (number, amplitudes[4] + number * size_of_table)
                 if products:
-                    weight = product_weight(plan, factor, incident, d)
+                    weight = product_weight(plan, factor, incident, d, layer, cosine, source)
                     if not plan.habits.running_products:
-                        total += background.background_of_term(plan) * weight
+                        total += background.background_of_term(plan) * weight * sources.weight[source]
                 # Where there are first cells, all threads have the same pixel.
                 begins = len(first_cells) > 0 and not visited and alive
                 visited = visited or alive

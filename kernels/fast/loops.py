@@ -63,10 +63,11 @@ def tiles_kernel(add_terms: Any) -> Any:
                         reached = tile.cut_by_resolution(dmin, base, sources.wavelength[group], dx, dy, dz, alive)
                         if reached == 0 and not everywhere:
                             continue
+                        tile.captures_of_source(plan, panel, layer, group, dx, dy, dz, capture)
                         tile.polarizations(plan, base, dx, dy, dz, alive, everywhere, polar)
                         tile.weights(sampling, capture, polar, omega, weight)
                         if spread and counts:
-                            tile.add_background(plan, weight, total)
+                            tile.add_background(plan, sources.weight[group], weight, total)
                         if reached == 0 or not counts:
                             continue
                         tile.differences(base, dx, dy, dz, qx, qy, qz)

@@ -15,6 +15,7 @@ from nanobragg.kernels.order.serial import NEVER
 from nanobragg.kernels.step import geometry
 from nanobragg.kernels.step.background import background_at_start, background_of_term
 from nanobragg.kernels.step.capture import capture as capture_of
+from nanobragg.kernels.step.capture import fast_capture_fraction
 from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
 
 
@@ -115,7 +116,18 @@ def captures(plan, panel, layer, dx, dy, dz, capture):
     """The capture fraction of this layer, kept from its first sub-pixel unless each has its own."""
     for i in range(TILE):
         if plan.sampling.oversample_thick or capture[i] == 0.0:
-            capture[i] = capture_of(plan, panel, layer, (dx[i], dy[i], dz[i]))
+            capture[i] = capture_of(plan, panel, layer, (dx[i], dy[i], dz[i]), plan.sensor.mu)
+
+
+@scalar
+def captures_of_source(plan, panel, layer, number, dx, dy, dz, capture):
+    """The capture fraction of this layer for the photons of one source, where each has its own."""
+    if not plan.sensor.chromatic:
+        return
+    mu = plan.sources.absorption[number]
+    for i in range(TILE):
+        cosine = geometry.parallax(plan, panel, (dx[i], dy[i], dz[i]))
+        capture[i] = fast_capture_fraction(float(layer), plan.sensor.layer_step, mu, cosine)
 
 
 @scalar
@@ -142,7 +154,7 @@ def aim(plan, panel, layer, sub, fast, slow, dx, dy, dz, air, omega, capture):
     airpaths(dx, dy, dz, air)
     normalise(dx, dy, dz, air)
     solid_angles(plan, panel, air, omega)
-    if plan.sensor.thickness != 0.0 or plan.sampling.oversample_thick:
+    if (plan.sensor.thickness != 0.0 or plan.sampling.oversample_thick) and not plan.sensor.chromatic:
         captures(plan, panel, layer, dx, dy, dz, capture)
 
 
@@ -207,9 +219,9 @@ def weights(sampling, capture, polar, omega, weight):
 
 
 @scalar
-def add_background(plan, weight, total):
+def add_background(plan, share, weight, total):
     """What one source and sub-pixel have of the background, where each term is weighted by itself."""
-    part = background_of_term(plan)
+    part = background_of_term(plan) * share
     for i in range(TILE):
         total[i] += part * weight[i]
 

@@ -121,7 +121,7 @@ def pixel_sum(plan, first_cells, cells, axes, place, calls, interpolate):
                 if omega == 0.0 or sampling.oversample_omega:
                     omega = geometry.pixel_solid_angle(plan, panel, airpath)
                 if capture == 0.0 or sampling.oversample_thick:
-                    capture = capture_of(plan, panel, layer, d)
+                    capture = capture_of(plan, panel, layer, d, sensor.mu)
                 for j in range(len(sources.wavelength)):
                     towards = sources.direction
                     incident = (-towards[j, 0], -towards[j, 1], -towards[j, 2])
@@ -129,6 +129,8 @@ def pixel_sum(plan, first_cells, cells, axes, place, calls, interpolate):
                     cut = geometry.cut_by_resolution(plan.factors.dmin, q)
                     if cut and not everywhere:
                         continue
+                    if sensor.chromatic:
+                        capture = capture_of(plan, panel, layer, d, sources.absorption[j])
                     if polar == 0.0 or sampling.oversample_polar:
                         calls += 1
                         # the original normalises d in place, so that later sources see it changed (Q17)
@@ -138,7 +140,7 @@ def pixel_sum(plan, first_cells, cells, axes, place, calls, interpolate):
                         d = seen if plan.habits.drifting_axis else d
                     if spread:
                         weight = own_weight(sampling, capture, polar, omega)
-                        total += background.background_of_term(plan) * weight
+                        total += background.background_of_term(plan) * weight * sources.weight[j]
                     if cut:
                         continue
                     turned = cells if visited else first_cells

@@ -31,6 +31,8 @@ from nanobragg.kernels.backend import Unavailable
 from nanobragg.kernels.cuda import driver
 from nanobragg.kernels.image.rendered import Rendered
 
+# What the sensor absorbs follows from wavelengths, which vary in a file.
+BY_THEMSELVES = ("mask", "mu", "absorption")
 MOST_REMARKS = 10  # on the images of a shard that travel
 
 
@@ -109,7 +111,7 @@ class ShardRenderer:
             raise BadInput("the image overflows: a pixel is infinite or not a number")
         for remark in reasons.of_faint(scene, plan, rendered.image):
             self._note(remark)
-        return FrameOfShard(self._values(scene, rendered), truth, scene)
+        return FrameOfShard(self._values(scene, rendered).reshape(scene.detector.stacked_shape), truth, scene)
 
     def _note(self, remark: str) -> None:
         """Keep what a user should know, of the first image that it is true of."""
@@ -124,12 +126,12 @@ class ShardRenderer:
 
     def _values(self, scene: Scene, rendered: Rendered) -> np.ndarray:
         if self.job.values == "float32":
-            return rendered.image
+            return rendered.panels
         dtype = np.dtype(self.job.values)
         if self.job.noise == "none":
-            return np.rint(np.clip(rendered.image, 0, np.iinfo(dtype).max, dtype=np.float64)).astype(dtype)
+            return np.rint(np.clip(rendered.panels, 0, np.iinfo(dtype).max, dtype=np.float64)).astype(dtype)
         philox = self.job.noise == "philox"
-        return counts_of(scene, rendered, philox=philox, threads=self.threads, dtype=dtype)[0][0]
+        return counts_of(scene, rendered, philox=philox, threads=self.threads, dtype=dtype)[0]
 
 
 def writer_of(job: Job, number: int) -> ShardFile | ImageFiles:
@@ -223,7 +225,7 @@ def _render_images(
 def geometry_digest(scene: Scene) -> str:
     """The same for experiments whose images one file can describe."""
     d, beam = scene.detector, scene.beam
-    named = {f.name: getattr(d, f.name) for f in dataclasses.fields(PlacedDetector) if f.name != "mask"}
+    named = {f.name: getattr(d, f.name) for f in dataclasses.fields(PlacedDetector) if f.name not in BY_THEMSELVES}
     known = repr((named, beam.direction, beam.polar, scene.scan.spindle, beam.exposure, beam.beamsize)).encode()
     return hashlib.sha256(known + d.mask.tobytes()).hexdigest()[:16]
 

@@ -99,7 +99,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
     shown = [job.shard(n) for n in shards]
     images = sum(shard.images for shard in shown)
     scene = scene_of(job.shard(min(found)).first)
-    shape = (scene.detector.n_slow, scene.detector.n_fast)
+    shape = scene.detector.stacked_shape
     dtype = np.dtype(job.values)
     beside = places.temporary(name)
     text = h5py.string_dtype()
