@@ -12,9 +12,11 @@ import numpy.typing as npt
 from nanobragg.engine import reasons
 from nanobragg.engine.api_files import cell_of as cell_of
 from nanobragg.engine.api_files import constant as constant
+from nanobragg.engine.api_files import read_geometry as read_geometry
 from nanobragg.engine.api_files import read_image as read_image
 from nanobragg.engine.api_files import read_structure_factors as read_structure_factors
 from nanobragg.engine.api_files import structure_factors as structure_factors
+from nanobragg.engine.api_files import structure_factors_by_energy as structure_factors_by_energy
 from nanobragg.engine.api_files import structure_factors_from as structure_factors_from
 from nanobragg.engine.api_files import write as write
 from nanobragg.engine.api_files import write_float_image as write_float_image
@@ -22,15 +24,23 @@ from nanobragg.engine.api_files import write_smv_image as write_smv_image
 from nanobragg.engine.api_words import in_own_words, pixels_of, words_for
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.load import load
+from nanobragg.engine.geometry.found import FileGeometry as FileGeometry
 from nanobragg.engine.model.background import Water as Water
 from nanobragg.engine.model.beam import Beam as Beam
-from nanobragg.engine.model.beam import Spectrum as Spectrum
 from nanobragg.engine.model.checks import numbers, of_kind
 from nanobragg.engine.model.crystal import Crystal as Crystal
 from nanobragg.engine.model.detector import Detector as Detector
 from nanobragg.engine.model.experiment import Experiment as Experiment
+from nanobragg.engine.model.panels import Group as Group
+from nanobragg.engine.model.panels import Panel as Panel
 from nanobragg.engine.model.sampling import Sampling as Sampling
 from nanobragg.engine.model.scan import Scan as Scan
+from nanobragg.engine.model.spectrum import GaussianSpectrum as GaussianSpectrum
+from nanobragg.engine.model.spectrum import SaseSpectrum as SaseSpectrum
+from nanobragg.engine.model.spectrum import SeededSpectrum as SeededSpectrum
+from nanobragg.engine.model.spectrum import Spectrum as Spectrum
+from nanobragg.engine.model.spectrum import SpectrumFile as SpectrumFile
+from nanobragg.engine.model.spectrum import TopHatSpectrum as TopHatSpectrum
 from nanobragg.engine.model.structure_factors import FactorsFrom as FactorsFrom
 from nanobragg.engine.model.structure_factors import StructureFactors as StructureFactors
 from nanobragg.engine.plan import plan_of
@@ -175,7 +185,7 @@ def simulate(
     Parameters
     ----------
     crystal, detector, factors, beam, scan
-        What is simulated; several detectors (panels) give a list of images.
+        What is simulated; several detectors give a list of images.
     backend
         ``fast``, ``strict``, ``cref``, ``cuda``, or ``auto``: a GPU for large images where there is one, else ``fast``.
     threads
@@ -191,14 +201,14 @@ def simulate(
     roi
         First and last fast, first and last slow pixel; the others stay 0.
     mask
-        Pixels that are 0 in it are not rendered, (slow, fast).
+        Pixels that are 0 in it are not rendered, in the shape of the image.
     remark
         Called with each line that the command would say on stderr.
 
     Returns
     -------
     numpy.ndarray
-        float32, (slow, fast); a list of them for several panels.
+        float32, (slow, fast), or (panel, slow, fast) where a detector has several panels; a list for several detectors.
 
     Raises
     ------
@@ -271,8 +281,8 @@ def add_noise(
     Parameters
     ----------
     image
-        Photons per pixel, (slow, fast); or a list of such images, the panels of one detector, which are numbered from
-        ``panel`` on.
+        Photons per pixel, (slow, fast); or (panel, slow, fast), or a list of images: the panels of one detector, which
+        are numbered from ``panel`` on.
     seed
         Any 64-bit number.
     offset
@@ -287,7 +297,7 @@ def add_noise(
     Returns
     -------
     numpy.ndarray
-        Counts (slow, fast); a list of them for several panels.
+        Counts in the shape of the image; a list of them for a list.
 
     Raises
     ------
@@ -308,6 +318,11 @@ def add_noise(
     if isinstance(image, list | tuple) and _holds_images(image):
         several = enumerate(image, panel)
         return [add_noise(one, seed, offset=offset, dtype=kind, panel=n, threads=threads) for n, one in several]
+    if isinstance(image, np.ndarray) and image.ndim == 3:
+        several = enumerate(image, panel)
+        return np.stack(
+            [add_noise(one, seed, offset=offset, dtype=kind, panel=n, threads=threads) for n, one in several]
+        )
     pixels = pixels_of(image)
     if not np.isfinite(pixels).all():
         raise BadInput("image: holds pixels that are infinite or not a number")

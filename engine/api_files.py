@@ -12,13 +12,15 @@ from nanobragg.engine.api_words import in_own_words, of_file, path_of, pixels_of
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.files import amplitudes_of
 from nanobragg.engine.factors.files import cell_of as cell_of_file
-from nanobragg.engine.factors.tables import from_reflections, read_any_table
+from nanobragg.engine.factors.tables import from_reflections, read_any_table, stacked
 from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.formats import any_image
 from nanobragg.engine.formats.hkl import Reflections
 from nanobragg.engine.formats.output import write_output
 from nanobragg.engine.formats.raw import write_float as _write_float
 from nanobragg.engine.formats.smv import header, write_smv
+from nanobragg.engine.geometry.found import FileGeometry
+from nanobragg.engine.geometry.known import read_geometry as read_file_geometry
 from nanobragg.engine.model.checks import numbers, of_kind
 from nanobragg.engine.model.structure_factors import StructureFactors, constant_factors
 from nanobragg.engine.scene.scene import Scene
@@ -57,6 +59,64 @@ def structure_factors(hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0
         Reflections(indices=indices, amplitudes=amplitudes, bounds=bounds, count=len(indices), whole_numbers=True),
         default_F, "structure factors",
     )  # fmt: skip
+
+
+def structure_factors_by_energy(
+    energies_eV: npt.ArrayLike, hkl: npt.ArrayLike, F: npt.ArrayLike, default_F: float = 0.0, *, between: bool = False
+) -> StructureFactors:
+    """Structure factors that depend on the photon energy, from arrays.
+
+    Parameters
+    ----------
+    energies_eV
+        Photon energies, (m,), each once.
+    hkl
+        Indices, (n, 3) whole numbers.
+    F
+        Amplitudes, (m, n).
+    default_F
+        Of indices that are not there.
+    between
+        Whether other energies get amplitudes between those of the two nearest, linearly; else those of the nearest.
+
+    Raises
+    ------
+    BadInput
+        As `structure_factors`, and for energies that are not above 0, or not as many as rows of ``F``.
+    """
+    numbers("energies_eV", energies_eV, None, above=0)
+    energies = np.asarray(energies_eV, float)
+    try:
+        rows = np.asarray(F, float)
+    except (TypeError, ValueError):
+        rows = np.empty(0)
+    if rows.ndim != 2 or len(rows) != len(energies) or len(np.unique(energies)) != len(energies):
+        raise BadInput(f"F: must have a row for each of the {len(energies)} energies, which must differ: {rows.shape}")
+    for row in rows:
+        structure_factors(hkl, row, default_F)
+    return stacked(np.asarray(hkl), rows, energies.tolist(), float(default_F), "structure factors", between=between)
+
+
+def read_geometry(name: str | os.PathLike) -> FileGeometry:
+    """Detector, beam, rotation and crystal of a real experiment, as far as a file says them.
+
+    Parameters
+    ----------
+    name
+        A DIALS ``.expt``, an NXmx master, or a CrystFEL ``.geom``; ``FILE:N`` is experiment or image N, from 0 on.
+
+    Returns
+    -------
+    FileGeometry
+        With ``detector``, ``beam``, ``scan``, and ``crystal`` where the file has one: the parts of an `Experiment`.
+
+    Raises
+    ------
+    BadInput
+        In one line that names the file and the field.
+    """
+    of_kind("name", name, (str, os.PathLike), "the name of a file")
+    return read_file_geometry(os.fspath(name))
 
 
 def read_structure_factors(path: str | os.PathLike) -> StructureFactors:

@@ -12,16 +12,25 @@ if TYPE_CHECKING:
         Detector,
         Experiment,
         FactorsFrom,
+        FileGeometry,
+        GaussianSpectrum,
+        Group,
+        Panel,
         Sampling,
+        SaseSpectrum,
         Scan,
+        SeededSpectrum,
         Spectrum,
+        SpectrumFile,
         Spots,
         StructureFactors,
+        TopHatSpectrum,
         Water,
         add_noise,
         cell_of,
         constant,
         predict_spots,
+        read_geometry,
         read_image,
         read_structure_factors,
         render_experiment,
@@ -29,11 +38,13 @@ if TYPE_CHECKING:
         set_up,
         simulate,
         structure_factors,
+        structure_factors_by_energy,
         structure_factors_from,
         write,
         write_float_image,
         write_smv_image,
     )
+    from nanobragg.engine.detectors import by_name as detectors
     from nanobragg.engine.errors import BadInput
 
 __version__ = "0.1.0"
@@ -44,16 +55,26 @@ __all__ = [
     "Detector",
     "Experiment",
     "FactorsFrom",
+    "FileGeometry",
+    "GaussianSpectrum",
+    "Group",
+    "Panel",
     "Sampling",
+    "SaseSpectrum",
     "Scan",
+    "SeededSpectrum",
     "Spectrum",
+    "SpectrumFile",
     "Spots",
     "StructureFactors",
+    "TopHatSpectrum",
     "Water",
     "add_noise",
     "cell_of",
     "constant",
+    "detectors",
     "predict_spots",
+    "read_geometry",
     "read_image",
     "read_structure_factors",
     "render_experiment",
@@ -61,6 +82,7 @@ __all__ = [
     "set_up",
     "simulate",
     "structure_factors",
+    "structure_factors_by_energy",
     "structure_factors_from",
     "write",
     "write_float_image",
@@ -70,6 +92,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """The API, loaded when it is first asked for."""
+    if name == "detectors":
+        return importlib.import_module("nanobragg.engine.detectors.by_name")
     if name in __all__:
         return getattr(importlib.import_module("nanobragg.engine.api"), name)
     raise AttributeError(f"module 'nanobragg' has no attribute {name!r}")

@@ -26,16 +26,18 @@ from nanobragg.engine.detectors.catalogue import detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.nexus import SENSORS
 from nanobragg.engine.formats.reading import reason
+from nanobragg.engine.geometry.known import file_of
 from nanobragg.engine.original.sampling import phi_steps
 from nanobragg.engine.render import BACKENDS, PRECISIONS
 
 IN_ARGUMENTS = ("structure", "detector")  # keys that say what an option in the arguments says
 KEYS = {
     "arguments", "images", "images_per_shard", "seed", "output", "backend", "precision", "noise", "values", "format",
-    "combine", "sensor_material", "compression", "axis", *IN_ARGUMENTS, *MODEL_KEYS,
+    "combine", "sensor_material", "compression", "axis", "geometry", *IN_ARGUMENTS, *MODEL_KEYS,
 }  # fmt: skip
 IMAGES_PER_SHARD, MOST_PER_SHARD, MOST_SHARDS = 100, 100_000, 1_000_000
 OF_FILES = {"factors.structure", "factors.hkl"}  # fields that name files
+SHOT = "beam.shot"
 MOST_ANGLES, SAME_STEP = 200_000, 1e-4  # images; how far steps may be from their width, as a share of it
 DEFAULT_VALUES = {"smv": "uint16", "cbf": "int32", "float": "float32"}
 
@@ -53,7 +55,7 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
     if unknown:
         raise BadInput(f"{name}: {', '.join(sorted(unknown))}: no such key (there are {', '.join(sorted(KEYS))})")
     folder = os.path.dirname(os.path.abspath(name))
-    model = model_of(found, name)
+    model = model_of(found, name, folder)
     words = [] if model is not None else _words(found, name)
     seed = whole_of(found, "seed", name, 0, 2**63 - 1, 1)
     combine = choice_of(found, "combine", name, jobs.COMBINE)
@@ -69,19 +71,29 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
     per_shard = whole_of(found, "images_per_shard", name, 1, MOST_PER_SHARD, IMAGES_PER_SHARD)
     where = output if output is not None else text_of(found, "output", name)
     named = _inputs(words, axes, folder) | _files_of_model(model, axes, folder)
+    if "geometry" in found:
+        path = file_of(text_of(found, "geometry", name))
+        named |= {path: file_digest(os.path.join(folder, path), path)}
     if images > per_shard * MOST_SHARDS:
         raise BadInput(f"{name}: {images} images in shards of {per_shard} are too many files: raise images_per_shard")
     job = Job(
         arguments=tuple(words), model=model, images=images,
         images_per_shard=min(per_shard, images), seed=seed, combine=combine,
-        axes=tuple(axis.canonical() for axis in axes), varying=varying(axes),
+        axes=tuple(axis.canonical() for axis in axes), varying=_varying(axes, model),
         backend=choice_of(found, "backend", name, BACKENDS),
         precision=choice_of(found, "precision", name, PRECISIONS), noise=noise, values=values, format=form,
         sensor_material=choice_of(found, "sensor_material", name, (_sensor_of(words, model), *SENSORS)),
         compression=choice_of(found, "compression", name, jobs.COMPRESSIONS), scan=jobs.STILLS, inputs=named,
-        folder=folder, output=os.path.abspath(os.path.join("" if output is not None else folder, where)),
+        geometry=found.get("geometry"), folder=folder,
+        output=os.path.abspath(os.path.join("" if output is not None else folder, where)),
     )  # fmt: skip
     return dataclasses.replace(job, scan=scan_of(job))
+
+
+def _varying(axes: Sequence[Axis], model: dict[str, Any] | None) -> tuple[str, ...]:
+    """What axes set, and the shot where pulses differ by themselves."""
+    own = (SHOT,) if model is not None and jobs.pulses_differ(model) else ()
+    return tuple(sorted({*varying(axes), *own}))
 
 
 def _words(found: dict[str, Any], name: str) -> list[str]:
@@ -102,7 +114,7 @@ def _sensor_of(words: Sequence[str], tables: dict[str, Any] | None) -> str:
 
 def scan_of(job: Job) -> str:
     """Whether the images are one scan of one crystal: in steps of their width, up or down. All else are stills."""
-    if set(job.varying) - {"phi0", "seed", "mosaic_seed", "scan.start_deg", "crystal.mosaic_seed"}:
+    if set(job.varying) - {"phi0", "seed", "mosaic_seed", "scan.start_deg", "crystal.mosaic_seed", SHOT}:
         return jobs.STILLS
     try:
         width = _width(job)
@@ -245,6 +257,8 @@ def _files_of_model(model: dict[str, Any] | None, axes: Sequence[Axis], folder: 
     if model is None:
         return {}
     named = {model.get("factors", {}).get(key) for key in ("structure", "hkl")} | set(files_of(model))
+    spectrum = model.get("beam", {}).get("spectrum")
+    named |= {spectrum.get("file")} if isinstance(spectrum, dict) else set()
     for axis in axes:
         if OF_FILES & set(axis.names):
             pairs = [pair for place in range(axis.length or 1) for pair in axis.given(place)]

@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
-from nanobragg.cli.batch.job_keys import plain_numbers
+from nanobragg.cli.batch.job_keys import plain_numbers, text_of
 from nanobragg.engine.batch.job.axes import Axis
-from nanobragg.engine.batch.job.tables import value_of, with_fields
+from nanobragg.engine.batch.job.tables import RIVALS, value_of, with_fields
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.load import with_cell
+from nanobragg.engine.geometry.known import read_geometry
 from nanobragg.engine.model.experiment import TABLES, Experiment
 
 MODEL_KEYS = (*TABLES, "background")
 
 
-def model_of(found: dict[str, Any], name: str) -> dict[str, Any] | None:
+def model_of(found: dict[str, Any], name: str, folder: str) -> dict[str, Any] | None:
     """The tables of the model, or ``None`` where arguments describe the images.
 
-    ``detector`` is a table of a model, or a text, the name of a detector that goes with arguments.
+    ``detector`` is a table of a model, or a text, the name of a detector: that of the model, or one that goes with
+    arguments. ``geometry`` is a file whose fields tables begin with.
     """
     tables = {key: plain_numbers(found[key]) for key in MODEL_KEYS if key in found}
     if isinstance(tables.get("detector"), str):
-        del tables["detector"]
+        if "arguments" in found:
+            del tables["detector"]
+        else:
+            tables["detector"] = {"model": tables["detector"]}
+    if "geometry" in found:
+        tables = _of_file(tables, text_of(found, "geometry", name), name, folder)
     for key in ("arguments", "structure"):
         if tables and key in found:
             raise BadInput(f"{name}: {key} and [{next(iter(tables))}] both say what is simulated: take one")
     return tables or None
+
+
+def _of_file(tables: dict[str, Any], geometry: str, name: str, folder: str) -> dict[str, Any]:
+    """Tables with what a file says of the experiment, where they do not say it themselves."""
+    try:
+        found = read_geometry(os.path.join(folder, geometry))
+    except BadInput as error:
+        raise BadInput(f"{name}: geometry: {error}") from None
+    merged = dict(tables)
+    for key, fields in json.loads(json.dumps(found.tables)).items():
+        own = tables.get(key, {})
+        if key == "detector" and own:
+            raise BadInput(f"{name}: geometry and [detector] both say what the detector is: take one")
+        if isinstance(own, dict):
+            taken = {
+                rival
+                for field in own
+                for full in RIVALS.get(f"{key}.{field}", ())
+                for rival in [full.partition(".")[2]]
+            }
+            merged[key] = {k: v for k, v in fields.items() if k not in taken} | own
+    return merged
 
 
 def check_model(tables: dict[str, Any], axes: Sequence[Axis], name: str, folder: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from nanobragg.cli.nanobragg.explain import mistakes, remarks
 from nanobragg.cli.nanobragg.headers import read_headers
 from nanobragg.cli.nanobragg.parse import parse
-from nanobragg.cli.nanobragg.physics import Physics, completed, preset, with_gaps
+from nanobragg.cli.nanobragg.physics import Physics, completed, placed_of, preset
 from nanobragg.cli.nanobragg.rules import HEADER_FLAGS, rules_for
 from nanobragg.cli.nanobragg.structure import factors_of, wanted_of
 from nanobragg.cli.tools.plans import OF_PHYSICS, silent, split_physics
@@ -21,7 +21,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.structure_factors import StructureFactors
 from nanobragg.engine.original.beam import ToldBeam
 from nanobragg.engine.original.inputs import structure_factors
-from nanobragg.engine.original.set_up import Geometry, SetUp, beam_of, geometry, set_up
+from nanobragg.engine.original.set_up import Geometry, SetUp, beam_of, set_up
 from nanobragg.engine.original.settings import Settings
 
 INPUTS = frozenset(["mat_file", "hkl_file", "dump_file", "stol_file", "source_file", "mask_file", "img_file"])
@@ -57,7 +57,7 @@ def resolved(words: Sequence[str], folder: str) -> list[str]:
 
 def plain_words(words: Sequence[str]) -> tuple[list[str], Physics]:
     """The words without our own options, and what these say of the physics."""
-    return split_physics(words, BadInput(f"arguments: {OF_THE_JOB}"))
+    return split_physics(words, BadInput(f"arguments: {OF_THE_JOB}"), files=False)
 
 
 class SetUps:
@@ -71,7 +71,6 @@ class SetUps:
         # The last of each, as pairs that are replaced whole: several threads may ask.
         self._factors: tuple[Any, StructureFactors | None] = (None, None)
         self._beam: tuple[dict[str, Any] | None, ToldBeam | None] = (None, None)
-        self._mask: tuple[np.ndarray | None, Any, np.ndarray | None] | None = None
         self._headers: tuple[Any, tuple[dict[str, Any], np.ndarray | None]] = (None, ({}, None))
 
     def set_up(self, words: Sequence[str]) -> SetUp:
@@ -83,7 +82,7 @@ class SetUps:
             For what the command itself refuses, and where cell or amplitudes are missing.
         """
         settings, mask, physics = self.settings(words)
-        placed = geometry(settings, mask, self._remark)
+        placed = placed_of(settings, mask, physics, self._remark)
         same = {name: value for name, value in vars(settings).items() if name not in OF_ORIENTATION}
         known, beam = self._beam
         if beam is None or known != same:
@@ -113,14 +112,7 @@ class SetUps:
             raise BadInput(
                 '-misset random: the orientation would follow the clock: take an axis orientation = "random"'
             )
-        return settings, self._with_gaps(mask, physics, settings), physics
-
-    def _with_gaps(self, mask: np.ndarray | None, physics: Physics, settings: Settings) -> np.ndarray | None:
-        known = self._mask
-        if known is None or known[0] is not mask or known[1] != (physics.detector, settings.n_s, settings.n_f):
-            pixels = with_gaps(mask, physics, settings)
-            known = self._mask = (mask, (physics.detector, settings.n_s, settings.n_f), pixels)
-        return known[2]
+        return settings, mask, physics
 
     def _start(self, words: list[str], physics: Physics) -> tuple[dict[str, Any], np.ndarray | None]:
         named = tuple(words[i + 1] for i, word in enumerate(words[:-1]) for flag in HEADER_FLAGS if flag in word)

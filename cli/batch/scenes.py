@@ -8,12 +8,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from nanobragg.cli.batch.lines import SetUps
 from nanobragg.cli.tools.plans import silent
 from nanobragg.engine import reasons
 from nanobragg.engine.batch.job.job import Job
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.factors.load import load, seen_to
+from nanobragg.engine.factors.load import energies_of_tables, load, seen_to
+from nanobragg.engine.geometry.known import read_geometry
 from nanobragg.engine.model.experiment import Experiment
 from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
 from nanobragg.engine.original import remarks
@@ -72,11 +75,12 @@ class _OfModel:
     def __init__(self, job: Job, remark: Callable[[str], None]):
         self._job, self._remark = job, remark
         self._factors: tuple[Any, StructureFactors | None] = (None, None)  # the last, replaced whole: threads may ask
+        self._mask: tuple[np.ndarray | None] | None = None  # of the file of the geometry, once it was read
 
     def scene(self, number: int) -> Scene:
         """See `Scenes`."""
         job = self._job
-        experiment = Experiment.of_json(job.tables(number), "model")
+        experiment = self._with_mask(Experiment.of_json(self._whole(job.tables(number)), "model"))
         table = new_table() if job.noise == "original" else None
         noise = Noise(-job.noise_seed(number), 0.0, table)
         return dataclasses.replace(scene_of(experiment, self._loader(experiment)), noise=noise)
@@ -90,6 +94,23 @@ class _OfModel:
         """What `Scenes.described` writes."""
         return self._job.tables(number)
 
+    def _whole(self, tables: dict[str, Any]) -> dict[str, Any]:
+        """The same with the name of a file of spectra, relative to the job's folder, made whole."""
+        spectrum = tables.get("beam", {}).get("spectrum")
+        if isinstance(spectrum, dict) and isinstance(spectrum.get("file"), str):
+            whole = {**spectrum, "file": os.path.join(self._job.folder, spectrum["file"])}
+            return {**tables, "beam": {**tables["beam"], "spectrum": whole}}
+        return tables
+
+    def _with_mask(self, experiment: Experiment) -> Experiment:
+        """The same with the mask of the file that the geometry is of."""
+        if self._job.geometry is None:
+            return experiment
+        if self._mask is None:
+            self._mask = (read_geometry(os.path.join(self._job.folder, self._job.geometry)).mask,)
+        (mask,) = self._mask
+        return experiment if mask is None else dataclasses.replace(experiment, mask=mask)
+
     def _loader(
         self, experiment: Experiment
     ) -> Callable[[FactorsFrom, PlacedDetector, Lattice, Illumination], StructureFactors]:
@@ -101,7 +122,7 @@ class _OfModel:
             key: tuple[Any, ...] = (source,)
             if source.structure is not None:
                 reach = source.d_min_A or seen_to(detector, crystal, beam, dmin_A)
-                key = (source, beam.wavelength, crystal.cell, reach)
+                key = (source, beam.wavelength, crystal.cell, reach, energies_of_tables(source, beam))
             known, factors = self._factors
             if factors is None or known != key:
                 factors = load(self._found(source), detector, crystal, beam, dmin_A=dmin_A, tell=self._remark)

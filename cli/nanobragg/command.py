@@ -19,7 +19,7 @@ from nanobragg.cli.nanobragg.messages import remark, say
 from nanobragg.cli.nanobragg.options import Options, nearest, own_options
 from nanobragg.cli.nanobragg.outputs import check_outputs, endings, write_images, write_noise, write_outputs
 from nanobragg.cli.nanobragg.parse import Parsed, parse
-from nanobragg.cli.nanobragg.physics import Physics, completed, physics_of, preset, set_up_of, with_gaps
+from nanobragg.cli.nanobragg.physics import Physics, completed, physics_of, placed_of, preset, set_up_of
 from nanobragg.cli.nanobragg.rendering import figures_of_pixels, rendered_by
 from nanobragg.cli.nanobragg.usage import usage
 from nanobragg.cli.signals import raise_on_signals
@@ -29,7 +29,7 @@ from nanobragg.engine.original import figures
 from nanobragg.engine.original import remarks as of_original
 from nanobragg.engine.original.inputs import dump_is_there
 from nanobragg.engine.original.quirks import INTERPOLATION_ENDED, shown
-from nanobragg.engine.original.set_up import SetUp, geometry
+from nanobragg.engine.original.set_up import SetUp
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import default_threads
@@ -50,7 +50,7 @@ def check_sufficient(settings: Settings, physics: Physics) -> None:
     """Print the usage where cell or amplitudes are missing."""
     some = settings.hkl_file is not None or settings.default_F != 0.0 or physics.structure is not None
     no_factors = not some and not dump_is_there(settings)
-    no_cell = settings.mat_file is None and settings.cell_a == 0.0
+    no_cell = settings.mat_file is None and settings.cell_a == 0.0 and not physics.has_cell
     if no_factors or no_cell:
         say(usage())
         missing = ["no amplitudes: give --structure, -hkl or -default_F"] * no_factors
@@ -94,12 +94,13 @@ def settings_of(line: Sequence[str], physics: Physics, options: Options) -> tupl
     start: dict[str, Any] = {"seed": clock, "misset_seed": clock} | preset(physics)
     if physics.fixes:
         remark(f"computed right, not as the original does: {shown(physics.fixes)}")
+    for text in physics.geometry.remarks if physics.geometry is not None else ():
+        remark(text)
     origin: dict[str, str] = {}
     mask = read_headers(line, start, origin)
     parsed = parse(line, start, origin)
     describe(parsed, options.explain)
-    settings = completed(parsed.settings, physics)
-    return settings, with_gaps(mask, physics, settings)
+    return completed(parsed.settings, physics), mask
 
 
 def tell(set_up: SetUp, plan: RenderPlan, options: Options) -> None:
@@ -125,8 +126,11 @@ def run(arguments: Sequence[str]) -> int:
     physics = physics_of(options)
     settings, mask = settings_of(line, physics, options)
     check_sufficient(settings, physics)
-    check_outputs(settings, options)
-    placed = geometry(settings, mask, remark)
+    if physics.several_panels and not options.only_output:
+        remark("the original's own files have no words for several panels: what --output names is written alone")
+        options.only_output = True
+    check_outputs(settings, options, several_panels=physics.several_panels)
+    placed = placed_of(settings, mask, physics, remark)
     for text in report.geometry(placed):
         say(text)
     set_up = set_up_of(physics, placed, remark)

@@ -12,6 +12,7 @@ from nanobragg.cli.nanobragg.usage import OPTIONS
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.model.spots import SPOT_SHAPES
+from nanobragg.engine.model.structure_factors import CHANNELS
 from nanobragg.engine.original.quirks import NONE, Fixes, fixes_of
 from nanobragg.engine.render import BACKENDS, NOISES, PRECISIONS
 from nanobragg.kernels.order.threads import MOST_THREADS as MOST_THREADS
@@ -24,7 +25,9 @@ NEAR = 0.7  # of the letters, from which on a word may be meant
 
 @dataclasses.dataclass
 class Options:
-    """What they say; of what is simulated: ``fixes``, ``shape``, ``structure``, ``wanted`` and ``detector``."""
+    """What they say; of what is simulated: ``fixes``, ``shape``, ``structure``, ``wanted``,
+    ``tables``, ``detector``, ``geometry`` and ``spectrum``.
+    """
 
     backend: str | None = None
     threads: int | None = None
@@ -36,6 +39,9 @@ class Options:
     structure: str | None = None
     wanted: Wanted = dataclasses.field(default_factory=Wanted)
     detector: str | None = None
+    geometry: str | None = None
+    spectrum: str | None = None
+    tables: int | str | None = None
     output: list[str] = dataclasses.field(default_factory=list)
     output_noiseless: list[str] = dataclasses.field(default_factory=list)
     only_output: bool = False
@@ -94,7 +100,11 @@ def _set_option(options: Options, name: str, value: str) -> None:
         options.fixes |= fixes_of("phi-carryover") if value == "spec" else NONE
     elif name == "--trace":
         options.trace.append(_pixel(value))
-    elif name in ("--structure", "--detector"):
+    elif name == "--tables":
+        if value != CHANNELS and not (value.isascii() and value.isdigit() and int(value[:9]) >= 1):
+            raise BadInput(f"--tables {value}: not {CHANNELS} nor a whole number")
+        options.tables = CHANNELS if value == CHANNELS else int(value[:9])
+    elif name in ("--structure", "--detector", "--geometry", "--spectrum"):
         setattr(options, name.removeprefix("--"), value)
     elif name in ("--output", "--output-noiseless"):
         getattr(options, name.removeprefix("--").replace("-", "_")).append(value)

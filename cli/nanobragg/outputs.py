@@ -40,17 +40,19 @@ def outputs_of(settings: Settings) -> dict[str, str]:
     return {**dump, "-floatfile": settings.float_file, "-intfile": settings.int_file, **pgm, **noise}
 
 
-def check_outputs(settings: Settings, options: Options) -> None:
+def check_outputs(settings: Settings, options: Options, *, several_panels: bool = False) -> None:
     """Fail before rendering rather than after; no output takes the place of an input."""
     written = {} if options.only_output else outputs_of(settings)
     ours = [("--output", name) for name in options.output]
     ours += [("--output-noiseless", name) for name in options.output_noiseless]
     if options.only_output and not ours:
-        raise BadInput("--only-output: there is no --output")
+        raise BadInput(
+            "several panels: give --output image.h5" if several_panels else "--only-output: there is no --output"
+        )
     if ours:
         from nanobragg.engine.formats.output import check_output
     for flag, name in ours:
-        check_output(name, counts=flag == "--output", what=flag)
+        check_output(name, counts=flag == "--output", what=flag, panels=1 + several_panels)
         if settings.curved and endings([name]) & {".h5", ".nxs"}:
             raise BadInput(f"{flag} {name}: NXmx has no words for a curved detector; take another format")
         if name.lower().endswith((".cbf", ".img")) and not NUMBERED.search(name):
@@ -63,6 +65,9 @@ def check_outputs(settings: Settings, options: Options) -> None:
         read["-dump"] = settings.dump_file
     if options.structure is not None:
         read["--structure"] = options.structure
+    for option in ("geometry", "spectrum"):
+        if (name := getattr(options, option)) is not None:
+            read[f"--{option}"] = name.rpartition(":")[0] if not os.path.exists(name) and ":" in name else name
     read |= {f"--anomalous {element}": value for element, value in options.wanted.anomalous}
     for flag, name in written.items():
         for of_input, input_name in read.items():

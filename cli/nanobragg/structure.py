@@ -12,9 +12,9 @@ from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Cell
 from nanobragg.engine.factors.files import MODEL, cell_of, kind_of
-from nanobragg.engine.factors.load import factors_of_structure, seen_to
+from nanobragg.engine.factors.load import energies_of_tables, factors_by_energy, factors_of_structure, seen_to
 from nanobragg.engine.factors.wanted import Wanted
-from nanobragg.engine.model.structure_factors import StructureFactors
+from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
 from nanobragg.engine.original.set_up import Geometry
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.scene.scene import Illumination
@@ -67,4 +67,8 @@ def factors_of(
         return None
     name = f"--structure {physics.structure}"
     wanted = wanted_of(physics, placed, beam)
+    if physics.tables is not None:
+        source = FactorsFrom(structure=physics.structure, tables=physics.tables)
+        energies, default_F = energies_of_tables(source, beam), placed.settings.default_F
+        return factors_by_energy(physics.structure, wanted, energies, default_F, placed.crystal, remark)
     return factors_of_structure(physics.structure, wanted, placed.settings.default_F, placed.crystal, remark, name)

@@ -40,6 +40,17 @@ OPTIONS = (
         "name",
         "pixels, gaps, sensor, highest count of a detector: 'Eiger2 16M'; list prints all",
     ),
+    Option(
+        "--geometry",
+        "file",
+        "detector, beam, rotation and crystal of a DIALS .expt, an NXmx master or a CrystFEL .geom",
+    ),
+    Option(
+        "--spectrum",
+        "file",
+        "wavelengths and weights: two columns, HDF5, or a model: sase,bandwidth_eV=40,channels=100",
+    ),
+    Option("--tables", "channels|n", "of --structure: amplitudes at each wavelength of the spectrum, or at n energies"),
     Option("--output", "file", "the image as .h5 .cbf .npy .tif .img (counts with noise), or .png; as often as wanted"),
     Option("--output-noiseless", "file", "expected photons as .h5 .npy .tif .bin or .png"),
     Option("--only-output", "", "leave out the original's own five files"),

@@ -13,16 +13,17 @@ from nanobragg.cli.nanobragg.explain import remarks
 from nanobragg.cli.nanobragg.headers import read_headers
 from nanobragg.cli.nanobragg.options import Options, own_options
 from nanobragg.cli.nanobragg.parse import parse
-from nanobragg.cli.nanobragg.physics import Physics, completed, physics_of, preset, set_up_of, with_gaps
+from nanobragg.cli.nanobragg.physics import Physics, completed, physics_of, placed_of, preset, set_up_of
 from nanobragg.cli.nanobragg.rules import Rule, rules_for
 from nanobragg.cli.signals import raise_on_signals
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.original.quirks import NONE, Fixes
-from nanobragg.engine.original.set_up import SetUp, geometry
+from nanobragg.engine.original.set_up import SetUp
 from nanobragg.kernels.compiling.processor import WrongProcessor
 
 CANNOT = 2
 OF_PHYSICS = "--fix, --phi-mode, --shape, --structure (with its --labels ...) and --detector"
+OF_BEAM_LINES = "--geometry, --spectrum"
 
 
 def set_up_of_line(arguments: Sequence[str], remark: Callable[[str], None], fixes: Fixes = NONE) -> SetUp:
@@ -33,7 +34,7 @@ def set_up_of_line(arguments: Sequence[str], remark: Callable[[str], None], fixe
     BadInput
         For what the command itself refuses, and where cell or amplitudes are missing.
     """
-    refused = BadInput(f"of nanoBragg's own options only {OF_PHYSICS} may come after --")
+    refused = BadInput(f"of nanoBragg's own options only {OF_PHYSICS}, {OF_BEAM_LINES} may come after --")
     arguments, physics = split_physics(arguments, refused)
     physics = physics._replace(fixes=physics.fixes | fixes)
     start: dict[str, Any] = {"seed": -1, "misset_seed": -1} | preset(physics)
@@ -42,18 +43,21 @@ def set_up_of_line(arguments: Sequence[str], remark: Callable[[str], None], fixe
     for line in remarks(parsed):
         remark(line)
     settings = completed(parsed.settings, physics)
-    if settings.mat_file is None and settings.cell_a == 0.0:
+    if settings.mat_file is None and settings.cell_a == 0.0 and not physics.has_cell:
         raise BadInput("no cell in the command line: -mat or -cell")
     if settings.hkl_file is not None:
         settings = dataclasses.replace(settings, dump_file=os.devnull)
-    placed = geometry(settings, with_gaps(mask, physics, settings), remark)
+    placed = placed_of(settings, mask, physics, remark)
     return set_up_of(physics, placed, remark)
 
 
-def split_physics(arguments: Sequence[str], refused: BadInput) -> tuple[list[str], Physics]:
-    """The words without our own options, and what these say of the physics; raises ``refused`` if they say more."""
+def split_physics(arguments: Sequence[str], refused: BadInput, *, files: bool = True) -> tuple[list[str], Physics]:
+    """The words without our own options, and what these say of the physics; raises ``refused`` if they say more.
+
+    ``files``: whether geometry and spectra may be read of files.
+    """
     options, rest = own_options(arguments)
-    named = ("fixes", "shape", "structure", "wanted", "detector")
+    named = ("fixes", "shape", "structure", "wanted", "detector", *(("geometry", "spectrum", "tables") * files))
     allowed = Options(backend=options.backend, **{name: getattr(options, name) for name in named})
     if options != allowed or any(word.partition("=")[0] == "--backend" for word in arguments):
         raise refused

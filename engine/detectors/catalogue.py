@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 
 import numpy as np
 
@@ -66,13 +67,19 @@ class DetectorModel:
         )
         return slow, fast
 
-    def mask(self) -> np.ndarray:
-        """1 where a pixel is, 0 in gaps, uint16 (slow, fast)."""
+    @functools.cached_property
+    def _mask(self) -> np.ndarray:
         rows, columns = (
             (np.arange(total) % (size + gap)) < size
             for total, size, gap in zip(self.shape, self.module, self.gap, strict=True)
         )
-        return (rows[:, None] & columns).astype(np.uint16)
+        mask = (rows[:, None] & columns).astype(np.uint16)
+        mask.setflags(write=False)
+        return mask
+
+    def mask(self) -> np.ndarray:
+        """1 where a pixel is, 0 in gaps, uint16 (slow, fast)."""
+        return self._mask
 
     @property
     def number_of_panels(self) -> int:

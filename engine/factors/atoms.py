@@ -74,7 +74,7 @@ def of_structure(
     found = anomalous.of_elements(elements, energy_eV, given)
     sphere = within(structure.cell, d_min_A, path)
     if F000:
-        sphere = Sphere(np.vstack([sphere.hkl, np.zeros((1, 3), np.int32)]), np.append(sphere.inverse_d2, 0.0))
+        sphere = with_F000(sphere)
     check_memory(structure.cell, d_min_A, path)
     F = of_atoms(structure, sphere, d_min_A, found)
     told = [
@@ -87,8 +87,8 @@ def of_structure(
     if len(structure) > 1:
         told.append(f"has {len(structure)} models: the first one is taken")
     if solvent is not None:
-        share, mask = of_solvent(structure, sphere)
-        F = F + solvent.k * np.exp(-solvent.B * sphere.inverse_d2 / 4.0) * mask
+        share, of_bulk = of_bulk_solvent(structure, sphere, solvent)
+        F = F + of_bulk
         told.append(f"bulk solvent in {share:.0%} of the cell: k {solvent.k:g} e/A^3, B {solvent.B:g} A^2")
     else:
         told.append("no bulk solvent")
@@ -183,14 +183,24 @@ def of_atoms(structure: Any, sphere: Sphere, d_min_A: float, found: anomalous.Di
     F = _transformed(density.grid, sphere, density.blur)
     strong = {name: f[1] for name, f in found.items() if f[1]}
     if strong:
-        absorbing = _density(structure, d_min_A, density.blur)
-        absorbing.initialize_grid()
-        for site in structure[0].all():
-            if part := strong.get(site.atom.element.name):
-                absorbing.add_c_contribution_to_grid(site.atom, part)
-        absorbing.grid.symmetrize_sum()
-        F = F + 1j * _transformed(absorbing.grid, sphere, absorbing.blur)
+        F = F + 1j * _of_points(structure, sphere, d_min_A, strong, density.blur)
     return F
+
+
+def of_points(structure: Any, sphere: Sphere, d_min_A: float, element: str) -> np.ndarray:
+    """Complex structure factors of one electron at the place of each atom of an element, as that moves."""
+    blur = _density(structure, d_min_A).blur
+    return _of_points(structure, sphere, d_min_A, {element: 1.0}, blur)
+
+
+def _of_points(structure: Any, sphere: Sphere, d_min_A: float, electrons: dict[str, float], blur: float) -> np.ndarray:
+    points = _density(structure, d_min_A, blur)
+    points.initialize_grid()
+    for site in structure[0].all():
+        if part := electrons.get(site.atom.element.name):
+            points.add_c_contribution_to_grid(site.atom, part)
+    points.grid.symmetrize_sum()
+    return _transformed(points.grid, sphere, points.blur)
 
 
 def _density(structure: Any, d_min_A: float, blur: float | None = None) -> Any:
@@ -209,6 +219,17 @@ def _transformed(grid: Any, sphere: Sphere, blur: float) -> np.ndarray:
     transform = np.asarray(package().transform_map_to_f_phi(grid, half_l=False).array)
     h, k, x = (column % n for column, n in zip(sphere.hkl.T, transform.shape, strict=True))
     return transform[h, k, x].astype(np.complex128) * np.exp(blur * sphere.inverse_d2 / 4.0)
+
+
+def with_F000(sphere: Sphere) -> Sphere:
+    """The same and 0 0 0, the last."""
+    return Sphere(np.vstack([sphere.hkl, np.zeros((1, 3), np.int32)]), np.append(sphere.inverse_d2, 0.0))
+
+
+def of_bulk_solvent(structure: Any, sphere: Sphere, solvent: Solvent) -> tuple[float, np.ndarray]:
+    """The share of the cell that is solvent, and its structure factors: a mask whose border is smeared."""
+    share, mask = of_solvent(structure, sphere)
+    return share, solvent.k * np.exp(-solvent.B * sphere.inverse_d2 / 4.0) * mask
 
 
 def of_solvent(structure: Any, sphere: Sphere) -> tuple[float, np.ndarray]:

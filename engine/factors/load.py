@@ -9,15 +9,17 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nanobragg.engine.c_numbers import DEGREES
+import numpy as np
+
+from nanobragg.engine.c_numbers import DEGREES, HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.amplitudes import Cell
 from nanobragg.engine.factors.files import FINEST_A, amplitudes_of, cell_of
 from nanobragg.engine.factors.reach import MARGIN, finest_d
-from nanobragg.engine.factors.tables import read_any_table
+from nanobragg.engine.factors.tables import read_any_table, stacked
 from nanobragg.engine.factors.wanted import Solvent, Wanted
 from nanobragg.engine.formats.reading import reason
-from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors, constant_factors
+from nanobragg.engine.model.structure_factors import CHANNELS, FactorsFrom, StructureFactors, constant_factors
 from nanobragg.engine.scene.scene import Illumination, Lattice, PlacedDetector
 
 OF_A_CELL = 0.02  # what an edge or angle may differ by
@@ -59,6 +61,35 @@ def factors_of_structure(
     return amplitudes.table(name, default_F)
 
 
+def energies_of_tables(source: FactorsFrom, beam: Illumination) -> tuple[float, ...]:
+    """The photon energies (eV) that amplitudes are made of; none where they are of one."""
+    if source.tables is None:
+        return ()
+    channels = np.unique(HC / (beam.wavelengths * 1e10))
+    if source.tables == CHANNELS or int(source.tables) >= len(channels):
+        return tuple(channels.tolist())
+    n = int(source.tables)
+    if source.between_energies:
+        return tuple(np.linspace(channels[0], channels[-1], n).tolist())
+    width = (channels[-1] - channels[0]) / n
+    return tuple((channels[0] + width * (np.arange(n) + 0.5)).tolist())
+
+
+def factors_by_energy(
+    path: str, wanted: Wanted, energies_eV: Sequence[float], default_F: float, crystal: Lattice,
+    tell: Callable[[str], None], *, between: bool = False,
+) -> StructureFactors:  # fmt: skip
+    """Amplitudes of a structure at some photon energies, a table for each."""
+    from nanobragg.engine.factors.by_energy import amplitudes_by_energy
+
+    amplitudes = amplitudes_by_energy(path, wanted, energies_eV)
+    for line in amplitudes.story:
+        tell(line)
+    if amplitudes.cell is not None and differs(amplitudes.cell, crystal.cell):
+        tell(f"{path}: the cell that is simulated is another one, of -cell or -mat")
+    return stacked(amplitudes.hkl, amplitudes.F, energies_eV, default_F, path, tell, between=between)
+
+
 def load(
     source: FactorsFrom,
     detector: PlacedDetector,
@@ -79,6 +110,10 @@ def load(
         wanted = wanted_of(source)
         d_min_A = wanted.d_min_A or seen_to(detector, crystal, beam, dmin_A)
         wanted = dataclasses.replace(wanted, d_min_A=d_min_A, wavelength_A=beam.wavelength * 1e10)
+        if source.tables is not None:
+            energies = energies_of_tables(source, beam)
+            return factors_by_energy(source.structure, wanted, energies, source.default_F, crystal, tell,
+                                     between=source.between_energies)  # fmt: skip
         return factors_of_structure(source.structure, wanted, source.default_F, crystal, tell, source.structure)
     if source.hkl is not None:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -62,6 +63,38 @@ def from_reflections(reflections: Reflections, default_F: float, name: str) -> S
         h, k, x = reflections.indices[-1].tolist()
         last = (h, k, x, float(reflections.amplitudes[-1]))
     return StructureFactors(table, bounds, reflections.count, default_F, "hkl", last)
+
+
+def stacked(
+    hkl: np.ndarray, F: np.ndarray, energies_eV: Sequence[float], default_F: float, name: str,
+    tell: Callable[[str], None] = lambda line: None, *, between: bool = False,
+) -> StructureFactors:  # fmt: skip
+    """Tables of amplitudes ``F`` (energy, reflection) of the same indices (n, 3), one for each photon energy (eV).
+
+    Raises
+    ------
+    BadInput
+        If they do not fit in memory, or an amplitude is no number.
+    """
+    indices = hkl.astype(float)
+    bounds = np.column_stack([indices.min(axis=0), indices.max(axis=0)])
+    listed = [
+        Reflections(indices=indices, amplitudes=of_energy, bounds=bounds, count=len(indices), whole_numbers=True)
+        for of_energy in F
+    ]
+    first = from_reflections(listed[0], default_F, name)
+    count, size = len(energies_eV), first.table.nbytes
+    tell(f"{count} tables of amplitudes of {size / 1e6:.3g} MB each: {count * size / 1e9:.3g} GB, and their squares")
+    if memory.lacks(2 * count * size):
+        raise BadInput(
+            f"{name}: {count} tables of {size / 1e6:.3g} MB and their squares do not fit in memory: take fewer"
+        )
+    stack = np.empty((count, *first.table.shape))
+    for number, reflections in enumerate(listed):
+        stack[number] = from_reflections(reflections, default_F, name).table
+    return dataclasses.replace(
+        first, table=stack[count // 2], stack=stack, energies_eV=tuple(float(e) for e in energies_eV), between=between
+    )
 
 
 def _remarks(reflections: Reflections, factors: StructureFactors) -> Iterator[str]:

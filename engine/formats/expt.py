@@ -18,6 +18,7 @@ from nanobragg.engine.scene.scene import Scene
 from nanobragg.kernels.vectors import cross
 
 BELOW_NOTHING = -0.5  # readers differ in whether the least value is trusted; 0 is, and -1 is no count
+OF_MOSFLM = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
 ORIGIN = [0.0, 0.0, 0.0]
 UNTURNED = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 
@@ -56,7 +57,12 @@ class Models:
 
 
 def to_dials(scene: Scene) -> np.ndarray:
-    """The rotation from our laboratory to DIALS', (3, 3)."""
+    """The rotation from our laboratory to DIALS', (3, 3).
+
+    MOSFLM's laboratory is turned as it is, so that what was read of DIALS goes back to where it was.
+    """
+    if scene.detector.convention == "MOSFLM":
+        return OF_MOSFLM
     return np.array([[-1.0], [1.0], [-1.0]]) * turn(scene.beam.direction, scene.scan.spindle)
 
 
@@ -150,7 +156,8 @@ def _beam(scene: Scene) -> dict[str, Any]:
     across = to_dials(scene) @ np.array(cross(beam.polar, beam.direction))
     length = float(np.linalg.norm(across))
     return {
-        "direction": [0.0, 0.0, 1.0], "wavelength": plain(scene.beam.mean_wavelength * 1e10),
+        "direction": (-(to_dials(scene) @ beam.direction) + 0.0).tolist(),
+        "wavelength": plain(scene.beam.mean_wavelength * 1e10),
         "divergence": 0.0, "sigma_divergence": 0.0,
         "polarization_normal": (across / length).tolist() if length > 0.0 else [0.0, 1.0, 0.0],
         "polarization_fraction": 0.5 if beam.polarization_left_out else plain((1.0 + beam.kahn) / 2.0),

@@ -235,19 +235,29 @@ def unrendered(scene: Scene) -> np.ndarray:
 
 
 def frame_axes(
-    file: Any, wavelengths: FrameAxis, flux: FrameAxis, spectrum: tuple[np.ndarray, np.ndarray] | None
+    file: Any, wavelengths: FrameAxis, flux: FrameAxis, spectrum: tuple[FrameAxis, FrameAxis] | None
 ) -> None:
     """Write what may differ from image to image: wavelengths (Angstrom) and photons per second.
 
-    ``spectrum`` are the wavelengths and their shares, if they are the same for all images and more than one.
+    ``spectrum`` are the wavelengths and their shares, (n,) for all images or (images, n), if they are more than one.
     """
     beam = file["entry/instrument/beam"]
     dataset = _put_axis(beam, "incident_wavelength", wavelengths, "angstrom")
     _put_axis(beam, "total_flux", flux, "Hz")
-    if spectrum is not None and len(spectrum[0]) > 1:
+    if spectrum is not None:
         dataset.attrs["variant"] = SPECTRUM  # both old and new readers understand this form
-        _put(beam, SPECTRUM, spectrum[0], units="angstrom")
-        _put(beam, f"{SPECTRUM}_weights", spectrum[1], units="")
+        _put_axis(beam, SPECTRUM, spectrum[0], "angstrom")
+        _put_axis(beam, f"{SPECTRUM}_weights", spectrum[1], "")
+        beam[f"{SPECTRUM}_weight"] = beam[f"{SPECTRUM}_weights"]  # as old readers call it
+
+
+def spectrum_axes(waves: np.ndarray, weights: np.ndarray) -> tuple[FrameAxis, FrameAxis] | None:
+    """A spectrum, (n,) or (images, n), for `frame_axes`; nothing for one wavelength."""
+    if waves.shape[-1] < 2:
+        return None
+    if waves.ndim == 2 and (waves == waves[0]).all():
+        waves = waves[0]
+    return FrameAxis(waves), FrameAxis(weights)
 
 
 def _put_axis(group: Any, name: str, axis: FrameAxis, units: str) -> Any:

@@ -17,7 +17,7 @@ from nanobragg.engine.formats.format import Format
 from nanobragg.engine.formats.hdf5 import compressed, hdf5_alone, said_of
 from nanobragg.engine.scene.describe import tables_of
 from nanobragg.engine.scene.scene import Scene
-from nanobragg.engine.truth.of_image import GROUP, UNITS, columns, spectrum, truth_of
+from nanobragg.engine.truth.of_image import GROUP, SPECTRA, UNITS, columns, spectrum, truth_of
 from nanobragg.kernels.whole import appearing_path
 
 
@@ -50,7 +50,7 @@ class Nxmx(Format):
             nexus.describe(file, scene, values, sensor, (now, now), 1, turns=turns)
             truth = columns([truth_of(0, [], scene, np.clip(pixels, 0, None), json.dumps(tables_of(scene)))])
             wavelengths, flux = (nexus.FrameAxis(truth[name][:1].reshape(())) for name in ("wavelength", "flux"))
-            nexus.frame_axes(file, wavelengths, flux, spectrum(scene))
+            nexus.frame_axes(file, wavelengths, flux, nexus.spectrum_axes(*spectrum(scene)))
             if turns:
                 nexus.rotation_axis(file, scene, truth["phi"], truth["phi_end"])
             _write_truth(file.create_group(GROUP), truth, scene)
@@ -79,7 +79,7 @@ def _write_truth(group: Any, truth: dict[str, Any], scene: Scene) -> None:
     group.attrs["spindle_nexus"] = nexus.placement(scene).spindle
     group.attrs["laboratory_to_nexus"] = nexus.turn(scene.beam.direction, scene.scan.spindle)
     for name, values in truth.items():
-        if name not in ("argv", "photons"):  # of counts, the photons are not those that were expected
+        if name not in ("argv", "photons", *SPECTRA):  # of counts, the photons are not those that were expected
             dataset = group.create_dataset(name, data=values)
             if name in UNITS:
                 dataset.attrs["units"] = UNITS[name]

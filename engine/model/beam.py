@@ -5,41 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from nanobragg.engine.c_numbers import HC
+from nanobragg.engine.deviates import normal_deviate
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.checks import numbers, shown, spread
 from nanobragg.engine.model.part import Part, Vector
+from nanobragg.engine.model.spectrum import Channels, Shot, SpectrumModel, spectrum_of
 
 SAME = 1e-9
+PULSE_STREAM = 12  # of random numbers
 FLUENCE = 125932015286227086360700780544.0  # photons per square metre: of every electron's area, one
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Spectrum(Part):
-    """Wavelengths of a beam and how many photons each has of them.
-
-    Parameters
-    ----------
-    wavelengths_A
-        Angstrom, (n,).
-    weights
-        Numbers of photons, (n,), up to a factor.
-    """
-
-    wavelengths_A: npt.ArrayLike
-    weights: npt.ArrayLike
-
-    def check(self) -> None:
-        """See `Part.check`."""
-        numbers("Spectrum: wavelengths_A", self.wavelengths_A, None, above=0)
-        numbers("Spectrum: weights", self.weights, None, lowest=0)
-        if np.size(self.weights) != np.size(self.wavelengths_A):
-            raise BadInput("Spectrum: weights: must be as many as wavelengths_A")
-        if not np.any(self.weights):
-            raise BadInput("Spectrum: weights: one must be above 0")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -61,7 +38,13 @@ class Beam(Part):
     dispersion_percent, dispersion_steps
         Full width of the wavelengths, in percent of the middle one, and their number.
     spectrum
-        Instead of dispersion: a `Spectrum`, or wavelengths (Angstrom) and weights, (n, 2).
+        Instead of dispersion: a `Spectrum`, or wavelengths (Angstrom) and weights, (n, 2), which say what the
+        wavelength is; or a `GaussianSpectrum`, `TopHatSpectrum`, `SaseSpectrum` or `SeededSpectrum` about the photon
+        energy; or a `SpectrumFile`. It multiplies with divergence.
+    pulse_jitter_percent
+        Standard deviation of the photons of a pulse, in percent of ``fluence``.
+    shot, seed
+        Number of the pulse, which says what row of a file counts; random spectra and pulses are drawn from both.
     direction, polarization_axis
         Of the photons, and of what the beam is polarized along, in the laboratory; those of the detector's convention
         if not given.
@@ -78,14 +61,17 @@ class Beam(Part):
     divergence_steps: tuple[int, int] = (1, 1)
     dispersion_percent: float = 0.0
     dispersion_steps: int = 1
-    spectrum: npt.ArrayLike | Spectrum | None = None
+    spectrum: npt.ArrayLike | SpectrumModel | None = None
+    pulse_jitter_percent: float = 0.0
+    shot: int = 0
+    seed: int = 1
     direction: Vector | None = None
     polarization_axis: Vector | None = None
 
     def __post_init__(self) -> None:
         """Keep wavelength and fluence, whichever way they were given; energy and flux are ways to give them."""
-        if isinstance(self.spectrum, Spectrum):
-            self.let("spectrum", np.column_stack([self.spectrum.wavelengths_A, self.spectrum.weights]))
+        if self.spectrum is not None:
+            self.let("spectrum", spectrum_of(self.spectrum, "Beam: spectrum"))
         if self.energy_eV is not None:
             wavelength = HC / _positive("energy_eV", self.energy_eV)
             if self.wavelength_A is not None and abs(wavelength - _positive("wavelength_A", self.wavelength_A)) > SAME:
@@ -131,18 +117,38 @@ class Beam(Part):
             spread("Beam: divergence_mrad", width, count, "divergence_steps")
 
     def _check_spectrum(self) -> None:
-        if self.spectrum is None:
-            return
-        try:
-            rows = np.asarray(self.spectrum)
-        except ValueError:  # rows of different lengths
-            rows = np.empty(0)
-        if rows.ndim != 2 or rows.shape[1] != 2 or not len(rows) or rows.dtype.kind not in "iuf":
-            raise BadInput("Beam: spectrum: must be wavelengths (Angstrom) and weights, (n, 2)")
-        if not np.isfinite(rows).all() or (rows[:, 0] <= 0.0).any() or (rows[:, 1] < 0.0).any() or not rows[:, 1].any():
-            raise BadInput("Beam: spectrum: wavelengths must be above 0, weights 0 or more, and one above it")
-        if self.dispersion_steps > 1 or max(self.divergence_steps) > 1:
-            raise BadInput("Beam: spectrum: cannot stand beside dispersion or divergence")
+        numbers("Beam: pulse_jitter_percent", self.pulse_jitter_percent, 1, lowest=0)
+        numbers("Beam: shot", self.shot, 1, whole=True, lowest=0)
+        numbers("Beam: seed", self.seed, 1, whole=True, lowest=0)
+        if self.spectrum is not None and self.dispersion_steps > 1:
+            raise BadInput("Beam: spectrum: cannot stand beside dispersion")
+
+    @property
+    def pulse_fluence(self) -> float:
+        """Photons per square metre of this pulse; a jitter that would take them below 0 leaves none."""
+        assert self.fluence is not None
+        if not self.pulse_jitter_percent:
+            return self.fluence
+        off = self.pulse_jitter_percent / 100.0 * normal_deviate(int(self.seed), PULSE_STREAM, int(self.shot))
+        return self.fluence * max(1.0 + off, 0.0)
+
+    def channels(self) -> Channels:
+        """Wavelengths and weights of this pulse, where there is a spectrum."""
+        assert isinstance(self.spectrum, SpectrumModel) and self.wavelength_A is not None
+        return self.spectrum.of_shot(HC / self.wavelength_A, Shot(int(self.seed), int(self.shot)))
+
+    @property
+    def nominal_A(self) -> float:
+        """The wavelength that stands for all shots, Angstrom."""
+        assert self.wavelength_A is not None
+        if not isinstance(self.spectrum, SpectrumModel):
+            return self.wavelength_A
+        return self.spectrum.nominal_A(HC / self.wavelength_A)
+
+    @property
+    def varies(self) -> bool:
+        """Whether shots differ."""
+        return self.pulse_jitter_percent > 0.0 or (isinstance(self.spectrum, SpectrumModel) and self.spectrum.varies)
 
     def _fluence_of_flux(self) -> float:
         flux, edge, seconds = (_positive(name, getattr(self, name)) for name in ("flux", "beamsize_mm", "exposure_s"))

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.model.checks import numbers, of_kind
+from nanobragg.engine.model.checks import numbers, of_kind, one_of
 from nanobragg.engine.model.part import Part
+
+CHANNELS = "channels"  # a table for each wavelength
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -20,6 +22,8 @@ class StructureFactors:
     ``n_hkl`` is what the original counts and reports; 0 means no table, every F is ``default_F``.
     ``source`` says where they came from: ``"hkl"``, ``"dump"`` or ``"default"``. ``last`` are the
     indices and the amplitude that were read last, which the original's ``-printout`` shows until others are met.
+    Where amplitudes depend on the photon energy, ``stack`` (energy, h, k, l) holds a table like that for each of
+    ``energies_eV``; ``between`` says whether those of other energies lie between two of them, or are the nearest.
     """
 
     table: np.ndarray
@@ -28,6 +32,9 @@ class StructureFactors:
     default_F: float
     source: str
     last: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    stack: np.ndarray | None = None
+    energies_eV: tuple[float, ...] = ()
+    between: bool = False
 
     def __repr__(self) -> str:
         """Which indices, and how large."""
@@ -35,14 +42,47 @@ class StructureFactors:
             return f"StructureFactors(F = {self.default_F:g} for all indices)"
         low, high = self.bounds.T.tolist()
         box = ", ".join(f"{name} {a}..{b}" for name, a, b in zip("hkl", low, high, strict=True))
-        return f"StructureFactors({box}; F up to {self.table.max():.4g}, else {self.default_F:g})"
+        n = len(self.energies_eV)
+        many = f"; {n} tables from {min(self.energies_eV):g} to {max(self.energies_eV):g} eV" if n else ""
+        return f"StructureFactors({box}; F up to {self.table.max():.4g}, else {self.default_F:g}{many})"
 
     @functools.cached_property
     def tables(self) -> np.ndarray:
-        """The amplitude tables that sources may see, (table, h, k, l), read-only; all sources see the first."""
-        tables = np.ascontiguousarray(self.table)[None]
+        """The amplitude tables that sources may see, (table, h, k, l), read-only."""
+        tables = np.ascontiguousarray(self.table[None] if self.stack is None else self.stack)
         tables.setflags(write=False)
         return tables
+
+    def seen_at(self, energies_eV: np.ndarray) -> tuple[StructureFactors, np.ndarray]:
+        """Which of the tables photons of some energies see, (n,); the tables are made where they lie between two."""
+        if len(self.energies_eV) < 2:
+            return self, np.zeros(len(energies_eV), np.int64)
+        nodes = np.array(self.energies_eV)
+        if not self.between:
+            return self, np.abs(energies_eV[:, None] - nodes).argmin(axis=1)
+        wanted, numbers_of = np.unique(energies_eV, return_inverse=True)
+        return self._made_between(tuple(wanted.tolist())), numbers_of.ravel().astype(np.int64)
+
+    def _made_between(self, wanted: tuple[float, ...]) -> StructureFactors:
+        """Tables of other energies, linearly between those of the two nearest; the last ones are kept."""
+        if (kept := self._last_between.get(wanted)) is not None:
+            return kept
+        order = np.argsort(self.energies_eV)
+        nodes = np.array(self.energies_eV)[order]
+        places = np.interp(wanted, nodes, np.arange(len(nodes)))
+        stack = np.empty((len(wanted), *self.tables.shape[1:]))
+        for number, place in enumerate(places):
+            low = min(int(place), len(nodes) - 2)
+            share = place - low
+            stack[number] = (1.0 - share) * self.tables[order[low]] + share * self.tables[order[low + 1]]
+        made = dataclasses.replace(self, table=stack[0], stack=stack, energies_eV=wanted, between=False)
+        self._last_between.clear()
+        self._last_between[wanted] = made
+        return made
+
+    @functools.cached_property
+    def _last_between(self) -> dict[tuple[float, ...], StructureFactors]:
+        return {}
 
 
 def constant_factors(F: float) -> StructureFactors:
@@ -72,6 +112,12 @@ class FactorsFrom(Part):
         f' and f'' by element, or names of tables.
     F000
         Whether the amplitude of 0 0 0 is among them.
+    tables
+        Amplitudes of a structure that depend on the photon energy: ``"channels"`` for a table of each wavelength of the
+        beam, or a number of energies, evenly spaced over the spectrum, each with its table; one of the beam's middle by
+        default.
+    between_energies
+        Whether wavelengths between those energies get amplitudes between theirs, linearly; else those of the nearest.
     """
 
     structure: str | None = None
@@ -83,6 +129,8 @@ class FactorsFrom(Part):
     symmetry: str | None = None
     anomalous: Mapping[str, tuple[float, float] | str] | None = None
     F000: bool = False
+    tables: int | str | None = None
+    between_energies: bool = False
 
     def check(self) -> None:
         """See `Part.check`."""
@@ -107,8 +155,18 @@ class FactorsFrom(Part):
                 if not isinstance(value, str):
                     numbers(f"factors: anomalous: {element}", value, 2)
         of_kind("factors: F000", self.F000, bool, "true or false")
-        own = {"d_min_A", "solvent", "labels", "symmetry", "anomalous", "F000"} & set(self.to_json())
+        self._check_tables()
+        own = {"d_min_A", "solvent", "labels", "symmetry", "anomalous", "F000", "tables"} & set(self.to_json())
         if own and self.structure is None:
             raise BadInput(f"factors: {', '.join(sorted(own))}: belong to structure")
         if self.structure is None and self.hkl is None and self.default_F == 0.0:
             raise BadInput("factors: give structure, hkl or default_F: there are no amplitudes")
+
+    def _check_tables(self) -> None:
+        of_kind("factors: between_energies", self.between_energies, bool, "true or false")
+        if isinstance(self.tables, str):
+            one_of("factors: tables (or a number)", self.tables, (CHANNELS,))
+        elif self.tables is not None:
+            numbers("factors: tables", self.tables, 1, whole=True, lowest=1)
+        if self.between_energies and (self.tables is None or self.tables == CHANNELS or int(self.tables) < 2):
+            raise BadInput("factors: between_energies: needs tables, 2 or more")

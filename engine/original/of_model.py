@@ -9,6 +9,7 @@ import numpy as np
 
 from nanobragg.engine.c_numbers import DEGREES
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.model.beam import Beam
 from nanobragg.engine.model.experiment import Experiment
 from nanobragg.engine.model.structure_factors import StructureFactors
 from nanobragg.engine.original import beam as beams
@@ -21,6 +22,7 @@ from nanobragg.engine.scene.sources import SOURCE_DISTANCE
 # What the original cannot be told, by its name in the model.
 UNKNOWN: dict[str, Callable[[Experiment], Any]] = {
     "Detector: panels": lambda e: e.detector.panels,
+    "Beam: spectrum with divergence": lambda e: e.beam.spectrum is not None and max(e.beam.divergence_steps) > 1,
     "Beam: direction": lambda e: e.beam.direction,
     "Beam: polarization_axis": lambda e: e.beam.polarization_axis,
     "Scan: axis": lambda e: e.scan.axis,
@@ -34,7 +36,7 @@ def settings_of(experiment: Experiment, factors: StructureFactors, fixes: Fixes)
     (h, v), steps = beam.divergence_mrad, beam.divergence_steps
     assert detector.shape is not None and beam.wavelength_A is not None and beam.fluence is not None
     fields: dict[str, Any] = {
-        "lambda0": beam.wavelength_A / 1e10, "fluence": beam.fluence, "exposure": beam.exposure_s,
+        "lambda0": beam.wavelength_A / 1e10, "fluence": beam.pulse_fluence, "exposure": beam.exposure_s,
         "beamsize": beam.beamsize_mm / 1e3, "kahn": beam.polarization or 0.0,
         "nopolar": beam.polarization is None,
         "pixel": detector.pixel_mm / 1000.0, "distance": detector.distance_mm / 1000.0,
@@ -109,12 +111,12 @@ def set_up_of(experiment: Experiment, fixes: Fixes, warn: Callable[[str], None])
     start = geometry(settings_of(experiment, factors, fixes), kept if kept.size else None, warn, matrix=matrix)
     if beam.spectrum is None:
         return set_up(start, warn, factors=factors)
-    told = beams.beam(start.settings, start.frame, _sources(start, beam.spectrum))
+    told = beams.beam(start.settings, start.frame, _sources(start, beam))
     return set_up(start, warn, factors=factors, beam=told)
 
 
-def _sources(start: Geometry, spectrum: Any) -> np.ndarray:
+def _sources(start: Geometry, beam: Beam) -> np.ndarray:
     """A spectrum as sources (n, 5): X Y Z (metres), weight, wavelength (metres)."""
-    rows = np.asarray(spectrum, float)
-    place = np.tile([-SOURCE_DISTANCE * b for b in start.frame.beam], (len(rows), 1))
-    return np.column_stack([place, rows[:, 1], rows[:, 0] * 1e-10])
+    wavelengths_A, weights = beam.channels()
+    place = np.tile([-SOURCE_DISTANCE * b for b in start.frame.beam], (len(weights), 1))
+    return np.column_stack([place, weights, wavelengths_A * 1e-10])

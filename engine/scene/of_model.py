@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nanobragg.engine.c_numbers import DEGREES, HC, divide
 from nanobragg.engine.detectors.catalogue import PHOSPHOR, detector_model
@@ -79,6 +81,8 @@ def scene_of(experiment: Experiment, load: Load | None = None) -> Scene:
     if isinstance(factors, FactorsFrom):
         assert load is not None
         factors = load(factors, detector, crystal, beam)
+    factors, table_numbers = factors.seen_at(HC / (beam.wavelengths * 1e10))
+    beam = dataclasses.replace(beam, table_numbers=table_numbers)
     sampled = _sampled(e, detector, beam, crystal, scan, factors)
     checks.check_cells(scan.steps, crystal.domains)
     amount = sum(background.intensity() for background in e.all_backgrounds)
@@ -122,20 +126,21 @@ def illumination(beam: Beam, convention: Convention) -> Illumination:
         for width, count in zip(beam.divergence_mrad, beam.divergence_steps, strict=True)
     )
     dispersion = sources.spread_over(beam.dispersion_percent / 100.0, beam.dispersion_steps)
+    sources.check_number(hdiv.count * vdiv.count * dispersion.count)
+    points = tuple(sources.divergence_points(hdiv, vdiv, elliptical=True))
+    rows = sources.grid_of_sources(wavelength, (convention.beam, convention.polar), points, dispersion)
+    if not len(rows):
+        raise BadInput("Beam: divergence_steps: no source is left inside the ellipse of divergence")
     if beam.spectrum is None:
-        sources.check_number(hdiv.count * vdiv.count * dispersion.count)
-        points = tuple(sources.divergence_points(hdiv, vdiv, elliptical=True))
-        rows = sources.grid_of_sources(wavelength, (convention.beam, convention.polar), points, dispersion)
-        if not len(rows):
-            raise BadInput("Beam: divergence_steps: no source is left inside the ellipse of divergence")
         weights = np.full(len(rows), 1.0 / len(rows))
     else:
-        spectrum = np.asarray(beam.spectrum, float)
-        position = [-sources.SOURCE_DISTANCE * b for b in convention.beam]
-        rows = np.column_stack([np.tile(position, (len(spectrum), 1)), spectrum[:, 0] * 1e-10])
-        weights = spectrum[:, 1]
+        channels = beam.channels()
+        sources.check_number(len(rows) * len(channels.weights))
+        rows = sources.times_wavelengths(rows, channels.wavelengths_A * 1e-10)
+        weights = np.tile(channels.weights, len(rows) // len(channels.weights))
+        wavelength = beam.nominal_A / 1e10
     return Illumination(
-        wavelength=wavelength, fluence=beam.fluence, exposure=beam.exposure_s, beamsize=beam.beamsize_mm / 1e3,
+        wavelength=wavelength, fluence=beam.pulse_fluence, exposure=beam.exposure_s, beamsize=beam.beamsize_mm / 1e3,
         kahn=beam.polarization or 0.0, polarization_left_out=beam.polarization is None,
         direction=convention.beam, polar=convention.polar,
         directions=sources.directions_of(rows[:, :3]), wavelengths=rows[:, 3].copy(), weights=sources.shares(weights),
@@ -172,7 +177,7 @@ def placed_detector(e: Experiment, beam: Illumination, convention: Convention) -
         saturation=d.saturation or 0.0, offset=0.0, centroid_of_layer=True,
         curved=d.curved, point_pixel=d.point_pixel,
         roi=(0, n_fast, 0, n_slow) if e.sampling.roi is None else tuple(int(x) for x in e.sampling.roi),  # type: ignore[arg-type]
-        mask=kept_pixels(e), absorption=_of_sources(d, beam.wavelengths) if absorbs else np.empty(0),
+        mask=kept_pixels(e), absorption=absorption_of_sources(d, beam.wavelengths) if absorbs else np.empty(0),
     )  # fmt: skip
 
 
@@ -202,18 +207,28 @@ def absorption(d: Detector, wavelength: float) -> float:
     return 1.0 / (depth_um * 1e-6) if depth_um > 0.0 else 0.0
 
 
-def _of_sources(d: Detector, wavelengths: np.ndarray) -> np.ndarray:
-    """The absorption of each source's photons, 1/m; empty where all are absorbed alike."""
+def absorption_of_sources(d: Detector, wavelengths: np.ndarray) -> np.ndarray:
+    """The absorption of each source's photons, 1/m; empty where all are absorbed alike.
+
+    An attenuation that is given is that of the mean wavelength, others' follow from the material.
+    """
     different, number = np.unique(wavelengths, return_inverse=True)
-    if len(different) == 1 or d.attenuation_um is not None or material_of(d) is None:
+    material = material_of(d)
+    if len(different) == 1 or material is None:
         return np.empty(0)
-    return np.array([absorption(d, wavelength) for wavelength in different])[number.ravel()]
+    depths_mm = np.array([attenuation(material, HC / (wavelength * 1e10)) for wavelength in different])
+    scale = absorption(d, float(wavelengths.mean())) * attenuation(material, HC / (float(wavelengths.mean()) * 1e10))
+    return scale / depths_mm[number.ravel()]
 
 
 def kept_pixels(e: Experiment) -> np.ndarray:
     """1 for the pixels that are not masked nor in gaps, (panel * slow * fast,) uint8; empty where all are rendered."""
-    d = e.detector
-    kept = None if e.mask is None else np.asarray(e.mask).reshape(d.image_shape) != 0
+    return kept_of(e.detector, e.mask)
+
+
+def kept_of(d: Detector, mask: npt.ArrayLike | None) -> np.ndarray:
+    """The same of a detector and a mask in the shape of its images."""
+    kept = None if mask is None else np.asarray(mask).reshape(d.image_shape) != 0
     own = _gaps(d) if not d.panels else _edges(d)
     if own is not None and not own.all():
         own = own.reshape(d.image_shape) != 0
@@ -235,10 +250,15 @@ def _edges(d: Detector) -> np.ndarray:
     return kept
 
 
+def frame_by_vectors(d: Detector, beam: Vector) -> PlacedPanel:
+    """The panel, or the frame of panels, of a detector that is placed by its vectors."""
+    corner: Vector = tuple(float(x) / 1000.0 for x in _vector(d.origin_mm))  # type: ignore[assignment]
+    return by_vectors(_vector(d.fast), _vector(d.slow), corner, beam)
+
+
 def _panel(d: Detector, convention: Convention, pixel: float, size_fast: float, size_slow: float) -> PlacedPanel:
     if d.origin_mm is not None:
-        corner = tuple(float(x) / 1000.0 for x in d.origin_mm)
-        return by_vectors(_vector(d.fast), _vector(d.slow), corner, convention.beam)  # type: ignore[arg-type]
+        return frame_by_vectors(d, convention.beam)
     tilt: Vector = tuple(angle / DEGREES for angle in d.tilt_deg)  # type: ignore[assignment]
     fast_mid, slow_mid = _centre(d, convention, pixel, size_fast, size_slow)
     aim = Aim(d.distance_mm / 1000.0, fast_mid, slow_mid, tilt, d.twotheta_deg / DEGREES)

@@ -65,6 +65,12 @@ def grid_of_sources(
     return np.array(rows, dtype=float).reshape(-1, 4)
 
 
+def times_wavelengths(rows: np.ndarray, wavelengths: np.ndarray) -> np.ndarray:
+    """Sources (n, 4) each of which has all of some wavelengths (metres), one after the other."""
+    positions = np.repeat(rows[:, :3], len(wavelengths), axis=0)
+    return np.column_stack([positions, np.tile(wavelengths, len(rows))])
+
+
 def directions_of(positions: np.ndarray) -> np.ndarray:
     """Unit vectors of positions, (n, 3)."""
     return np.array([unit(tuple(v)) for v in positions.tolist()])

@@ -15,10 +15,11 @@ GROUP = "entry/ground_truth"
 # Settings and fields that wavelengths, and fluxes, depend on.
 OF_SPECTRUM = (
     "lambda0", "dispersion", "disp_steps", "source_file", "img_file", "beam.wavelength_A", "beam.energy_eV",
-    "beam.spectrum", "beam.dispersion_percent", "beam.dispersion_steps",
+    "beam.spectrum", "beam.shot", "beam.seed", "beam.dispersion_percent", "beam.dispersion_steps",
 )  # fmt: skip
 OF_FLUX = (
     "flux", "fluence", "exposure", "beamsize", "beam.flux", "beam.fluence", "beam.exposure_s", "beam.beamsize_mm",
+    "beam.shot", "beam.seed", "beam.pulse_jitter_percent",
 )  # fmt: skip
 
 
@@ -27,7 +28,8 @@ class Truth(NamedTuple):
 
     Its command line, where there is one; its experiment as JSON; reciprocal vectors a*, b*, c* at phi = 0, nine
     numbers in 1/Angstrom, in our laboratory and in NeXus'; the real cell (Angstrom, degrees); the wavelength
-    (Angstrom); photons per second; all photons expected; seeds; the first and the last angle of its rotation (degrees).
+    (Angstrom); photons per second; all photons expected; seeds; the first and the last angle of its rotation (degrees);
+    the wavelengths of its spectrum (Angstrom) and their shares of the photons.
     """
 
     number: int
@@ -43,14 +45,18 @@ class Truth(NamedTuple):
     mosaic_seed: int
     phi: float
     phi_end: float
+    spectrum: tuple[float, ...] = ()
+    spectrum_weights: tuple[float, ...] = ()
 
 
 SHAPES: dict[str, tuple[int, ...]] = {"orientation": (3, 3), "orientation_nexus": (3, 3), "cell": (6,)}
 UNITS = {
     "orientation": "1/angstrom", "orientation_nexus": "1/angstrom", "cell": "angstrom, degree",
     "wavelength": "angstrom", "flux": "Hz", "photons": "count", "phi": "deg", "phi_end": "deg",
+    "spectrum": "angstrom", "spectrum_weights": "",
 }  # fmt: skip
 TEXTS = ("argv", "experiment")
+SPECTRA = ("spectrum", "spectrum_weights")
 TYPES = {"number": np.int64, "seed": np.int64, "mosaic_seed": np.int64}
 
 
@@ -75,7 +81,7 @@ def truth_of(number: int, words: Sequence[str], scene: Scene, image: np.ndarray,
         number, shlex.join(words), experiment, tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
         (*e.crystal.cell[:3], *(clean_degrees(angle) for angle in e.crystal.cell[3:])),
         wavelength(e), e.beam.total_flux, float(image.sum(dtype=np.float64)),
-        -e.noise.seed, -e.crystal.mosaic_seed, *rotation(e),
+        -e.noise.seed, -e.crystal.mosaic_seed, *rotation(e), *(tuple(part.tolist()) for part in spectrum(e)),
     )  # fmt: skip
 
 
@@ -85,6 +91,17 @@ def columns(truths: Sequence[Truth]) -> dict[str, Any]:
     for name, values in zip(Truth._fields, zip(*truths, strict=True), strict=True):
         if name in TEXTS:
             arrays[name] = list(values)
+        elif name in SPECTRA:
+            arrays[name] = _same_length(values)
         else:
             arrays[name] = np.array(values, TYPES.get(name, np.float64)).reshape(len(truths), *SHAPES.get(name, ()))
     return arrays
+
+
+def _same_length(rows: Sequence[Sequence[float]]) -> np.ndarray:
+    """Rows as one array (images, n), NaN where one is shorter."""
+    longest = max(map(len, rows))
+    filled = np.full((len(rows), longest), np.nan)
+    for row, values in zip(filled, rows, strict=True):
+        row[: len(values)] = values
+    return filled

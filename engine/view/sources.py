@@ -15,11 +15,11 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.any_image import read_image, split_frame
 from nanobragg.engine.formats.apart import HDF5, PATHS
 from nanobragg.engine.formats.hdf5 import open_file
+from nanobragg.engine.formats.nexus_chain import metres, transformation
 from nanobragg.engine.formats.smv import HEADER_BYTES, value
 from nanobragg.engine.placed import Placed, turned_about
 from nanobragg.engine.truth.of_image import GROUP
 
-METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "cm": 1e-2, "pixel": math.nan}
 MODULE = "entry/instrument/detector/module"
 BEAM = np.array([0.0, 0.0, 1.0])
 
@@ -206,48 +206,14 @@ def _facing(
 def _of_nxmx(file: Any, number: int) -> Placed:
     """From the transformations of NXmx, and our own ground truth."""
     fast, slow = file[f"{MODULE}/fast_pixel_direction"], file[f"{MODULE}/slow_pixel_direction"]
-    chain = _transformation(file, fast)
+    chain = transformation(file, fast)
     to_fast, to_slow = (chain[:3, :3] @ np.asarray(axis.attrs["vector"], float) for axis in (fast, slow))
-    pixel = float(np.asarray(fast[()]).ravel()[0]) * METRES[_text(fast.attrs["units"])]
+    pixel = float(np.asarray(fast[()]).ravel()[0]) * metres(fast.attrs["units"])
     waves = np.asarray(file["entry/instrument/beam/incident_wavelength"][()], float).ravel()
     n_slow, n_fast = file[PATHS[0]].shape[-2:]
     wavelength = float(waves[min(number, len(waves) - 1)])
     recip = _crystal(file, number)
     return Placed((int(n_slow), int(n_fast)), pixel, chain[:3, 3], to_fast, to_slow, BEAM, wavelength, recip)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _transformation(file: Any, axis: Any) -> np.ndarray:
-    """The transformation (4, 4) of the axes that this one depends on; metres."""
-    matrix = np.eye(4)
-    path, passed = _text(axis.attrs.get("depends_on", ".")), set()
-    while path != ".":
-        if path in passed:
-            raise ValueError(f"{path} depends on itself")
-        passed.add(path)
-        node = file[path]
-        matrix = _of_axis(node) @ matrix
-        path = _text(node.attrs.get("depends_on", "."))
-    return matrix
-
-
-def _of_axis(node: Any) -> np.ndarray:
-    vector = np.asarray(node.attrs["vector"], float)
-    amount, units = float(np.asarray(node[()]).ravel()[0]), _text(node.attrs["units"])
-    matrix = np.eye(4)
-    if _text(node.attrs["transformation_type"]) == "rotation":
-        angle = math.radians(amount) if units.startswith("deg") else amount
-        axis = vector / np.linalg.norm(vector)
-        cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-        matrix[:3, :3] = np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
-    else:
-        matrix[:3, 3] = vector * amount * METRES[units]
-    if "offset" in node.attrs:
-        matrix[:3, 3] += np.asarray(node.attrs["offset"], float) * METRES[_text(node.attrs.get("offset_units", units))]
-    return matrix
 
 
 def _crystal(file: Any, number: int) -> np.ndarray | None:

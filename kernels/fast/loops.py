@@ -74,11 +74,10 @@ def tiles_kernel(add_terms: Any) -> Any:
                         begins = len(first_cells) > 0 and not visited
                         turned, turned_single = (first_cells, single[0]) if begins else (cells, single[1])
                         visited = True
-                        own, last = (group, group + 1) if ordered else (first_source, last_source)
-                        group_of_sources = (own, last, ordered or n_sources == 1)
+                        of_group = (group, group + 1, True) if ordered else (first_source, last_source, n_sources == 1)
                         tile.begin_subtotal(running, total, subtotal)
                         add_terms(
-                            plan, tables, group_of_sources, turned, turned_single, interpolate, count, (qx, qy, qz),
+                            plan, tables, of_group, turned, turned_single, interpolate, count, (qx, qy, qz),
                             alive, on, weight, subtotal,
                         )  # fmt: skip
                         tile.add_subtotal(running, alive, weight, subtotal, total)

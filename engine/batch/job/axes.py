@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nanobragg.engine.deviates import deviates
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.reading import reason
 from nanobragg.kernels.image.random import misset_of
@@ -235,12 +236,6 @@ def places(axes: Sequence[Axis], combine: str, image: int) -> Iterator[tuple[Axi
             rest, place = divmod(rest, axis.length)
             found.append((axis, place))
     yield from reversed(found)
-
-
-def deviates(seed: int, stream: int, number: int, count: int) -> list[float]:
-    """Numbers in [0, 1) that depend on these numbers alone (Philox 4x64, 53 bits of each word)."""
-    words = np.random.Philox(key=[seed % 2**64, stream], counter=[0, number, 0, 0]).random_raw(count)
-    return [int(word >> np.uint64(11)) * 2.0**-53 for word in words]
 
 
 LARGEST_SEED, MASK = 2**31 - 2, 2**31 - 1

@@ -14,6 +14,7 @@ from nanobragg.engine.batch.job.tables import value_of, with_fields
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.load import with_cell
 from nanobragg.engine.formats.reading import reason
+from nanobragg.engine.model.spectrum import KINDS
 
 FORMATS = ("nxmx", "smv", "cbf", "float")
 VALUES = ("int32", "uint16", "float32")
@@ -23,7 +24,7 @@ COMPRESSIONS = ("bitshuffle-lz4", "gzip", "none")
 # What the images of a job are to readers: one crystal that turns on from image to image, upwards or downwards, or
 # pictures that have nothing to do with each other.
 RISING, FALLING, STILLS = SCANS = ("rising", "falling", "stills")
-NOISE_SEED, MOSAIC_SEED = 1, 2
+NOISE_SEED, MOSAIC_SEED, PULSE_SEED = 1, 2, 3
 SCHEMA = 2  # of what is kept in a job's folder; another one cannot be gone on with
 
 
@@ -41,8 +42,8 @@ class Job:
 
     ``arguments`` are nanoBragg's, or ``model`` holds the tables of an experiment; ``axes`` hold what varies in JSON
     form (`axes.axis_of` reads it), ``varying`` the names of the settings or fields that do, ``scan`` is one of `SCANS`,
-    ``inputs`` the SHA-256 of each file that the job names. ``folder`` is where names of files are relative to and
-    ``output`` where images go; neither is part of the digest.
+    ``inputs`` the SHA-256 of each file that the job names, ``geometry`` the one whose detector and mask images have.
+    ``folder`` is where names of files are relative to and ``output`` where images go; neither is part of the digest.
     """
 
     arguments: tuple[str, ...]
@@ -64,10 +65,13 @@ class Job:
     inputs: dict[str, str]
     folder: str
     output: str
+    geometry: str | None = None
 
     def canonical(self) -> dict[str, Any]:
         """What images depend on, as JSON."""
         fields = dataclasses.asdict(self)
+        if self.geometry is None:
+            del fields["geometry"]  # a job without one is what it was
         for place in ("folder", "output"):
             del fields[place]
         return fields | {"schema": SCHEMA}
@@ -119,9 +123,23 @@ class Job:
         assert self.model is not None
         found = places(self.opened_axes, self.combine, image)
         given = [(name, value_of(words)) for axis, place in found for name, words in axis.given(place)]
+        if self.draws_pulses:
+            given = [("beam.shot", image), *given]
+            if "seed" not in self.model.get("beam", {}):
+                given = [("beam.seed", seed_of(self.seed, 0, PULSE_SEED)), *given]
         own_seed = "mosaic_seed" in self.model.get("crystal", {}) or self.varies("crystal.mosaic_seed")
         seed = [] if own_seed else [("crystal.mosaic_seed", self.mosaic_seed(image))]
         return with_cell(with_fields(self.model, [*seed, *given]), self.folder)
+
+    @functools.cached_property
+    def draws_pulses(self) -> bool:
+        """Whether pulses differ by themselves: in a random spectrum, a row of a file, or their energy."""
+        return self.model is not None and pulses_differ(self.model)
+
+    @property
+    def has_pulse_spectra(self) -> bool:
+        """Whether each image has a spectrum of its own, on wavelengths of which all have as many."""
+        return self.draws_pulses and not self.varies("beam.spectrum")
 
     def words(self, image: int) -> list[str]:
         """The whole command line of an image, empty where a model describes it.
@@ -137,6 +155,14 @@ class Job:
         said["-mosaic_seed"] = str(self.mosaic_seed(image))
         more = [word for flag, value in said.items() if not self.gives(flag) for word in (flag, value)]
         return [*more, *self.arguments, *self.varying_words(image)]
+
+
+def pulses_differ(model: dict[str, Any]) -> bool:
+    """Whether the tables of a model describe a beam whose pulses differ."""
+    beam = model.get("beam", {})
+    spectrum = beam.get("spectrum")
+    kind = KINDS.get(spectrum.get("kind", "given")) if isinstance(spectrum, dict) else None
+    return bool(beam.get("pulse_jitter_percent")) or (kind is not None and kind.varies)
 
 
 def file_digest(path: str, name: str) -> str:

@@ -25,6 +25,7 @@ from nanobragg.engine.truth.of_image import (
     OF_FLUX,
     OF_SPECTRUM,
     SHAPES,
+    SPECTRA,
     TEXTS,
     TYPES,
     UNITS,
@@ -101,7 +102,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
     scene = scene_of(job.shard(min(found)).first)
     shape = scene.detector.stacked_shape
     dtype = np.dtype(job.values)
-    beside = places.temporary(name)
+    beside, shapes = places.temporary(name), dict(SHAPES)
     text = h5py.string_dtype()
 
     def layout(where: str, tail: tuple[int, ...], kind: Any) -> Any:
@@ -116,7 +117,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
 
     def truth(column: str) -> Any:
         kind = text if column in (*TEXTS, "sha256") else np.dtype(TYPES.get(column, np.float64))
-        return layout(f"{GROUP}/{column}", SHAPES.get(column, ()), kind)
+        return layout(f"{GROUP}/{column}", shapes.get(column, ()), kind)
 
     with errors_of_hdf5(job.output), open_file(places.path(job.output, beside), "w") as file:
         times = min(r.started for r in found.values()), max(r.finished for r in found.values())
@@ -129,13 +130,20 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
         flux = nexus.FrameAxis(np.array(photons))
         if job.varies(*OF_FLUX):
             flux = nexus.FrameAxis(truth("flux"), photons)
-        nexus.frame_axes(file, wavelengths, flux, spectrum(scene) if one_spectrum else None)
+        spectra = nexus.spectrum_axes(*spectrum(scene)) if one_spectrum else None
+        if job.has_pulse_spectra and len(spectrum(scene)[0]) > 1:
+            waves, weights = spectrum(scene)
+            shapes = {"spectrum": waves.shape, "spectrum_weights": weights.shape}
+            spectra = (nexus.FrameAxis(waves), nexus.FrameAxis(truth("spectrum_weights")))
+        nexus.frame_axes(file, wavelengths, flux, spectra)
         if turns:
             nexus.rotation_axis(file, scene, *_angles(job, scene, shown, min(found)))
         group = file.create_group(GROUP)
         label(group, job, scene)
         group.attrs[SHOWS] = shows
         for column in (*Truth._fields, "sha256"):
+            if column in SPECTRA:
+                continue
             empty = None if column in (*TEXTS, "sha256") else -1 if column in TYPES else np.nan
             group.create_virtual_dataset(column, truth(column), fillvalue=empty)
             if column in UNITS:

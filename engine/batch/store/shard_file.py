@@ -17,7 +17,7 @@ from nanobragg.engine.batch.store.folder import File, OutputLost
 from nanobragg.engine.formats import nexus
 from nanobragg.engine.formats.hdf5 import compressed, hdf5, open_file, said_of
 from nanobragg.engine.scene.scene import Scene
-from nanobragg.engine.truth.of_image import GROUP, OF_SPECTRUM, TEXTS, UNITS, Truth, columns, spectrum
+from nanobragg.engine.truth.of_image import GROUP, OF_SPECTRUM, SPECTRA, TEXTS, UNITS, Truth, columns, spectrum
 
 UNFINISHED = "unfinished"
 MARGIN = 1 << 20  # bytes; what is left free for tables and records
@@ -158,16 +158,25 @@ def write_metadata(file: Any, job: Job, scene: Scene, truths: list[Truth], diges
     nexus.describe(file, scene, job.values, job.sensor_material, (started, nexus.now()), len(truths), turns=turns)
     truth = columns(truths)
     wavelengths, flux = (nexus.FrameAxis(one_if_same(truth[name])) for name in ("wavelength", "flux"))
-    nexus.frame_axes(file, wavelengths, flux, None if job.varies(*OF_SPECTRUM) else spectrum(scene))
+    nexus.frame_axes(file, wavelengths, flux, _spectrum(job, scene, truth))
     if turns:
         nexus.rotation_axis(file, scene, truth["phi"], truth["phi_end"])
     group = file.create_group(GROUP)
     label(group, job, scene)
     for name, values in (truth | {"sha256": digests}).items():
+        if name in SPECTRA and not job.has_pulse_spectra:
+            continue
         text = name in (*TEXTS, "sha256")
         written = group.create_dataset(name, data=values, dtype=h5py.string_dtype() if text else None)
         if name in UNITS:
             written.attrs["units"] = UNITS[name]
+
+
+def _spectrum(job: Job, scene: Scene, truth: dict[str, Any]) -> tuple[nexus.FrameAxis, nexus.FrameAxis] | None:
+    """What readers are told of the spectra: each image's own, or that of all; nothing where axes change it."""
+    if job.has_pulse_spectra:
+        return nexus.spectrum_axes(truth["spectrum"], truth["spectrum_weights"])
+    return None if job.varies(*OF_SPECTRUM) else nexus.spectrum_axes(*spectrum(scene))
 
 
 def label(group: Any, job: Job, scene: Scene) -> None:

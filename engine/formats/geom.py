@@ -1,0 +1,46 @@
+"""CrystFEL's geometry of a data set (``.geom``): where its panels are in the images and in the laboratory.
+
+CrystFEL's laboratory is NeXus': the beam along +z, +y upwards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanobragg import __version__
+from nanobragg.engine.c_numbers import HC
+from nanobragg.engine.formats.nexus import DATA, DETECTOR, placement
+from nanobragg.engine.scene.scene import Scene
+
+WAVELENGTH = "/entry/instrument/beam/incident_wavelength"
+
+
+def _axis(v: np.ndarray) -> str:
+    return " ".join(f"{x:+.12f}{letter}" for x, letter in zip(v + 0.0, "xyz", strict=True))
+
+
+def geom_of(scene: Scene, *, one_wavelength: bool = True) -> str:
+    """The text of a data set's geometry; ``one_wavelength``: whether that of all images is the scene's."""
+    place = placement(scene)
+    clen, res = float(place.panels[0].origin[2]), 1.0 / place.pixel_size
+    energy = f"photon_energy = {HC / (scene.beam.mean_wavelength * 1e10):.9g} eV"
+    lines = [
+        f"; written by nanobragg {__version__}: images are counts, panels one below the other",
+        energy if one_wavelength else f"wavelength = {WAVELENGTH} A",
+        "adu_per_photon = 1", f"clen = {clen:.12g} m", f"res = {res:.12g}", f"data = /{DATA}",
+        "dim0 = %", "dim1 = ss", "dim2 = fs",
+        f"mask = /{DETECTOR}/pixel_mask", "mask_good = 0x0000", "mask_bad = 0xffff",
+    ]  # fmt: skip
+    if scene.detector.saturation > 0.0:
+        lines.append(f"max_adu = {scene.detector.saturation:.12g}")
+    for number, panel in enumerate(place.panels):
+        name = f"p{number}"
+        first = number * place.n_slow
+        x, y, z = panel.origin
+        said = {
+            "min_fs": 0, "max_fs": place.n_fast - 1, "min_ss": first, "max_ss": first + place.n_slow - 1,
+            "fs": _axis(panel.fast), "ss": _axis(panel.slow),
+            "corner_x": f"{x * res:.9f}", "corner_y": f"{y * res:.9f}", "coffset": f"{z - clen:.12f}",
+        }  # fmt: skip
+        lines += ["", *(f"{name}/{key} = {value}" for key, value in said.items())]
+    return "\n".join(lines) + "\n"

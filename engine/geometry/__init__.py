@@ -1,0 +1,1 @@
+"""Geometry of real experiments, from the files that describe them."""
