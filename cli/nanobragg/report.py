@@ -156,7 +156,7 @@ class PercentLines:
 
     def __init__(self, plan: RenderPlan, say):
         x0, x1, y0, y1 = plan.panels.roi
-        self.total, self.say, self.next = (x1 - x0 + 1) * (y1 - y0 + 1), say, 0
+        self.total, self.say, self.next = (x1 - x0 + 1) * (y1 - y0 + 1) * plan.shape[0], say, 0
 
     def __call__(self, done: int) -> None:
         """Print what became due with ``done`` pixels rendered."""

@@ -13,6 +13,7 @@ from nanobragg.engine.model.sampling import Sampling
 from nanobragg.engine.model.structure_factors import constant_factors
 from nanobragg.engine.placed import Placed, panels_of_scene
 from nanobragg.engine.scene.of_model import scene_of
+from nanobragg.engine.view.assembled import across
 from nanobragg.engine.view.picture import pyplot
 
 RINGS_A = (8.0, 4.0, 3.0, 2.0, 1.5, 1.2)
@@ -24,11 +25,11 @@ def draw_layout(path: str, detector: Detector, title: str) -> None:
     """Write the picture as PNG; x is to the right and y upwards for who looks along the beam."""
     plt = pyplot()
     panels = _placed(detector)
-    horizontal, vertical = _across(panels[0].beam)
+    horizontal, vertical = across(panels[0].beam)
     figure, axes = plt.subplots(figsize=(INCHES, INCHES), dpi=DPI, layout="constrained")
     try:
         for number, panel in enumerate(panels):
-            _draw_panel(axes, panel, horizontal, vertical, str(number) if len(panels) <= FEW else "")
+            _draw_panel(axes, panel, horizontal, vertical, str(number) if 1 < len(panels) <= FEW else "")
         _draw_gaps(axes, detector, panels, horizontal, vertical)
         reach = max(abs(x) for pair in (axes.get_xlim(), axes.get_ylim()) for x in pair)
         _draw_rings(axes, panels, reach)
@@ -49,14 +50,6 @@ def _placed(detector: Detector) -> list[Placed]:
     block = Crystal(cell=(50, 50, 50, 90, 90, 90))
     experiment = Experiment(block, detector, constant_factors(1.0), Beam(1.0), sampling=Sampling(oversample=1))
     return panels_of_scene(scene_of(experiment))
-
-
-def _across(beam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """To the right and upwards for who looks along the beam, which does not go upwards."""
-    up = np.array([0.0, 1.0, 0.0])
-    right = np.cross(beam, up)
-    right = right / np.linalg.norm(right)
-    return right, np.cross(right, beam)
 
 
 def _flat(points: np.ndarray, horizontal: np.ndarray, vertical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,8 +76,8 @@ def _draw_gaps(axes, detector: Detector, panels: list[Placed], horizontal: np.nd
         size, gap, count = model.module[axis], model.gap[axis], model.modules[axis]
         for k in range(1, count) if gap else ():
             ends = [k * (size + gap) - gap, k * (size + gap)]
-            across = [0, panel.shape[1 - axis]]
-            corners = [(ends[0], across[0]), (ends[0], across[1]), (ends[1], across[1]), (ends[1], across[0])]
+            along = [0, panel.shape[1 - axis]]
+            corners = [(ends[0], along[0]), (ends[0], along[1]), (ends[1], along[1]), (ends[1], along[0])]
             places = np.array(corners if axis == 0 else [(b, a) for a, b in corners], float)
             x, y = _flat(panel.points(places[:, 0], places[:, 1]), horizontal, vertical)
             axes.fill(x, y, facecolor="white", edgecolor="#2f5d8a", linewidth=0.3)

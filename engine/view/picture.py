@@ -13,8 +13,9 @@ import numpy as np
 
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.whole import whole_file
-from nanobragg.engine.placed import Placed, of_scene
+from nanobragg.engine.placed import Placed, panels_of_scene
 from nanobragg.engine.scene.scene import Scene
+from nanobragg.engine.view.assembled import assembled
 from nanobragg.engine.view.scale import GreyRange, automatic, shades
 
 DPI, MARGIN_IN, PLOT = 100, 0.8, 0.865  # of the width, what the pixels take
@@ -78,8 +79,11 @@ def pyplot() -> Any:
 
 def write_picture(path: str, pixels: np.ndarray, scene: Scene) -> None:
     """The picture of one image, as `nanoBragg --output x.png` leaves it."""
-    placed = None if scene.detector.curved or len(scene.detector.panels) > 1 else of_scene(scene)
-    shown = Shown(pixels, os.path.splitext(os.path.basename(path))[0], placed)
+    placed = [] if scene.detector.curved else panels_of_scene(scene)
+    flat = placed[0] if placed else None
+    if len(placed) > 1:
+        pixels, flat = assembled(placed, list(pixels.reshape(scene.detector.shape)))
+    shown = Shown(pixels, os.path.splitext(os.path.basename(path))[0], flat)
     draw(path, [shown], Look())
 
 

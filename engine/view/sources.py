@@ -15,12 +15,13 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.any_image import read_image, split_frame
 from nanobragg.engine.formats.apart import HDF5, PATHS
 from nanobragg.engine.formats.hdf5 import open_file
+from nanobragg.engine.formats.nexus import DETECTOR
 from nanobragg.engine.formats.nexus_chain import metres, transformation
 from nanobragg.engine.formats.smv import HEADER_BYTES, value
 from nanobragg.engine.placed import Placed, turned_about
 from nanobragg.engine.truth.of_image import GROUP
+from nanobragg.engine.view.assembled import assembled
 
-MODULE = "entry/instrument/detector/module"
 BEAM = np.array([0.0, 0.0, 1.0])
 
 
@@ -99,8 +100,17 @@ class DataSet:
             image = np.asarray(data[self._place(number)] if data.ndim == 3 else data[()])
             mask = "entry/instrument/detector/pixel_mask"
             if image.dtype.kind in "iu" and mask in file and file[mask].shape == image.shape:
-                return np.where(file[mask][()] & 1, -1, image.astype(np.int64)).astype(np.int32)
-            return image
+                image = np.where(file[mask][()] & 1, -1, image.astype(np.int64)).astype(np.int32)
+            panels = self._panels(file, number)
+            return image if len(panels) < 2 else assembled(panels, _of_slabs(file, image))[0]
+
+    def _panels(self, file: Any, number: int) -> list[Placed]:
+        """Where the panels are, if the file says so."""
+        try:
+            panels = _of_nxmx(file, self._place(number))
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, np.linalg.LinAlgError):
+            return []
+        return panels if all(panel.is_finite() for panel in panels) else []
 
     def _opened(self) -> Any:
         try:
@@ -111,11 +121,11 @@ class DataSet:
     def placed(self, number: int) -> Placed | None:
         """See `Source`."""
         with self._opened() as file:
-            try:
-                placed = _of_nxmx(file, self._place(number))
-            except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, np.linalg.LinAlgError):
-                return None
-        return placed if placed.is_finite() else None
+            panels = self._panels(file, number)
+            if len(panels) < 2:
+                return panels[0] if panels else None
+            empty = np.zeros(file[self._data].shape[-2:], np.int8)
+            return assembled(panels, _of_slabs(file, empty))[1]
 
     def turn_deg(self, number: int) -> float:
         """See `Source`."""
@@ -203,14 +213,36 @@ def _facing(
     return Placed((shape[0], shape[1]), pixel, origin, fast, slow, BEAM, wavelength)
 
 
-def _of_nxmx(file: Any, number: int) -> Placed:
-    """From the transformations of NXmx, and our own ground truth."""
-    fast, slow = file[f"{MODULE}/fast_pixel_direction"], file[f"{MODULE}/slow_pixel_direction"]
+def _modules(file: Any) -> list[Any]:
+    """The modules of an NXmx detector, in the order of their names."""
+    detector = file[DETECTOR]
+    return [detector[name] for name in sorted(detector) if name.startswith("module") and "data_size" in detector[name]]
+
+
+def _of_slabs(file: Any, image: np.ndarray) -> list[np.ndarray]:
+    """The pixels of each module."""
+    found = []
+    for module in _modules(file):
+        (slow, fast), (n_slow, n_fast) = (np.asarray(module[n][()]).ravel()[-2:] for n in ("data_origin", "data_size"))
+        found.append(image[slow : slow + n_slow, fast : fast + n_fast])
+    return found
+
+
+def _of_nxmx(file: Any, number: int) -> list[Placed]:
+    """From the transformations of NXmx, and our own ground truth: each module."""
+    modules = _modules(file)
+    if not modules:
+        raise KeyError("module")
+    return [_of_module(file, module, number) for module in modules]
+
+
+def _of_module(file: Any, module: Any, number: int) -> Placed:
+    fast, slow = module["fast_pixel_direction"], module["slow_pixel_direction"]
     chain = transformation(file, fast)
     to_fast, to_slow = (chain[:3, :3] @ np.asarray(axis.attrs["vector"], float) for axis in (fast, slow))
     pixel = float(np.asarray(fast[()]).ravel()[0]) * metres(fast.attrs["units"])
     waves = np.asarray(file["entry/instrument/beam/incident_wavelength"][()], float).ravel()
-    n_slow, n_fast = file[PATHS[0]].shape[-2:]
+    n_slow, n_fast = np.asarray(module["data_size"][()]).ravel()[-2:]
     wavelength = float(waves[min(number, len(waves) - 1)])
     recip = _crystal(file, number)
     return Placed((int(n_slow), int(n_fast)), pixel, chain[:3, 3], to_fast, to_slow, BEAM, wavelength, recip)

@@ -1,4 +1,4 @@
-"""A job's images described for DIALS, beside them: polarization, tilts and the true crystals stand in no header."""
+"""A job's images described for DIALS and CrystFEL, beside them: tilts and the true crystals stand in no header."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from nanobragg.engine.batch.store.image_files import ending_of, image_name
 from nanobragg.engine.batch.store.master import shown, wanted_names
 from nanobragg.engine.batch.store.records import Record
 from nanobragg.engine.formats import expt
+from nanobragg.engine.formats.geom import geom_of
 from nanobragg.engine.formats.nexus import rotation
 from nanobragg.engine.scene.scene import Scene
+from nanobragg.engine.truth.of_image import OF_SPECTRUM
 
 MOST_STILLS = 20_000
-OURS = re.compile(r"(master(-\d{3,})?|images)\.expt")
+OURS = re.compile(r"master(-\d{3,})?\.(expt|geom)|images\.expt")
 Still = tuple[str, "int | None", Scene]
 
 
@@ -44,6 +46,8 @@ def write_expts(job: Job, scene_of: SceneOf, found: dict[int, Record], tell: Cal
         texts = _stills(job, scene_of, found)
     else:
         texts = {name_of(job): _sweeps(job, first, found)}
+    if not unwritten(job, first):
+        texts |= _geoms(job, scene_of, found)
     for name, text in texts.items():
         places.write_text(job.output, name, text)
     for name in places.names(job.output):
@@ -51,6 +55,17 @@ def write_expts(job: Job, scene_of: SceneOf, found: dict[int, Record], tell: Cal
             with contextlib.suppress(FileNotFoundError):  # two that finish at once remove the same
                 os.unlink(places.path(job.output, name))
     return list(texts)
+
+
+def _geoms(job: Job, scene_of: SceneOf, found: dict[int, Record]) -> dict[str, str]:
+    """A geometry for CrystFEL beside each master."""
+    if job.format != "nxmx":
+        return {}
+    shards = {record.geometry: n for n, record in sorted(found.items(), reverse=True)}
+    firsts = [scene_of(job.shard(n).first) for n in sorted(shards.values())]
+    one = not job.varies(*OF_SPECTRUM)
+    names = [f"{os.path.splitext(name)[0]}.geom" for name in wanted_names(found)]
+    return {name: geom_of(scene, one_wavelength=one) for name, scene in zip(names, firsts, strict=True)}
 
 
 def are_written(job: Job, scene_of: SceneOf) -> bool:

@@ -133,7 +133,7 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
         spectra = nexus.spectrum_axes(*spectrum(scene)) if one_spectrum else None
         if job.has_pulse_spectra and len(spectrum(scene)[0]) > 1:
             waves, weights = spectrum(scene)
-            shapes = {"spectrum": waves.shape, "spectrum_weights": weights.shape}
+            shapes["spectrum_weights"] = weights.shape
             spectra = (nexus.FrameAxis(waves), nexus.FrameAxis(truth("spectrum_weights")))
         nexus.frame_axes(file, wavelengths, flux, spectra)
         if turns:

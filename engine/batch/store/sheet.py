@@ -15,6 +15,8 @@ from nanobragg.engine.batch.store import records
 from nanobragg.engine.formats.any_image import read_image
 from nanobragg.engine.formats.hdf5 import open_file
 from nanobragg.engine.formats.nexus import DATA, pedestal, rotation
+from nanobragg.engine.placed import panels_of_scene
+from nanobragg.engine.view.assembled import assembled
 
 NAME = "contact-sheet.png"
 MOST, ACROSS, LARGEST = 20, 5, 256
@@ -57,7 +59,11 @@ def shown_images(job: Job, scene_of: SceneOf) -> Iterator[SheetImage]:
         scene = scene_of(number)
         counts = image.astype(float) - pedestal(scene, job.values)
         counts[~np.isfinite(counts)] = 0.0
-        yield SheetImage(number, smaller(counts), rotation(scene), counts.sum(), counts.max())
+        total, brightest = counts.sum(), counts.max()
+        if len(scene.detector.panels) > 1:
+            whole = assembled(panels_of_scene(scene), list(counts.reshape(scene.detector.shape)))[0]
+            counts = np.nan_to_num(whole)
+        yield SheetImage(number, smaller(counts), rotation(scene), total, brightest)
 
 
 def smaller(image: np.ndarray) -> np.ndarray:
