@@ -237,7 +237,10 @@ class Pixels:
             numbers = np.arange(*part.indices(self._length), dtype=np.int32)
         else:
             numbers = part.astype(np.int32)
-        if self._width == self._n_fast and self._length <= self._of_panel:  # whole rows of one panel
+        whole = self._width == self._n_fast and (
+            self._length <= self._of_panel or self._width * self._height == self._of_panel
+        )
+        if whole:  # rows of one panel, or all panels
             return numbers + np.int32(self._first_slow * self._n_fast)
         panel, rest = np.divmod(numbers, np.int32(self._width * self._height))
         slow, fast = np.divmod(rest, np.int32(self._width))

@@ -1,7 +1,11 @@
 """What DIALS makes of our files, as JSON on stdout; run by the Python that DIALS belongs to.
 
 dials_reads.py geometry FILE...      what dxtbx's readers find in images or .expt files
+dials_reads.py panels FILE...        every panel of them, with beam, goniometer, scan and crystal; no image is read
 dials_reads.py spots FILE.expt       spots found on the images, against those predicted from the true crystals
+dials_reads.py crystals FILE.expt    the cell vectors of all crystals
+dials_reads.py spectra FILE.h5       the spectrum of each image
+dials_reads.py write FILE.expt       writes an experiment of dxtbx's own making: groups in groups, three axes, a crystal
 """
 
 import json
@@ -64,7 +68,7 @@ def spots(names):
         mine = found.select(found["id"] == number)
         seen = np.array(mine["xyzobs.px.value"])
         if experiment.scan is None:
-            meant = nearest_nodes(experiment, seen)
+            meant = nearest_nodes(experiment, seen, np.array(mine["panel"]))
         else:
             predictor = ScanStaticReflectionPredictor(experiment, dmin=1.0, margin=1)
             meant = np.array(predictor.for_ub(experiment.crystal.get_A())["xyzcal.px"])
@@ -73,12 +77,13 @@ def spots(names):
     return rows
 
 
-def nearest_nodes(experiment, seen):
+def nearest_nodes(experiment, seen, panels):
     """Where the nodes are seen that are nearest to spots of a still: the way that their scattered rays have."""
-    panel, s0 = experiment.detector[0], np.array(experiment.beam.get_s0())
+    s0 = np.array(experiment.beam.get_s0())
     a_matrix = np.array(experiment.crystal.get_A()).reshape(3, 3)
     made = []
-    for x, y, z in seen:
+    for (x, y, z), number in zip(seen, panels, strict=True):
+        panel = experiment.detector[int(number)]
         ray = np.array(panel.get_lab_coord(panel.pixel_to_millimeter((x, y))))
         q = ray / np.linalg.norm(ray) * np.linalg.norm(s0) - s0
         node = np.rint(np.linalg.solve(a_matrix, q))
@@ -125,5 +130,99 @@ def crystal(names):
     return made
 
 
-FORMS = {"geometry": geometry, "spots": spots, "crystal": crystal}
+def panels(names):
+    """Points of each panel in the laboratory, millimetres, and all that an experiment has beside."""
+    found = []
+    for name in names:
+        if name.endswith(".expt"):
+            experiments = ExperimentListFactory.from_json_file(name, check_format=False)
+        else:
+            experiments = experiments_of([name])
+        for experiment in experiments:
+            of_panels = []
+            for panel in experiment.detector:
+                (fast, slow), size = panel.get_image_size(), panel.get_pixel_size()[0]
+                places = [(0, 0), (fast, 0), (0, slow), (fast, slow), (fast // 3, slow // 2)]
+                of_panels.append([panel.get_lab_coord((x * size, y * size)) for x, y in places])
+            panel = experiment.detector[0]
+            made = {
+                "corners": of_panels, "sizes": [p.get_image_size() for p in experiment.detector],
+                "pixel": panel.get_pixel_size()[0], "trusted": panel.get_trusted_range(), "mu": panel.get_mu(),
+                "thickness": panel.get_thickness(), "material": panel.get_material(),
+                "masked": [list(p.get_mask()) for p in experiment.detector],
+                "beam": experiment.beam.get_unit_s0(), "wavelength": experiment.beam.get_wavelength(),
+                "fraction": experiment.beam.get_polarization_fraction(),
+                "normal": experiment.beam.get_polarization_normal(),
+            }  # fmt: skip
+            if experiment.goniometer is not None and experiment.scan is not None:
+                gonio, scan = experiment.goniometer, experiment.scan
+                setting = np.array(gonio.get_setting_rotation()).reshape(3, 3)
+                made["axis"] = (setting @ gonio.get_rotation_axis()).tolist()
+                made["oscillation"] = scan.get_oscillation()
+            if experiment.crystal is not None:
+                a_matrix = np.array(experiment.crystal.get_A()).reshape(3, 3)
+                if "axis" in made:
+                    a_matrix = setting @ np.array(gonio.get_fixed_rotation()).reshape(3, 3) @ a_matrix
+                made["A"] = a_matrix.tolist()
+            found.append(made)
+    return found
+
+
+def crystals(names):
+    """Cell vectors (rows, Angstrom) of all crystals."""
+    experiments = ExperimentListFactory.from_json_file(names[0], check_format=False)
+    return [np.linalg.inv(np.array(e.crystal.get_A()).reshape(3, 3)).tolist() for e in experiments if e.crystal]
+
+
+def spectra(names):
+    """Energies (eV) and weights of each image, and its wavelength, by dxtbx's reader of NeXus beams."""
+    import h5py
+    from dxtbx.format.nexus import BeamFactory, NXbeam
+
+    with h5py.File(names[0]) as file:
+        found = []
+        for image in range(len(file["entry/data/data"])):
+            beam, spectrum = BeamFactory(NXbeam(file["entry/instrument/beam"])).read_models(image)
+            energies, weights = list(spectrum.get_energies_eV()), list(spectrum.get_weights())
+            found.append({"energies": energies, "weights": weights, "wavelength": beam.get_wavelength()})
+    return found
+
+
+def write(names):
+    """An experiment with all that an .expt can say."""
+    from dxtbx.model import Beam, Crystal, Detector, Experiment, ExperimentList, GoniometerFactory, ScanFactory
+    from scitbx.array_family import flex
+
+    detector = Detector()
+    root = detector.hierarchy()
+    root.set_local_frame((0.6, 0.8, 0), (0.48, -0.36, -0.8), (1, 2, -150))
+    quadrants = [root.add_group() for _ in range(2)]
+    quadrants[0].set_local_frame((0, 1, 0), (-1, 0, 0), (3, 4, 5))
+    quadrants[1].set_local_frame((1, 0, 0), (0, 0.8, 0.6), (-13, -4, 5))
+    for number, group in enumerate((*quadrants, *quadrants)):
+        panel = group.add_panel()
+        panel.set_local_frame((1, 0, 0), (0, 1, 0), (7 - 9 * (number // 2), 8, 0.1 * number))
+        panel.set_name(f"p{number}")
+        panel.set_image_size((60, 40))
+        panel.set_pixel_size((0.1, 0.1))
+        panel.set_trusted_range((-1, 65000))
+        panel.set_thickness(0.32)
+        panel.set_material("Si")
+        panel.set_mu(3.95)
+    detector[2].add_mask(1, 2, 5, 6)
+    axes = flex.vec3_double([(1, 0, 0), (0, 1, 0), (0.28, 0.96, 0)])
+    gonio = GoniometerFactory.multi_axis(axes, flex.double([10, 20, 30]), flex.std_string(["phi", "chi", "omega"]), 1)
+    crystal = Crystal((40, 1, 2), (3, 50, 1), (1, 2, 60), "P 1")
+    scan = ScanFactory.make_scan((1, 10), 0.1, (5.0, 0.5), {n: float(n) for n in range(10)})
+    beam = Beam((0.01, 0.002, 1), 1.1)
+    beam.set_polarization_fraction(0.9)
+    one = Experiment(detector=detector, beam=beam, goniometer=gonio, scan=scan, crystal=crystal)
+    ExperimentList([one]).as_json(names[0])
+    return [{}]
+
+
+FORMS = {
+    "geometry": geometry, "spots": spots, "crystal": crystal, "panels": panels, "crystals": crystals, "spectra": spectra,
+    "write": write,
+}  # fmt: skip
 json.dump(FORMS[sys.argv[1]](sys.argv[2:]), sys.stdout)

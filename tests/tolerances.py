@@ -64,3 +64,16 @@ ATTENUATION = 2e-3
 
 # Set-up of a model and of a command line are two codes for the same: metres and millimetres, angles through other sums.
 SET_UP = 1e-12
+
+# A flat detector cut into panels: the same formula with corners that differ in their last bits, then binary32.
+CUT_PANELS = 1e-12
+# A rotation of everything by matrices of binary64 turns phases of 9 cells and some hundred indices by 1e-13.
+RIGID_MOTION = 1e-6
+# Images are binary32: half a last place of the sum and of each part.
+SUM_OF_WAVELENGTHS = 3e-7
+# Where photons stop on average depends on their energy: 40 um nearer or farther of 10 m, squared.
+DEPTH_OF_SENSOR = 2e-5
+# A .geom has pixels in so many digits.
+GEOM_MM = 1e-6
+# An image of what was read of the description of another: matrices and millimetres of 15 digits, in binary32.
+AGAIN = 1e-6

@@ -49,8 +49,15 @@ def check_outputs(settings: Settings, options: Options, *, several_panels: bool 
         raise BadInput(
             "several panels: give --output image.h5" if several_panels else "--only-output: there is no --output"
         )
+    beside: list[tuple[str, str]] = []
     if ours:
+        from nanobragg.engine.formats.beside import names_beside
         from nanobragg.engine.formats.output import check_output
+
+        beside = [
+            (f"--output {path}, beside it {os.path.splitext(name)[1]},", name)
+            for path in options.output for name in names_beside(path)
+        ]  # fmt: skip
     for flag, name in ours:
         check_output(name, counts=flag == "--output", what=flag, panels=1 + several_panels)
         if settings.curved and endings([name]) & {".h5", ".nxs"}:
@@ -60,6 +67,7 @@ def check_outputs(settings: Settings, options: Options, *, several_panels: bool 
                 f"{flag} {name}: DIALS opens files of this format only with a number in the name, image_0001.cbf say"
             )
     written |= {f"{flag} (number {n})" if n else flag: name for n, (flag, name) in enumerate(ours)}
+    written |= dict(beside)
     read = {flag: name for setting, flag in INPUTS.items() if (name := getattr(settings, setting)) is not None}
     if "-dump" not in written and settings.dump_file:
         read["-dump"] = settings.dump_file
@@ -92,6 +100,7 @@ def write_outputs(set_up: SetUp, rendered: Rendered, options: Options, threads: 
         return  # writers of other formats are not loaded then
     import numpy as np
 
+    from nanobragg.engine.formats.beside import write_beside
     from nanobragg.engine.formats.output import write_output
 
     for path in options.output_noiseless:
@@ -107,6 +116,8 @@ def write_outputs(set_up: SetUp, rendered: Rendered, options: Options, threads: 
         for path in options.output:
             say(f"writing {path}: counts")
             write_output(path, counts, scene, "--output")
+            for name in write_beside(path, scene, "int32"):
+                say(f"writing {name}")
 
 
 def _with_own_offset(set_up: SetUp) -> Scene:

@@ -85,6 +85,10 @@ def stacked(
     first = from_reflections(listed[0], default_F, name)
     count, size = len(energies_eV), first.table.nbytes
     tell(f"{count} tables of amplitudes of {size / 1e6:.3g} MB each: {count * size / 1e9:.3g} GB, and their squares")
+    if count * first.table.size * 2 > LARGEST_INDEX:
+        raise BadInput(
+            f"{name}: {count} tables of {first.table.size} amplitudes have more places than 32 bits: take fewer"
+        )
     if memory.lacks(2 * count * size):
         raise BadInput(
             f"{name}: {count} tables of {size / 1e6:.3g} MB and their squares do not fit in memory: take fewer"

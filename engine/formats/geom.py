@@ -23,7 +23,7 @@ def geom_of(scene: Scene, *, one_wavelength: bool = True) -> str:
     """The text of a data set's geometry; ``one_wavelength``: whether that of all images is the scene's."""
     place = placement(scene)
     clen, res = float(place.panels[0].origin[2]), 1.0 / place.pixel_size
-    energy = f"photon_energy = {HC / (scene.beam.mean_wavelength * 1e10):.9g} eV"
+    energy = f"photon_energy = {HC / (scene.beam.mean_wavelength * 1e10):.9g}"
     lines = [
         f"; written by nanobragg {__version__}: images are counts, panels one below the other",
         energy if one_wavelength else f"wavelength = {WAVELENGTH} A",

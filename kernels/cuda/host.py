@@ -70,8 +70,6 @@ class _Run:
         f = plan.factors
         key = (f.table, f.default_F, f.n_hkl, f.hkl_min, f.hkl_max)
         self.amplitudes = device.kept("squares", key, self._squares)
-        size_of_table = float(self.amplitudes.squares.size // len(f.table))
-        self.tables = (*self.amplitudes, size_of_table)
         # Of all pixels, not of those that fit into a launch: sums must not depend on free memory.
         self.parts = (1, 1) if self.products else split(plan.n_rendered, plan.n_sources, len(cells) // 9)
         per_pixel = BYTES_OF_PIXEL + 8 * self.parts[0] * self.parts[1]
@@ -121,7 +119,7 @@ class _Run:
         )
         first_cells = small["first_cells"] if first_visit else DeviceArray(None, (0,), np.float64)
         device.launch(
-            kernel, (blocks, rows), THREADS, self.on_device, self.tables, self.reach, listed, small["cells"],
+            kernel, (blocks, rows), THREADS, self.on_device, self.amplitudes, self.reach, listed, small["cells"],
             first_cells, parts, sums, off,
         )  # fmt: skip
         device.launch(loops.finish, (blocks, 1), THREADS, self.on_device, listed, sums, 0 if whole else lowest, image)

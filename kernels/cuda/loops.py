@@ -196,9 +196,8 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
     """
     evaluate = evaluation(shape, interpolate, products, single)
 
-    def render(plan, tables, reach, pixels, cells, first_cells, parts, sums, off):
+    def render(plan, amplitudes, reach, pixels, cells, first_cells, parts, sums, off):
         staged = cuda.shared.array(STAGED, float64)
-        amplitudes, size_of_table = tables
         sources = plan.sources
         count, n_sources = np.int32(len(pixels)), np.int32(len(sources.wavelength))
         n_cells = np.int32(len(cells) // 9)
@@ -226,7 +225,7 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
                 alive = not geometry.cut_by_resolution(plan.factors.dmin, q)
                 share = sources.weight[source] if weighted else 1.0
                 number = sources.table_number[source]
-                table = (number, amplitudes[4] + number * size_of_table)
+                table = (number, amplitudes[4] + number)
                 if products:
                     weight = product_weight(plan, factor, incident, d, layer, cosine, source)
                     if not plan.habits.running_products:
@@ -257,7 +256,7 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
     name = f"render_{SHAPES[shape]}" + "_tricubic" * interpolate + "_products" * products
     name += "_mixed" * single + "_weighted" * weighted
     return GpuKernel(
-        name, render, types.Tuple((tables_type(), float64)), types.Tuple((VECTOR, boolean)), int32[::1], float64[::1],
+        name, render, tables_type(), types.Tuple((VECTOR, boolean)), int32[::1], float64[::1],
         float64[::1], types.UniTuple(int64, 2), float64[:, ::1], boolean[::1],
         registers=TRICUBIC_REGISTERS if interpolate else PRODUCTS_REGISTERS if products else REGISTERS,
     )  # fmt: skip

@@ -179,6 +179,12 @@ def test_panels_and_tables(tmp_path):
     assert ours.solid_angle(1) == pytest.approx(theirs.solid_angle(1), rel=1e-12)
     one, other = (by.counts(0.0, 3, 1, 65535)[0] for by in (ours, Rendered(both, np.array(ours.panels))))
     assert_same_image(one, other)
+    sensor = {"thickness": 3e-4, "layers": 2, "layer_step": 1.5e-4, "chromatic": True, "oversample_thick": True}
+    each = both.changed(
+        **sensor, absorption=np.linspace(2e3, 6e3, both.n_sources), background=5.0,
+        weight=np.linspace(0.5, 1.5, both.n_sources), running_products=False,
+    )  # fmt: skip
+    assert_close_image(render(each, "cuda").image, render(each, "strict").image)
     one_by_one = both.changed(interpolate=True, interpolation_ends=False)
     assert_close_image(render(one_by_one, "cuda").image, render(one_by_one, "strict").image)
 
