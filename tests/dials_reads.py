@@ -157,7 +157,7 @@ def panels(names):
             if experiment.goniometer is not None and experiment.scan is not None:
                 gonio, scan = experiment.goniometer, experiment.scan
                 setting = np.array(gonio.get_setting_rotation()).reshape(3, 3)
-                made["axis"] = (setting @ gonio.get_rotation_axis()).tolist()
+                made["axis"] = list(gonio.get_rotation_axis())  # turned by the setting already
                 made["oscillation"] = scan.get_oscillation()
             if experiment.crystal is not None:
                 a_matrix = np.array(experiment.crystal.get_A()).reshape(3, 3)

@@ -65,7 +65,9 @@ def test_nxmx_goes_out_and_in(tmp_path):
     again = rebuilt(found)
     assert np.abs(points(again) - points(scene)).max() < tolerances.DIALS_MM
     assert found.beam.wavelength_A == pytest.approx(1.1) and found.crystal is None
-    assert again.detector.mu == pytest.approx(scene.detector.mu, rel=1e-9) and again.detector.thickness == pytest.approx(320e-6)
+    assert again.detector.mu == pytest.approx(
+        scene.detector.mu, rel=1e-9
+    ) and again.detector.thickness == pytest.approx(320e-6)
     assert again.detector.saturation == 9000.0
     eiger = written(tmp_path, "b.h5", scene_of(nb.detectors.eiger_1m(distance_mm=100)))
     with_gaps = nb.read_geometry(tmp_path / "b.h5")

@@ -77,3 +77,7 @@ DEPTH_OF_SENSOR = 2e-5
 GEOM_MM = 1e-6
 # An image of what was read of the description of another: matrices and millimetres of 15 digits, in binary32.
 AGAIN = 1e-6
+# Medians of stills: a spot is a cut through a rocking curve, and pulses of some electronvolts smear it outwards.
+SERIAL_SPOTS = 0.15
+# Stills fix the turn about axes in the detector's plane by where spots go out: a tenth of a degree is what is reached.
+SERIAL_ORIENTATION = 0.15

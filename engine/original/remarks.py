@@ -27,7 +27,7 @@ def before(set_up: SetUp, plan: RenderPlan) -> Iterator[str]:
     counts = (s.hdiv_steps, s.vdiv_steps, s.disp_steps)
     if s.source_file is not None and (max(spread) > 0.0 or max(counts) > 0):
         yield "-sourcefile: divergence and dispersion of other flags are not used"
-    if s.convention == CUSTOM and not ("Q83" in s.fixes and any(s.pix0)):
+    if s.convention == CUSTOM and "convention" in s.given and not ("Q83" in s.fixes and any(s.pix0)):
         yield (
             "directions are given (custom convention): the beam centre is counted from the corner of the image along "
             "fast and slow, without MOSFLM's half pixel; unset, it is the middle"
