@@ -112,7 +112,7 @@ def main():
     of_tables(options, factors)
     one, all_tables = memory_of(0), memory_of(1)
     own = 2 * CHANNELS * factors.table.nbytes / 1e6
-    print(f"peak memory: one table {one:.0f} MB, {CHANNELS} tables {all_tables:.0f} MB; {own:.0f} MB are tables and squares:")
+    print(f"peak memory: one table {one:.0f} MB, {CHANNELS} tables {all_tables:.0f} MB, {own:.0f} of them tables:")
     print(f"  beside these {(all_tables - own) / one:.3f} times")
 
 
