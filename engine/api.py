@@ -53,6 +53,7 @@ from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
 
 Say = Callable[[str], None]
+Roi = tuple[int, int, int, int] | Sequence[tuple[int, int, int, int]]
 
 
 def set_up(
@@ -66,12 +67,12 @@ def set_up(
     oversample: int | None = None,
     interpolate: bool | None = None,
     dmin_A: float = 0.0,
-    roi: tuple[int, int, int, int] | None = None,
+    roi: Roi | None = None,
     mask: npt.ArrayLike | None = None,
     remark: Say | None = None,
 ) -> Scene:
     """What is simulated, checked and placed; parameters and errors are those of `simulate`."""
-    sampling = Sampling(oversample, interpolate, dmin_A, roi)
+    sampling = Sampling(oversample, interpolate, dmin_A, roi)  # type: ignore[arg-type]
     experiment = Experiment(
         crystal, detector, factors, Beam() if beam is None else beam, Scan() if scan is None else scan, sampling,
         mask=mask,
@@ -137,7 +138,7 @@ def simulate(
     oversample: int | None = ...,
     interpolate: bool | None = ...,
     dmin_A: float = ...,
-    roi: tuple[int, int, int, int] | None = ...,
+    roi: Roi | None = ...,
     mask: npt.ArrayLike | None = ...,
     remark: Callable[[str], None] | None = ...,
 ) -> np.ndarray: ...
@@ -157,7 +158,7 @@ def simulate(
     oversample: int | None = ...,
     interpolate: bool | None = ...,
     dmin_A: float = ...,
-    roi: tuple[int, int, int, int] | None = ...,
+    roi: Roi | None = ...,
     mask: npt.ArrayLike | None = ...,
     remark: Callable[[str], None] | None = ...,
 ) -> list[np.ndarray]: ...
@@ -176,7 +177,7 @@ def simulate(
     oversample: int | None = None,
     interpolate: bool | None = None,
     dmin_A: float = 0.0,
-    roi: tuple[int, int, int, int] | None = None,
+    roi: Roi | None = None,
     mask: npt.ArrayLike | None = None,
     remark: Callable[[str], None] | None = None,
 ) -> np.ndarray | list[np.ndarray]:
@@ -199,7 +200,7 @@ def simulate(
     dmin_A
         Resolution below which nothing diffracts, Angstrom.
     roi
-        First and last fast, first and last slow pixel; the others stay 0.
+        First and last fast, first and last slow pixel; or a list of them, one for each panel. The others stay 0.
     mask
         Pixels that are 0 in it are not rendered, in the shape of the image.
     remark
@@ -225,7 +226,7 @@ def simulate(
             )
             for panel in detector
         ]  # fmt: skip
-    sampling = Sampling(oversample, interpolate, dmin_A, roi)
+    sampling = Sampling(oversample, interpolate, dmin_A, roi)  # type: ignore[arg-type]
     experiment = Experiment(
         crystal, detector, factors, Beam() if beam is None else beam, Scan() if scan is None else scan, sampling,
         mask=mask,

@@ -14,8 +14,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # What `make check` runs, in less than a minute together; all other modules are marked slow: they start many processes,
 # compile, or render much.
 QUICK = (
-    "test_command test_detectors test_files test_house test_model test_output test_panels test_parse test_philox "
-    "test_polynomials test_random test_remarks test_set_up"
+    "test_beamlines test_command test_detectors test_files test_geometry_files test_house test_model test_output "
+    "test_panels test_parse test_philox test_polynomials test_random test_remarks test_set_up"
 ).split()
 
 

@@ -109,6 +109,11 @@ def test_masks_smaller_panels_and_noise_by_panel():
     shown[0, 3:7, 2:5] = shown[1, 10:] = shown[1, :, 20:] = shown[1, 4] = False
     assert ((image > 0) == shown).all()
     same = np.broadcast_to(image[:1], (2, 20, 30))
+    own = nb.simulate(CRYSTAL, detector, FLAT, oversample=1, roi=[(0, 4, 1, 2), (3, 3, 0, 9)])
+    inside = np.zeros((2, 20, 30), bool)
+    inside[0, 1:3, :5] = inside[1, :10, 3] = True
+    unmasked = nb.simulate(CRYSTAL, detector, FLAT, oversample=1)
+    assert (own == np.where(inside, unmasked, 0)).all() and (own > 0).sum() > 15
     counts = nb.add_noise(np.array(same), seed=5)
     assert (counts[0] != counts[1]).any() and (counts[1] == nb.add_noise(image[0], seed=5, panel=1)).all()
     spots = nb.predict_spots(nb.set_up(CRYSTAL, detector, FLAT, oversample=1))
@@ -244,6 +249,8 @@ BAD = [
     (lambda: nb.structure_factors_by_energy([1, 1], [[0, 0, 1]], [[1], [2]]), "must differ"),
     (lambda: nb.simulate(CRYSTAL, cut(WHOLE), FLAT, mask=np.ones((30, 30))), r"\(6, 30, 30\) \(panel, slow, fast\)"),
     (lambda: nb.simulate(CRYSTAL, cut(WHOLE), FLAT, quirks="c"), "no words"),
+    (lambda: nb.simulate(CRYSTAL, cut(WHOLE), FLAT, roi=[(0, 1, 2, 3)]), "roi: has 1 of panels, the detector 6"),
+    (lambda: nb.Sampling(roi=((0, 1, 2, 3), (4, 1, 0, 0))), "roi of panel 1"),
 ]  # fmt: skip
 
 

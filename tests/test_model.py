@@ -163,7 +163,7 @@ def test_what_is_no_experiment():
         (lambda: experiment({"cell": (1e-200, 50, 60, 90, 90, 90)}), "an edge of 1e-200 A"),
         (lambda: nb.FactorsFrom(hkl="a\0b"), "factors: hkl: .* is no name"),
         (lambda: nb.FactorsFrom(structure=""), "factors: structure: '' is no name"),
-        (lambda: nb.Sampling(roi=[[1, 2], [3, 4]]), "roi: must be 4 whole numbers"),
+        (lambda: nb.Sampling(roi=[[1, 2], [3, 4]]), "roi of panel 0: must be 4 whole numbers"),
     ):
         with pytest.raises(nb.BadInput, match=said):
             call()

@@ -31,7 +31,7 @@ def trace(plan: RenderPlan, slow: int, fast_pixel: int, backend: str = "strict")
     plan
         What is rendered.
     slow, fast_pixel
-        The pixel.
+        The pixel; slow ones are counted on through panels.
     backend
         ``strict`` and ``cref`` give what the original computes, ``fast`` and ``cuda`` what those kernels do.
 
@@ -40,10 +40,10 @@ def trace(plan: RenderPlan, slow: int, fast_pixel: int, backend: str = "strict")
     BadInput
         If the pixel is not on the image or not rendered, or the backend cannot be used.
     """
-    if not (0 <= slow < plan.panels.n_slow and 0 <= fast_pixel < plan.panels.n_fast):
-        _, n_slow, n_fast = plan.shape
-        raise BadInput(f"pixel slow {slow} fast {fast_pixel}: the image has {n_slow} x {n_fast} (slow x fast)")
-    index = slow * plan.panels.n_fast + fast_pixel
+    panels, n_slow, n_fast = plan.shape
+    if not (0 <= slow < panels * n_slow and 0 <= fast_pixel < n_fast):
+        raise BadInput(f"pixel slow {slow} fast {fast_pixel}: the image has {panels * n_slow} x {n_fast} (slow x fast)")
+    index = slow * n_fast + fast_pixel
     left = before(plan, index)
     if backend == "cref":
         steps = of_reference(plan, index, left)

@@ -71,6 +71,9 @@ class Experiment:
             of_kind("backgrounds: each", background, Background, "a background, Water(edge_um=5) say")
         object.__setattr__(self, "backgrounds", tuple(self.backgrounds))
         self._check_mask()
+        panels = max(len(self.detector.panels_in_frame), 1)
+        if self.sampling.rois and len(self.sampling.rois) != panels:
+            raise BadInput(f"roi: has {len(self.sampling.rois)} of panels, the detector {panels}")
 
     def _check_mask(self) -> None:
         if self.mask is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +25,14 @@ class Sampling(Part):
     dmin_A
         Resolution below which nothing diffracts, Angstrom.
     roi
-        First and last fast, first and last slow pixel; the others stay 0.
+        First and last fast, first and last slow pixel, of every panel; or a list of them, one for each panel. The other
+        pixels stay 0.
     """
 
     oversample: int | None = None
     interpolate: bool | None = None
     dmin_A: float = 0.0
-    roi: tuple[int, int, int, int] | None = None
+    roi: tuple[int, int, int, int] | tuple[tuple[int, int, int, int], ...] | None = None
 
     def check(self) -> None:
         """See `Part.check`."""
@@ -40,6 +42,16 @@ class Sampling(Part):
             of_kind("interpolate", self.interpolate, (bool, np.bool_), "True, False or None")
         numbers("dmin_A", self.dmin_A, 1, lowest=0)
         if self.roi is not None:
-            numbers("roi", self.roi, 4, whole=True, lowest=0)
-            if self.roi[0] > self.roi[1] or self.roi[2] > self.roi[3]:
-                raise BadInput(f"roi {self.roi}: first and last fast, first and last slow pixel")
+            given: Any = self.rois or (self.roi,)
+            for number, roi in enumerate(given):
+                what = f"roi of panel {number}" if self.rois else "roi"
+                numbers(what, roi, 4, whole=True, lowest=0)
+                if roi[0] > roi[1] or roi[2] > roi[3]:
+                    raise BadInput(f"{what} {roi}: first and last fast, first and last slow pixel")
+
+    @property
+    def rois(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Those of each panel, where they differ."""
+        given: Any = self.roi
+        nested = isinstance(given, tuple) and any(isinstance(part, tuple) for part in given)
+        return given if nested else ()

@@ -23,6 +23,7 @@ from nanobragg.engine.scene.sources import SOURCE_DISTANCE
 UNKNOWN: dict[str, Callable[[Experiment], Any]] = {
     "Detector: panels": lambda e: e.detector.panels,
     "Beam: spectrum with divergence": lambda e: e.beam.spectrum is not None and max(e.beam.divergence_steps) > 1,
+    "roi of each panel": lambda e: e.sampling.rois,
     "Beam: direction": lambda e: e.beam.direction,
     "Beam: polarization_axis": lambda e: e.beam.polarization_axis,
     "Scan: axis": lambda e: e.scan.axis,

@@ -176,7 +176,7 @@ def placed_detector(e: Experiment, beam: Illumination, convention: Convention) -
         sensor_material=material_of(d) or DEFAULT_SENSOR,
         saturation=d.saturation or 0.0, offset=0.0, centroid_of_layer=True,
         curved=d.curved, point_pixel=d.point_pixel,
-        roi=(0, n_fast, 0, n_slow) if e.sampling.roi is None else tuple(int(x) for x in e.sampling.roi),  # type: ignore[arg-type]
+        roi=_roi(e, n_fast, n_slow),
         mask=kept_pixels(e), absorption=absorption_of_sources(d, beam.wavelengths) if absorbs else np.empty(0),
     )  # fmt: skip
 
@@ -223,7 +223,22 @@ def absorption_of_sources(d: Detector, wavelengths: np.ndarray) -> np.ndarray:
 
 def kept_pixels(e: Experiment) -> np.ndarray:
     """1 for the pixels that are not masked nor in gaps, (panel * slow * fast,) uint8; empty where all are rendered."""
-    return kept_of(e.detector, e.mask)
+    if not e.sampling.rois:
+        return kept_of(e.detector, e.mask)
+    shape = (len(e.sampling.rois), *e.detector.of_each_panel)
+    kept = np.zeros(shape, np.uint8)
+    for panel, (left, right, top, bottom) in zip(kept, e.sampling.rois, strict=True):
+        panel[top : bottom + 1, left : right + 1] = 1
+    inside = kept.reshape(e.detector.image_shape)
+    return kept_of(e.detector, inside if e.mask is None else inside & (np.asarray(e.mask) != 0))
+
+
+def _roi(e: Experiment, n_fast: int, n_slow: int) -> tuple[int, int, int, int]:
+    """That of every panel; what differs from panel to panel is masked."""
+    if e.sampling.roi is None or e.sampling.rois:
+        return 0, n_fast, 0, n_slow
+    left, right, top, bottom = (int(x) for x in e.sampling.roi)  # type: ignore[arg-type]
+    return left, right, top, bottom
 
 
 def kept_of(d: Detector, mask: npt.ArrayLike | None) -> np.ndarray:

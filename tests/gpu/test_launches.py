@@ -47,6 +47,23 @@ def test_layers_and_sub_pixels_are_in_one_launch(line, tmp_path, engine):
     assert cost["launches"] == 2 and cost["to_device"] == 0
 
 
+def test_many_panels_are_the_launches_of_one(tmp_path, engine):
+    """All ASICs of an AGIPD in one go; their places are part of the block that is copied anyway."""
+    import nanobragg as nb
+    from nanobragg.engine.plan import plan_of as plan_of_scene
+
+    panels = tuple(nb.Panel((4, 6), origin_mm=(7 * (n % 16), 5 * (n // 16), 0.0)) for n in range(128))
+    detector = nb.Detector(
+        shape=(40, 112), pixel_mm=1.0, distance_mm=90, panels=panels, thickness_um=300, material="Si"
+    )
+    crystal = nb.Crystal(cell=(50, 60, 70, 80, 95, 100), N=(3, 3, 3))
+    plan = plan_of_scene(nb.set_up(crystal, detector, nb.constant(9.0), oversample=1))
+    render(plan, "cuda")
+    rendered, cost = counted(engine, lambda: render(plan, "cuda"))
+    assert cost["launches"] == 2 and cost["to_device"] == cost["to_host"] == 1 and rendered.panels.shape == (128, 4, 6)
+    assert_close_image(rendered.panels, render(plan, "strict").panels)
+
+
 def test_an_image_with_figures_and_integers_is_four_launches(tmp_path, engine):
     plan = plan_of(SIMPLE, tmp_path)
     render(plan, "cuda")
