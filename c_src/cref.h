@@ -15,6 +15,7 @@ typedef struct {
     const double *pix0, *fdet, *sdet, *odet;          /* panels x 3 */
     const double *distance, *close_distance;          /* panels */
     const double *beam_spot;                          /* panels x 2 */
+    const int64_t *wide_fast, *wide_slow;             /* shared when an image is done: not used here */
     double beam[3];
     int64_t curved, point_pixel;
 } nb_panels;

@@ -78,6 +78,7 @@ def _panels(scene: Scene) -> plans.Panels:
         fdet=_rows(p.fdet for p in d.panels), sdet=_rows(p.sdet for p in d.panels),
         odet=_rows(p.odet for p in d.panels), distance=_rows(p.distance for p in d.panels),
         close_distance=_rows(close if scene.habits.one_side else map(abs, close)),
+        wide_fast=_frozen(d.wide_pixels[0]), wide_slow=_frozen(d.wide_pixels[1]),
         beam_spot=_rows((p.Fbeam, p.Sbeam) for p in d.panels),
         beam=scene.beam.direction, curved=d.curved, point_pixel=d.point_pixel,
     )  # fmt: skip

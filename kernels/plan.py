@@ -23,6 +23,8 @@ class Panels(NamedTuple):
     odet: np.ndarray  # (panel, 3) of the normal, away from the sample
     distance: np.ndarray  # (panel,) along the beam
     close_distance: np.ndarray  # (panel,) of the panel's plane from the sample
+    wide_fast: np.ndarray  # (pair,) int64, the first of two fast pixels that stand for one wide pixel
+    wide_slow: np.ndarray  # (pair,) int64, the same of slow ones
     beam_spot: np.ndarray  # (panel, 2) where the beam meets the panel, along fast and slow from its corner
     beam: Vector  # unit vector of the direct beam
     curved: bool  # panels are bent about the sample

@@ -121,6 +121,37 @@ def test_masks_smaller_panels_and_noise_by_panel():
     assert detector.resolution_map().shape == (2, 20, 30)
 
 
+def test_wide_pixels_share_their_light():
+    """Of chips of 256 x 256 with two pixels between: both halves have their mean; sums stay; not over gaps and masks."""
+    detector = nb.detectors.jungfrau_1m(distance_mm=60)
+    mask = np.ones((2, 514, 1030))
+    mask[0, :10, 256] = 0
+    parts = {"oversample": 1, "roi": (200, 700, 0, 300), "mask": mask}
+    plan = plan_of(nb.set_up(CRYSTAL, detector, FLAT, **parts))
+    assert plan.panels.wide_fast.tolist() == [255, 257, 513, 515, 771, 773] and plan.panels.wide_slow.tolist() == [
+        255,
+        257,
+    ]
+    nothing = np.empty(0, np.int64)
+    for backend in BACKENDS:
+        image = render(plan, backend).panels
+        plain = render(plan.changed(wide_fast=nothing, wide_slow=nothing), backend).panels
+        assert (image[:, 20:250, 255] == image[:, 20:250, 256]).all() and (
+            plain[:, 20:250, 255] != plain[:, 20:250, 256]
+        ).any()
+        pair = plain[:, 20:250, 513:515].astype(float)
+        assert image[:, 20:250, 513] == pytest.approx(pair.mean(axis=2), rel=1e-6)
+        corner = plain[:, 255:257, 257:259].astype(float)
+        assert image[:, 255, 257] == pytest.approx(corner.mean(axis=(1, 2)), rel=1e-6)
+        assert (image[0, :10, 255] == plain[0, :10, 255]).all() and (image[0, :10, 256] == 0).all()
+        same = np.ones(image.shape, bool)
+        same[:, :, 255:259] = same[:, :, 513:517] = same[:, 255:259] = False
+        assert (image[same] == plain[same]).all()
+    eiger = nb.detectors.eiger_1m(distance_mm=60)
+    placed = nb.set_up(CRYSTAL, eiger, FLAT, oversample=1).detector
+    assert placed.wide_pixels[1].tolist() == [255, 257, 551 + 255, 551 + 257]
+
+
 def of_sources(plan, numbers):
     """The plan of some sources alone, each with its weight."""
     fields = ("direction", "wavelength", "table_number", "absorption", "weight")

@@ -17,7 +17,7 @@ from nanobragg.engine.original.set_up import Geometry, beam_of
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.scene import of_model
 from nanobragg.engine.scene.placement import CONVENTIONS
-from nanobragg.engine.scene.scene import PlacedPanel
+from nanobragg.engine.scene.scene import NO_WIDE_PIXELS, PlacedPanel
 
 if TYPE_CHECKING:
     from nanobragg.cli.nanobragg.physics import Physics
@@ -146,6 +146,7 @@ def placed_by(physics: Physics, placed: Geometry, mask: np.ndarray | None) -> Ge
         thickness=model.thickness_um * 1e-6 if absorbs else 0.0, mu=mu, layers=1,
         layer_step=model.thickness_um * 1e-6 if absorbs else 0.0,
         convention=model.convention if of_file is not None else told.convention,
+        wide_pixels=physics.detector.wide_pixels if physics.detector is not None else NO_WIDE_PIXELS,
     )  # fmt: skip
     return dataclasses.replace(placed, detector=detector)
 

@@ -161,7 +161,12 @@ def set_up_of(physics: Physics, placed: Geometry, remark: Callable[[str], None])
 def placed_of(settings: Settings, mask: np.ndarray | None, physics: Physics, remark: Callable[[str], None]) -> Geometry:
     """Everything that needs no amplitudes; the detector of a file or of several panels stands where that says."""
     if physics.geometry is None and not physics.several_panels:
-        return geometry(settings, with_gaps(mask, physics, settings), remark)
+        placed = geometry(settings, with_gaps(mask, physics, settings), remark)
+        model = physics.detector
+        if model is None or model.shape != placed.detector.shape:
+            return placed
+        detector = dataclasses.replace(placed.detector, wide_pixels=model.wide_pixels)
+        return dataclasses.replace(placed, detector=detector)
     from nanobragg.cli.nanobragg import beamline
 
     placed = geometry(settings, None, remark, matrix=beamline.matrix_of(settings, physics))

@@ -18,6 +18,8 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.panels import Group, Panel
 
 PHOSPHOR = "phosphor"
+BETWEEN_CHIPS = 2  # pixels, over which the outermost of both chips reach
+CHIP = (256, 256)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,8 @@ class DetectorModel:
         The most that a pixel can count.
     panels
         Where there are several: the panels in their frame, whose size ``frame`` is (slow, fast pixels).
+    chip
+        Pixels of a chip, slow and fast, where two more stand between chips, so that the outermost are two pixels wide.
     """
 
     name: str
@@ -56,6 +60,7 @@ class DetectorModel:
     saturation: int
     panels: tuple[Panel | Group, ...] = ()
     frame: tuple[int, int] = (0, 0)
+    chip: tuple[int, int] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -81,6 +86,15 @@ class DetectorModel:
         """1 where a pixel is, 0 in gaps, uint16 (slow, fast)."""
         return self._mask
 
+    @functools.cached_property
+    def wide_pixels(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first of each two fast, and slow, pixels of a panel that stand for one of double width."""
+        if self.chip is None:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        rows, columns = (1, 1) if self.panels else self.modules
+        of_axes = zip((columns, rows), reversed(self.module), reversed(self.gap), reversed(self.chip), strict=True)
+        return tuple(_wide(*of_axis) for of_axis in of_axes)  # type: ignore[return-value]
+
     @property
     def number_of_panels(self) -> int:
         """How many panels images have."""
@@ -91,12 +105,21 @@ class DetectorModel:
         return None if self.sensor == PHOSPHOR else attenuation(self.sensor, energy_eV)
 
 
+def _wide(modules: int, module: int, gap: int, chip: int) -> np.ndarray:
+    """The first pixels of pairs along an axis of modules that have chips and two pixels between two of these."""
+    borders = range(chip, module, chip + BETWEEN_CHIPS)
+    pairs = [
+        number * (module + gap) + border + side for number in range(modules) for border in borders for side in (-1, 1)
+    ]
+    return np.array(pairs, np.int64)
+
+
 def _pilatus(name: str, rows: int, columns: int, thickness_mm: float) -> DetectorModel:
     return DetectorModel(name, (rows, columns), (195, 487), (17, 7), 0.172, "Si", thickness_mm, 1_048_575)
 
 
 def _eiger(name: str, rows: int, columns: int) -> DetectorModel:
-    return DetectorModel(name, (rows, columns), (514, 1030), (37, 10), 0.075, "Si", 0.45, 65_534)
+    return DetectorModel(name, (rows, columns), (514, 1030), (37, 10), 0.075, "Si", 0.45, 65_534, chip=CHIP)
 
 
 def _eiger2(name: str, rows: int, columns: int, sensor: str, thickness_mm: float) -> DetectorModel:
@@ -111,7 +134,7 @@ def _jungfrau(name: str, rows: int, columns: int) -> DetectorModel:
     module, gap, pixel_mm = (514, 1030), (36, 8), 0.075
     slow, fast = (n * size + (n - 1) * between for n, size, between in zip((rows, columns), module, gap, strict=True))
     panels = in_rows(rows, columns, module, gap, pixel_mm)
-    return DetectorModel(name, (rows, columns), module, gap, pixel_mm, "Si", 0.32, 10_000, panels, (slow, fast))
+    return DetectorModel(name, (rows, columns), module, gap, pixel_mm, "Si", 0.32, 10_000, panels, (slow, fast), CHIP)
 
 
 def _epix10k() -> DetectorModel:

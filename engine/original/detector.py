@@ -13,7 +13,7 @@ from nanobragg.engine.original.frame import Centres, LabFrame, centres
 from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.scene.checks import check_size
 from nanobragg.engine.scene.placement import corner, near_zero, placed, rotate_xyz
-from nanobragg.engine.scene.scene import PlacedDetector, PlacedPanel
+from nanobragg.engine.scene.scene import NO_WIDE_PIXELS, PlacedDetector, PlacedPanel
 from nanobragg.engine.scene.sources import Steps
 from nanobragg.kernels.vectors import Vector, dot, rotate_axis
 
@@ -64,7 +64,7 @@ def detector(settings: Settings, frame: LabFrame, mask: np.ndarray | None) -> To
         centroid_of_layer="Q101" in settings.fixes, curved=settings.curved, point_pixel=settings.point_pixel,
         roi=_roi(settings, n_fast, n_slow),
         mask=fitting_mask(mask, (n_slow, n_fast), settings.mask_file, exact="Q71" in settings.fixes),
-        absorption=np.empty(0),
+        absorption=np.empty(0), wide_pixels=NO_WIDE_PIXELS,
         Xbeam=start.Xbeam, Ybeam=start.Ybeam, Xclose=start.Xclose, Yclose=start.Yclose, pivot=frame.pivot,
     )  # fmt: skip
 

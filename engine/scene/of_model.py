@@ -33,6 +33,7 @@ from nanobragg.engine.scene.placement import (
     rotate_xyz,
 )
 from nanobragg.engine.scene.scene import (
+    NO_WIDE_PIXELS,
     Illumination,
     Lattice,
     Noise,
@@ -178,6 +179,7 @@ def placed_detector(e: Experiment, beam: Illumination, convention: Convention) -
         curved=d.curved, point_pixel=d.point_pixel,
         roi=_roi(e, n_fast, n_slow),
         mask=kept_pixels(e), absorption=absorption_of_sources(d, beam.wavelengths) if absorbs else np.empty(0),
+        wide_pixels=NO_WIDE_PIXELS if d.model is None else detector_model(d.model).wide_pixels,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from nanobragg.kernels.plan import Habits
 from nanobragg.kernels.vectors import Vector, dot
 
 Three = tuple[Vector, Vector, Vector]
+NO_WIDE_PIXELS = (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,8 @@ class PlacedDetector:
     first and last slow pixel; ``saturation`` the most that a pixel counts, 0 for as much as a file's numbers hold;
     ``offset`` what is added to each count; ``centroid_of_layer`` whether a layer
     stands where its photons are absorbed on average, or at its front. ``absorption`` (source,) is what the sensor
-    absorbs of each source's photons, 1/m, or empty where that is ``mu`` for all.
+    absorbs of each source's photons, 1/m, or empty where that is ``mu`` for all. ``wide_pixels`` are fast, and slow,
+    pixels that are the first of two that stand for one of double width.
     """
 
     panels: tuple[PlacedPanel, ...]
@@ -89,6 +91,7 @@ class PlacedDetector:
     roi: tuple[int, int, int, int]
     mask: np.ndarray
     absorption: np.ndarray
+    wide_pixels: tuple[np.ndarray, np.ndarray]
 
     @property
     def depth_in_layer(self) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from nanobragg.kernels.backend import Capabilities, Unavailable
 from nanobragg.kernels.cref.binding import _cref, available, c_plan
 from nanobragg.kernels.image.rendered import Rendered
+from nanobragg.kernels.image.wide import rendered_of
 from nanobragg.kernels.order.threads import in_chunks
 from nanobragg.kernels.plan import RenderPlan
 
@@ -39,4 +40,4 @@ def render(plan: RenderPlan, *, threads: int = 1, progress: Callable[[int], None
 
     in_chunks(image.size, sweep, 1, done, per_pixel=plan.evaluations)
     ends = plan.factors.interpolate and plan.habits.interpolation_ends
-    return Rendered(plan, image, bool(ends and not state.interpolate))
+    return rendered_of(plan, image, bool(ends and not state.interpolate))

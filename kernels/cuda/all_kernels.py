@@ -18,5 +18,5 @@ def all_kernels() -> Iterator[GpuKernel]:
         if not single or shape == SQUARE:  # mixed precision is that of block-shaped crystals
             yield loops.render_kernel(shape, interpolate, products, single, weighted)
     yield loops.finish
-    for name in ("add_up", "solid_angles", "to_int", "to_grey", "draw_counts"):
+    for name in ("share", "add_up", "solid_angles", "to_int", "to_grey", "draw_counts"):
         yield getattr(figures, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import cuda, float32, float64, int32, int64, uint8, uint16
+from numba import boolean, cuda, float32, float64, int32, int64, uint8, uint16
 
 from nanobragg.kernels.compiling.decorators import scalar
 from nanobragg.kernels.cuda.compiled import gpu_kernel
@@ -22,6 +22,31 @@ def in_roi(plan, index):
     """Whether a pixel is in the region of interest."""
     _, fast, slow = geometry.place_of_pixel(plan.panels, index)
     return plan.panels.roi[0] <= fast <= plan.panels.roi[1] and plan.panels.roi[2] <= slow <= plan.panels.roi[3]
+
+
+@scalar
+def is_rendered(plan, index):
+    """Whether a pixel is in the region of interest and not masked."""
+    return in_roi(plan, index) and (len(plan.panels.mask) == 0 or plan.panels.mask[index] != 0)
+
+
+@gpu_kernel(boolean, float32[::1])
+def share(plan, along_fast, image):
+    """Give both halves of each wide pixel their mean: as `nanobragg.kernels.image.wide.share`, along one axis."""
+    panels = plan.panels
+    pairs = panels.wide_fast if along_fast else panels.wide_slow
+    lines, step = (panels.n_slow, 1) if along_fast else (panels.n_fast, panels.n_fast)
+    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    number, rest = i // (lines * len(pairs)), i % (lines * len(pairs))
+    if number < len(panels.distance):
+        line, first = rest // len(pairs), pairs[rest % len(pairs)]
+        on_panel = line * panels.n_fast + first if along_fast else first * panels.n_fast + line
+        one = number * panels.n_slow * panels.n_fast + on_panel
+        other = one + step
+        if is_rendered(plan, one) and is_rendered(plan, other):
+            mean = np.float32((image[one] + image[other]) * np.float32(0.5))
+            image[one] = mean
+            image[other] = mean
 
 
 @gpu_kernel(float64, float32[::1], float64[:, ::1])

@@ -16,6 +16,7 @@ from nanobragg.kernels.cuda.rendered import RenderedOnDevice
 from nanobragg.kernels.fast.reach import reach
 from nanobragg.kernels.fast.tables import bordered_squares
 from nanobragg.kernels.image.rendered import Rendered
+from nanobragg.kernels.image.wide import rendered_of
 from nanobragg.kernels.order import serial
 from nanobragg.kernels.order.cells import cells_per_phi, with_domains
 from nanobragg.kernels.order.serial import NEVER
@@ -88,6 +89,16 @@ class _Run:
         image = self.device.empty((size,), np.float32)
         image.clear()
         return image
+
+    def share_wide_pixels(self) -> None:
+        """Of the whole image: what two pixels have of one."""
+        from nanobragg.kernels.cuda import figures
+
+        panels, (number, n_slow, n_fast) = self.plan.panels, self.plan.shape
+        for along_fast, pairs, lines in ((True, panels.wide_fast, n_slow), (False, panels.wide_slow, n_fast)):
+            if count := number * lines * len(pairs):
+                blocks = (-(-count // THREADS), 1)
+                self.device.launch(figures.share, blocks, THREADS, self.on_device, along_fast, self.image)
 
     def grain(self) -> Grain:
         """The largest launch: what fits, and some seconds' work, but enough pixels to keep a card busy."""
@@ -166,6 +177,7 @@ def render(
             threads=1, progress=progress, grain=run.grain(),
         )  # fmt: skip
         if run.image is None:
-            return Rendered(plan, image, ended)
+            return rendered_of(plan, image, ended)
+        run.share_wide_pixels()
         run.image.copy_to_host(image.reshape(-1))
         return RenderedOnDevice(plan, image, ended, gpu, run.on_device, run.image)

@@ -26,6 +26,7 @@ ARRAYS: dict[str, np.ndarray] = {
     "mask": np.ones(1, np.uint8), "mosaic_rotations": np.ones((1, 9)), "table": np.ones((1, 1, 1, 1)),
     "distance": np.ones(1), "close_distance": np.ones(1), "beam_spot": np.ones((1, 2)), "wavelength": np.ones(1),
     "weight": np.ones(1), "absorption": np.ones(1),
+    "wide_fast": np.ones(1, np.int64), "wide_slow": np.ones(1, np.int64),
     "table_number": np.ones(1, np.int64), "squares": np.ones(1),
 }  # fmt: skip
 LETTERS = {"int64": "q", "float64": "d", "bool": "?"}

@@ -12,6 +12,7 @@ from nanobragg.kernels.compiling.machine_code import Kernel
 from nanobragg.kernels.fast.shares import GRAIN, Share, shares_of
 from nanobragg.kernels.fast.tables import tables_of
 from nanobragg.kernels.image.rendered import Rendered
+from nanobragg.kernels.image.wide import rendered_of
 from nanobragg.kernels.order import serial
 from nanobragg.kernels.order.cells import cells_per_phi, with_domains
 from nanobragg.kernels.order.serial import NEVER
@@ -129,9 +130,9 @@ def render(plan: RenderPlan, *, precision: str = "double", **how: Any) -> Render
     image = np.zeros(plan.shape, np.float32)
     run = FastRun(plan, image, precision)
     if len(run.shares) > 1 and how.get("shuffle") is None:
-        return Rendered(plan, image, run.draw_few(how.get("threads", 1), how.get("progress")))
+        return rendered_of(plan, image, run.draw_few(how.get("threads", 1), how.get("progress")))
     nothing = np.empty(0, np.int64)
     ended = serial.render(
         plan, run.draw, plan.rendered_pixels(), nothing, carries_over=run.carries_over, grain=GRAIN, **how
     )
-    return Rendered(plan, image, ended)
+    return rendered_of(plan, image, ended)

@@ -9,6 +9,7 @@ import numpy as np
 from nanobragg.kernels.backend import Capabilities
 from nanobragg.kernels.compiling.machine_code import Kernel
 from nanobragg.kernels.image.rendered import Rendered
+from nanobragg.kernels.image.wide import rendered_of
 from nanobragg.kernels.order import serial
 from nanobragg.kernels.order.cells import axes_of, cells_per_phi, with_domains
 from nanobragg.kernels.plan import RenderPlan
@@ -78,4 +79,4 @@ def render(plan: RenderPlan, **how: Any) -> Rendered:
     ended = serial.render(
         plan, run.draw, plan.rendered_pixels(), run.calls_before(), carries_over=run.carries_over, **how
     )
-    return Rendered(plan, image, ended)
+    return rendered_of(plan, image, ended)

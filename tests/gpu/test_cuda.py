@@ -189,6 +189,20 @@ def test_panels_and_tables(tmp_path):
     assert_close_image(render(one_by_one, "cuda").image, render(one_by_one, "strict").image)
 
 
+def test_wide_pixels(tmp_path):
+    """Shared on the device, in the image and in what is made of it there."""
+    plan = plan_of(LINES["one step"], tmp_path)
+    mask = np.ones(plan.panels.n_fast * plan.panels.n_slow, np.uint8)
+    mask[7] = 0
+    for more in ({}, {"mask": mask}, {"roi": (1, 4, 0, 3)}):
+        wide = plan.changed(wide_fast=np.array([0, 3]), wide_slow=np.array([1]), **more)
+        ours, theirs = render(wide, "cuda"), render(wide, "strict")
+        assert_close_image(ours.panels, theirs.panels)
+        on_host = Rendered(wide, np.array(ours.panels))
+        assert_same_image(ours.counts(0.0, 3, 1, 65535)[0], on_host.counts(0.0, 3, 1, 65535)[0])
+        assert (theirs.panels != render(plan.changed(**more), "strict").panels).any()
+
+
 def test_a_gpu_that_fails(tmp_path, monkeypatch):
     """Asked for, it ends the run; under auto the CPU goes on, and says so once."""
     plan = plan_of(LINES["one step"], tmp_path)

@@ -32,7 +32,7 @@ from nanobragg.kernels.cuda import driver
 from nanobragg.kernels.image.rendered import Rendered
 
 # What the sensor absorbs follows from wavelengths, which vary in a file.
-BY_THEMSELVES = ("mask", "mu", "absorption")
+BY_THEMSELVES = ("mask", "mu", "absorption", "wide_pixels")
 MOST_REMARKS = 10  # on the images of a shard that travel
 
 
