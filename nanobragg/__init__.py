@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         write_float_image,
         write_smv_image,
     )
-    from nanobragg.engine.detectors import by_name as detectors
+    from nanobragg.engine.detectors import by_name as detectors  # noqa: F401 (see `__getattr__`)
     from nanobragg.engine.errors import BadInput
 
 __version__ = "0.1.0"
@@ -72,7 +72,6 @@ __all__ = [
     "add_noise",
     "cell_of",
     "constant",
-    "detectors",
     "predict_spots",
     "read_geometry",
     "read_image",
@@ -101,4 +100,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names, also before they are loaded."""
-    return [*__all__, "__version__"]
+    return [*__all__, "__version__", "detectors"]

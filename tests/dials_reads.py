@@ -171,7 +171,9 @@ def panels(names):
 def crystals(names):
     """Cell vectors (rows, Angstrom) of all crystals."""
     experiments = ExperimentListFactory.from_json_file(names[0], check_format=False)
-    return [np.linalg.inv(np.array(e.crystal.get_A()).reshape(3, 3)).tolist() for e in experiments if e.crystal]
+    return [
+        {"real": np.linalg.inv(np.array(e.crystal.get_A()).reshape(3, 3)).tolist()} for e in experiments if e.crystal
+    ]
 
 
 def spectra(names):

@@ -270,8 +270,8 @@ def test_unrendered_pixels_are_masked(tmp_path):
     out = made(tmp_path, SMALL + " -roi 3 20 10 63")
     with h5py.File(out / "master.h5") as file:
         mask = file["entry/instrument/detector/pixel_mask"][()]
-        assert (mask[10:, 3:21] == 0).all() and mask.sum() == 64 * 64 - 54 * 18
-        assert (file["entry/data/data"][()][:, mask == 1] == 0).all()
+        assert (mask[10:, 3:21] == 0).all() and (mask != 0).sum() == 64 * 64 - 54 * 18
+        assert (file["entry/data/data"][()][:, mask != 0] == 0).all()
 
 
 def test_the_contact_sheet(tmp_path):

@@ -234,9 +234,9 @@ def test_a_serial_job_is_indexed_on_its_true_orientations(serial):
     run("dials.index", "imported.expt", "strong.refl", "stills.indexer=stills", "indexing.method=fft1d",
         "indexing.joint_indexing=False",
         f"known_symmetry.unit_cell={cell}", "known_symmetry.space_group=P1", f"indexing.nproc={os.cpu_count()}")  # fmt: skip
-    true = np.array(reads("crystals", serial / "out" / "master.expt"))
+    true = [np.array(one["real"]) for one in reads("crystals", serial / "out" / "master.expt")]
     text = json.loads((serial / "indexed.expt").read_text())
-    found = np.array(reads("crystals", serial / "indexed.expt"))
+    found = [np.array(one["real"]) for one in reads("crystals", serial / "indexed.expt")]
     images = [text["imageset"][e["imageset"]]["single_file_indices"][0] for e in text["experiment"]]
     angles = [turn_between(real, true[image]) for real, image in zip(found, images, strict=True)]
     assert len(set(images)) >= 0.75 * STILLS and np.median(angles) < tolerances.SERIAL_ORIENTATION, (images, angles)

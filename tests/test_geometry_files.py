@@ -1,6 +1,8 @@
 """Geometry out and in again, spectra of files, and what is wrong in them; other programs read what is written."""
 
 import json
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -11,7 +13,7 @@ from nanobragg.cli.nanobragg.command import main
 from nanobragg.engine.formats.geom import geom_of
 from nanobragg.engine.spectra import channels_of_file
 from tests import tolerances
-from tests.support import ROOT, working_in
+from tests.support import REQUIRED, ROOT, working_in
 
 CRYSTAL = nb.Crystal(cell=(40, 50, 60, 80, 95, 100), N=(3, 3, 3))
 ANGSTROM_EV = 12398.41984
@@ -74,7 +76,19 @@ def test_nxmx_goes_out_and_in(tmp_path):
     assert (with_gaps.mask.ravel() == eiger.detector.mask).all() and with_gaps.detector.image_shape == (1065, 1030)
 
 
-def test_geom_is_read_by_other_programs_and_by_us(tmp_path):
+@pytest.fixture
+def cfelpyutils(tmp_path_factory, monkeypatch):
+    """CrystFEL's Python tools, in a folder of their own: they bring a package that is called as our tests are."""
+    folder = str(tmp_path_factory.mktemp("cfelpyutils"))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, "cfelpyutils>=2"]
+    if subprocess.run(pip, capture_output=True, timeout=300).returncode:
+        if "cfel" in REQUIRED:
+            pytest.fail("cfelpyutils is required (NANOBRAGG_REQUIRE=cfel) and cannot be installed")
+        pytest.skip("cfelpyutils cannot be installed")
+    monkeypatch.syspath_prepend(folder)
+
+
+def test_geom_is_read_by_other_programs_and_by_us(tmp_path, cfelpyutils):
     """CrystFEL's own parser (cfelpyutils): each panel's corner and axes; then ours."""
     from cfelpyutils import geometry
 

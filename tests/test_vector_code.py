@@ -53,7 +53,7 @@ MACHINES = {
 MOST_SINGLE = 14  # what is done once before a loop
 
 
-AMPLITUDES = fast_tables.AmplitudeBox(np.ones(8), (0.0,) * 3, (1.0,) * 3, (4.0, 2.0, 1.0), 0.0)
+AMPLITUDES = fast_tables.AmplitudeBox(np.ones(8), (0.0,) * 3, (1.0,) * 3, (4.0, 2.0), 0.0)
 CELLS = np.ones((1, 9))
 
 

@@ -100,7 +100,7 @@ class DataSet:
             image = np.asarray(data[self._place(number)] if data.ndim == 3 else data[()])
             mask = "entry/instrument/detector/pixel_mask"
             if image.dtype.kind in "iu" and mask in file and file[mask].shape == image.shape:
-                image = np.where(file[mask][()] & 1, -1, image.astype(np.int64)).astype(np.int32)
+                image = np.where(file[mask][()] != 0, -1, image.astype(np.int64)).astype(np.int32)
             panels = self._panels(file, number)
             return image if len(panels) < 2 else assembled(panels, _of_slabs(file, image))[0]
 

@@ -65,12 +65,14 @@ class _Run:
         running = self.products and plan.habits.running_products
         ends = plan.factors.interpolate and plan.habits.interpolation_ends
         zeros_count = (plan.scale.water and (running or ends)) or plan.cells.shape in FAST_FORMS
-        self.weighted = bool((plan.sources.weight != 1.0).any())
+        self.weighted = bool((plan.sources.weight != 1.0).any()) or plan.sensor.chromatic
         self.reach = (reach(plan).narrow, bool(zeros_count))
         self.on_device = PlanOnDevice(device, plan, {"cells": cells, "first_cells": first_cells})
         f = plan.factors
         key = (f.table, f.default_F, f.n_hkl, f.hkl_min, f.hkl_max)
         self.amplitudes = device.kept("squares", key, self._squares)
+        size_of_table = float(self.amplitudes.squares.size // len(f.table))
+        self.tables = (*self.amplitudes, size_of_table)
         # Of all pixels, not of those that fit into a launch: sums must not depend on free memory.
         self.parts = (1, 1) if self.products else split(plan.n_rendered, plan.n_sources, len(cells) // 9)
         per_pixel = BYTES_OF_PIXEL + 8 * self.parts[0] * self.parts[1]
@@ -130,7 +132,7 @@ class _Run:
         )
         first_cells = small["first_cells"] if first_visit else DeviceArray(None, (0,), np.float64)
         device.launch(
-            kernel, (blocks, rows), THREADS, self.on_device, self.amplitudes, self.reach, listed, small["cells"],
+            kernel, (blocks, rows), THREADS, self.on_device, self.tables, self.reach, listed, small["cells"],
             first_cells, parts, sums, off,
         )  # fmt: skip
         device.launch(loops.finish, (blocks, 1), THREADS, self.on_device, listed, sums, 0 if whole else lowest, image)

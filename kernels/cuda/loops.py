@@ -17,7 +17,6 @@ from nanobragg.kernels.cuda.parameters import tables_type
 from nanobragg.kernels.shapes import FAST_FORMS, ROUND, SHAPES, SQUARE
 from nanobragg.kernels.step import amplitude, background, geometry, lattice
 from nanobragg.kernels.step.capture import capture as capture_of
-from nanobragg.kernels.step.capture import capture_fraction
 from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
 from nanobragg.kernels.step.vectors import dot, magnitude
 
@@ -108,13 +107,21 @@ def factor_of(plan, panel, layer, d, airpath):
 
 
 @scalar
-def product_weight(plan, factor, incident, d, layer, cosine, source):
-    """What the terms of a source are multiplied with, or the running products (Q04).
+def capture_of_source(plan, pixel, layer, d, source):
+    """The capture fraction for the photons of a source, where each has its own; else 1.
 
-    ``cosine`` is that of `geometry.parallax`, used where each source has an absorption of its own.
+    The panel is looked up again: nothing of it is kept through the loops for what is rarely needed.
     """
-    if plan.sensor.chromatic:
-        factor *= capture_fraction(float(layer), plan.sensor.layer_step, plan.sources.absorption[source], cosine)
+    if not plan.sensor.chromatic:
+        return 1.0
+    number, _, _ = geometry.place_of_pixel(plan.panels, pixel)
+    panel = geometry.placement(plan.panels, number)
+    return capture_of(plan, panel, layer, d, plan.sources.absorption[source])
+
+
+@scalar
+def product_weight(plan, factor, incident, d):
+    """What the terms of a source are multiplied with, or the running products (Q04)."""
     if plan.sampling.oversample_polar:
         frame = polar_frame(plan.polarization.axis, incident)
         return factor * fast_polarization(plan.polarization.kahn, incident, frame, d)
@@ -191,13 +198,14 @@ def finish(plan, pixels, sums, first, image):
 def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, weighted: bool) -> GpuKernel:
     """A kernel of one pixel a thread: the sum of its layers, sub-pixels, sources and cells.
 
-    Each row of blocks has a part of the sources and a part of the cells, and sums of its own. ``off`` takes whether
-    interpolation is off when the pixel is done.
+    Each row of blocks has a part of the sources and a part of the cells, and sums of its own. ``weighted``: sources
+    have weights, and may have absorptions, of their own. ``off`` takes whether interpolation is off in the end.
     """
     evaluate = evaluation(shape, interpolate, products, single)
 
-    def render(plan, amplitudes, reach, pixels, cells, first_cells, parts, sums, off):
+    def render(plan, tables, reach, pixels, cells, first_cells, parts, sums, off):
         staged = cuda.shared.array(STAGED, float64)
+        amplitudes, size_of_table = tables
         sources = plan.sources
         count, n_sources = np.int32(len(pixels)), np.int32(len(sources.wavelength))
         n_cells = np.int32(len(cells) // 9)
@@ -217,7 +225,6 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
             panel = geometry.placement(plan.panels, number)
             d, airpath = direction(plan, panel, fast, slow, layer, sub)
             factor = factor_of(plan, panel, layer, d, airpath) if products else 1.0
-            cosine = geometry.parallax(plan, panel, d) if products else 1.0
             for j in range(first_source, end_source):
                 source = np.uint32(j)
                 incident = incident_of(sources, source)
@@ -225,11 +232,12 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
                 alive = not geometry.cut_by_resolution(plan.factors.dmin, q)
                 share = sources.weight[source] if weighted else 1.0
                 number = sources.table_number[source]
-                table = (number, amplitudes[4] + number)
+                table = (number, amplitudes[4] + number * size_of_table)
                 if products:
-                    weight = product_weight(plan, factor, incident, d, layer, cosine, source)
+                    capture = capture_of_source(plan, pixels[i], layer, d, source) if weighted else 1.0
+                    weight = product_weight(plan, factor * capture, incident, d)
                     if not plan.habits.running_products:
-                        total += background.background_of_term(plan) * weight * sources.weight[source]
+                        total += background.background_of_term(plan) * weight * share
                 # Where there are first cells, all threads have the same pixel.
                 begins = len(first_cells) > 0 and not visited and alive
                 visited = visited or alive
@@ -256,7 +264,7 @@ def render_kernel(shape: int, interpolate: bool, products: bool, single: bool, w
     name = f"render_{SHAPES[shape]}" + "_tricubic" * interpolate + "_products" * products
     name += "_mixed" * single + "_weighted" * weighted
     return GpuKernel(
-        name, render, tables_type(), types.Tuple((VECTOR, boolean)), int32[::1], float64[::1],
+        name, render, types.Tuple((tables_type(), float64)), types.Tuple((VECTOR, boolean)), int32[::1], float64[::1],
         float64[::1], types.UniTuple(int64, 2), float64[:, ::1], boolean[::1],
         registers=TRICUBIC_REGISTERS if interpolate else PRODUCTS_REGISTERS if products else REGISTERS,
     )  # fmt: skip

@@ -20,17 +20,16 @@ NO_BLOCKS = np.empty((0, 0, 0, 0))
 
 
 class AmplitudeBox(NamedTuple):
-    """Squared amplitudes in a flat box with a border of ``default_F`` squared all around; tables side by side.
+    """Squared amplitudes in flat tables, one after the other, each with a border of ``default_F`` squared all around.
 
-    Those of a node in all tables are neighbours: sources of much the same wavelength ask for the same nodes, one table
-    after the other. ``low`` and ``high`` are the indices of the border, ``stride`` belongs to h, k and l, ``origin`` is
-    the place of the node 0 0 0 in the first table.
+    ``low`` and ``high`` are the indices of the border, ``stride`` belongs to h and k, ``origin`` is the place of the
+    node 0 0 0 of the first table.
     """
 
     squares: np.ndarray
     low: tuple[float, float, float]
     high: tuple[float, float, float]
-    stride: tuple[float, float, float]
+    stride: tuple[float, float]
     origin: float
 
 
@@ -65,20 +64,18 @@ def bordered_squares(plan: RenderPlan) -> AmplitudeBox:
     with np.errstate(over="ignore"):
         default = float(np.square(plan.factors.default_F))
         if not plan.factors.n_hkl:
-            return AmplitudeBox(np.full(1, default), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0)
+            return AmplitudeBox(np.full(1, default), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0), 0.0)
         h, k, length = plan.factors.hkl_range
-        tables = plan.factors.table
-        box = np.full((h + 2, k + 2, length + 2, len(tables)), default)
-        for number, table in enumerate(tables):
-            np.square(table[:h, :k, :length], out=box[1:-1, 1:-1, 1:-1, number])
+        box = np.full((len(plan.factors.table), h + 2, k + 2, length + 2), default)
+        box[:, 1:-1, 1:-1, 1:-1] = plan.factors.table[:, :h, :k, :length] ** 2
     low = tuple(float(x - 1) for x in plan.factors.hkl_min)
     high = tuple(float(x + 1) for x in plan.factors.hkl_max)
-    stride = tuple(float(step // box.itemsize) for step in box.strides[:3])
-    origin = -sum(first * step for first, step in zip(low, stride, strict=True))
+    stride = (float(box.shape[2] * box.shape[3]), float(box.shape[3]))
+    origin = -(low[0] * stride[0] + low[1] * stride[1] + low[2])
     return AmplitudeBox(box.ravel(), low, high, stride, origin)  # type: ignore[arg-type]
 
 
-def of_sources(plan: RenderPlan) -> np.ndarray:
+def of_sources(plan: RenderPlan, size_of_table: int) -> np.ndarray:
     """What terms of each source need, (n, 6).
 
     1/wavelength; the difference of the first source's direction from its own over the wavelength; what its terms count;
@@ -87,7 +84,7 @@ def of_sources(plan: RenderPlan) -> np.ndarray:
     sources = plan.sources
     per_length = 1.0 / sources.wavelength[:, None]
     shifts = (sources.direction - sources.direction[:1]) * per_length
-    return np.column_stack([per_length, shifts, sources.weight, sources.table_number.astype(float)])
+    return np.column_stack([per_length, shifts, sources.weight, sources.table_number * float(size_of_table)])
 
 
 def longest_squared(plan: RenderPlan, room: tuple[float, ...], of_source: np.ndarray) -> float:
@@ -154,7 +151,7 @@ class Tables(NamedTuple):
 def tables_of(plan: RenderPlan) -> Tables:
     """The tables of a plan."""
     amplitudes = bordered_squares(plan)
-    of_source = of_sources(plan)
+    of_source = of_sources(plan, amplitudes.squares.size // len(plan.factors.table))
     nodes, tricubic = (longest_squared(plan, room(plan), of_source) for room in (room_of_nodes, room_of_tricubic))
     blocks = row_blocks(plan) if plan.factors.interpolate else NO_BLOCKS
     return Tables(amplitudes, reach(plan), of_source, nodes, Interpolation(blocks, tricubic))

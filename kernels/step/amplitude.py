@@ -39,15 +39,15 @@ def within(x, low, high):
 
 @scalar
 def table_place(low, high, stride, origin, node):
-    """Where a node stands in the flat box of amplitudes; on its border for nodes outside."""
+    """Where a node stands in the flat table; on its border for nodes outside."""
     place = within(node[0], low[0], high[0]) * stride[0] + within(node[1], low[1], high[1]) * stride[1]
-    return np.uint32(np.int32(place + (within(node[2], low[2], high[2]) * stride[2] + origin)))
+    return np.uint32(np.int32(place + (within(node[2], low[2], high[2]) + origin)))
 
 
 @scalar
 def table_place_inside(low, high, stride, origin, node):
     """`table_place` of a node that is known to be in the table."""
-    return np.uint32(np.int32(node[0] * stride[0] + node[1] * stride[1] + (node[2] * stride[2] + origin)))
+    return np.uint32(np.int32(node[0] * stride[0] + node[1] * stride[1] + (node[2] + origin)))
 
 
 @scalar
@@ -62,8 +62,7 @@ def table_place_by_integers(low, high, stride, origin, hkl):
     h = min(max(whole_number(hkl[0]), np.int32(low[0])), np.int32(high[0]))
     k = min(max(whole_number(hkl[1]), np.int32(low[1])), np.int32(high[1]))
     x = min(max(whole_number(hkl[2]), np.int32(low[2])), np.int32(high[2]))
-    place = h * np.int32(stride[0]) + k * np.int32(stride[1]) + x * np.int32(stride[2])
-    return np.uint32(place + np.int32(origin))
+    return np.uint32(h * np.int32(stride[0]) + k * np.int32(stride[1]) + x + np.int32(origin))
 
 
 @scalar
