@@ -67,7 +67,7 @@ def bordered_squares(plan: RenderPlan) -> AmplitudeBox:
             return AmplitudeBox(np.full(1, default), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0), 0.0)
         h, k, length = plan.factors.hkl_range
         box = np.full((len(plan.factors.table), h + 2, k + 2, length + 2), default)
-        box[:, 1:-1, 1:-1, 1:-1] = plan.factors.table[:, :h, :k, :length] ** 2
+        np.square(plan.factors.table[:, :h, :k, :length], out=box[:, 1:-1, 1:-1, 1:-1])
     low = tuple(float(x - 1) for x in plan.factors.hkl_min)
     high = tuple(float(x + 1) for x in plan.factors.hkl_max)
     stride = (float(box.shape[2] * box.shape[3]), float(box.shape[3]))

@@ -44,9 +44,9 @@ def test_golden_images(case, tmp_path, monkeypatch, engine):
     rendered = render(plan, "cuda")
     assert_close_image(rendered.image[case.window], case.arrays["float"])
     assert_made_of(rendered, engine)
-    if engine:  # the threads of a block the other way round, or in every sixth case really at once, 8 or 32 of them
+    if engine:  # the threads of a block the other way round, or in every twelfth case really at once, 8 or 32 of them
         number = CASES.index(case)
-        engine.set(reversed=1, threads_at_once=int(number % 6 == 0))
+        engine.set(reversed=1, threads_at_once=int(number % 12 == 0))
         monkeypatch.setattr(cuda, "THREADS", 8 if number % 12 else 32)
     assert_same_image(render(plan, "cuda").image, rendered.image)
 
