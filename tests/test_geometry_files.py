@@ -175,6 +175,20 @@ def test_simulate_my_experiment_is_one_command(tmp_path):
         assert main([*line.split(), "--geometry", "a.geom", "-misset", "10", "20", "30", "--output", "c.h5"]) == 0
 
 
+@pytest.mark.parametrize("what", ["--detector Jungfrau1M -distance 90", "--geometry a.h5", "--geometry a.geom -phi 1"])
+def test_with_the_originals_oddities(what, tmp_path, caplog):
+    """Without --fix, with a trace of a pixel of a later panel, a picture, and an image that is compared."""
+    written(tmp_path)
+    (tmp_path / "a.geom").write_text(geom_of(scene_of()))
+    line = "-default_F 10 -cell 50 60 70 90 90 90 -N 3 -oversample 1 -fluence 1e28 -water 1 -nonoise".split()
+    more = "--output x.h5 --output-noiseless x.png --output-noiseless x.npy --trace 31,3".split()
+    with working_in(tmp_path):
+        assert main([*line, *what.split(), *more]) == 0, caplog.messages
+        image = np.load("x.npy")
+        (stacked,) = h5py.File("x.h5")["entry/data/data"]
+    assert image.ndim == 2 and image.shape == stacked.shape and image.max() > 1
+
+
 def test_flags_that_say_what_a_file_says(tmp_path, caplog):
     written(tmp_path)
     (tmp_path / "a.geom").write_text(geom_of(scene_of()).replace("photon_energy", "; photon_energy"))

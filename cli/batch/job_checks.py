@@ -16,6 +16,11 @@ from nanobragg.engine.formats.hdf5 import hdf5
 from nanobragg.engine.formats.nexus import placement
 from nanobragg.engine.original.settings import OF_DETECTOR
 
+# Fields of other tables that stand once for all images of a file.
+OF_FILE = (
+    "sampling.roi", "beam.exposure_s", "beam.beamsize_mm", "beam.direction", "beam.polarization_axis", "scan.axis",
+)  # fmt: skip
+
 
 def check(job: Job, name: str) -> None:
     """Set up the images at the corners of the job, so that what cannot be rendered is known before any is."""
@@ -31,6 +36,8 @@ def check(job: Job, name: str) -> None:
             raise BadInput(f"{name}: image {image}: {error}") from None
         if job.format == "nxmx":
             placement(scene)
+        elif len(scene.detector.panels) > 1 and not FILE_FORMATS[job.format].panels:
+            raise BadInput(f"{name}: format = {job.format!r}: has no words for several panels: take 'nxmx'")
     if job.format == "nxmx":
         _check_shards(job, name, scenes)
 
@@ -70,5 +77,5 @@ def _check_shards(job: Job, name: str, scenes: Scenes) -> None:
 def moves_detector(name: str) -> bool:
     """Whether a flag or field changes what NXmx says once for all images of a file."""
     if kind_of(name) == FIELD:
-        return name.startswith("detector.") or name in ("sampling.roi", "beam.exposure_s", "beam.beamsize_mm")
+        return name.startswith("detector.") or name in OF_FILE
     return name == "-pivot" or bool(settings_of(name) & OF_DETECTOR)  # what -pivot sets hangs on its word

@@ -125,6 +125,8 @@ def z_beam_matrix(run: RunOfOriginal) -> bool:
 def is_misread(run: RunOfOriginal) -> bool:
     """Whether readers take another beam centre, or offset, from the header."""
     d, s = run.set_up.detector, run.set_up.settings
+    if len(d.panels) > 1:
+        return False  # no header of the original's has several
     panel = d.panel
     read = (d.Xbeam, d.Ybeam)  # what the header says, against what places the beam where it is
     right = (panel.Fbeam - d.pixel_size, d.size_slow - panel.Sbeam + d.pixel_size)
