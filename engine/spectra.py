@@ -16,6 +16,7 @@ from nanobragg.engine.formats.reading import read, reason
 
 ENERGIES, WAVELENGTHS, WEIGHTS = "energies_eV", "wavelengths_A", "weights"
 LEAST_EV = 100.0  # a first column above it is of photon energies, where no line says what it is
+MOST_EV, SHORTEST_A, LONGEST_A = 1e6, 0.01, 5.0
 MOST_BYTES = 100_000_000
 
 
@@ -117,13 +118,17 @@ def _of_text(path: str) -> tuple[np.ndarray, np.ndarray]:
     if header:
         says_eV, says_A = "ev" in header or "energ" in header, "wave" in header or "angstrom" in header
         in_eV = says_eV if says_eV != says_A else in_eV
-    axis = _wavelengths(table[:, 0], path, "first column", in_eV=in_eV)
+    scale = 1e3 if in_eV and "kev" in header else 10.0 if not in_eV and "nm" in header else 1.0
+    axis = _wavelengths(table[:, 0] * scale, path, "first column", in_eV=in_eV)
     return axis, _checked(table[:, 1], path, "second column")[None]
 
 
 def _wavelengths(axis: np.ndarray, path: str, name: str, *, in_eV: bool) -> np.ndarray:
     if not (np.isfinite(axis).all() and (axis > 0.0).all()):
         raise BadInput(f"{path}: {name}: must be numbers above 0")
+    lowest, highest, unit = (LEAST_EV, MOST_EV, "eV") if in_eV else (SHORTEST_A, LONGEST_A, "A")
+    if axis.min() < lowest or axis.max() > highest:
+        raise BadInput(f"{path}: {name}: {axis.min():g} to {axis.max():g}: must be {lowest:g} to {highest:g} {unit}")
     return HC / axis if in_eV else axis
 
 

@@ -168,6 +168,18 @@ def panels(names):
     return found
 
 
+def masks(names):
+    """Of each panel of the first image: how many pixels are trusted, and the sum of their counts."""
+    found = []
+    for name in names:
+        imageset = experiments_of([name])[0].imageset
+        trusted = [mask.as_numpy_array() for mask in imageset.get_mask(0)]
+        counts = [np.asarray(part.as_double().as_numpy_array()) for part in imageset.get_raw_data(0)]
+        sums = [float(part[kept].sum()) for part, kept in zip(counts, trusted, strict=True)]
+        found.append({"kept": [int(mask.sum()) for mask in trusted], "sums": sums})
+    return found
+
+
 def crystals(names):
     """Cell vectors (rows, Angstrom) of all crystals."""
     experiments = ExperimentListFactory.from_json_file(names[0], check_format=False)
@@ -224,7 +236,7 @@ def write(names):
 
 
 FORMS = {
-    "geometry": geometry, "spots": spots, "crystal": crystal, "panels": panels, "crystals": crystals, "spectra": spectra,
+    "geometry": geometry, "spots": spots, "crystal": crystal, "panels": panels, "crystals": crystals, "spectra": spectra, "masks": masks,
     "write": write,
 }  # fmt: skip
 json.dump(FORMS[sys.argv[1]](sys.argv[2:]), sys.stdout)

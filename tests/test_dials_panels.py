@@ -80,6 +80,22 @@ def test_a_tilted_detector_of_four_panels(convention, tmp_path):
         assert one["beam"] == pytest.approx([0, 0, -1], abs=1e-12)
 
 
+def test_panels_of_different_sizes(tmp_path):
+    """Rows and pixels that a panel lacks, and masked rectangles, are none to DIALS either; the counts are each panel's."""
+    panels = (nb.Panel((30, 40), masked=((0, 0, 40, 2), (5, 6, 8, 9))), nb.Panel((20, 40), origin_mm=(0, 16, 0)),
+              nb.Panel((30, 25), origin_mm=(21, 0, 1)))  # fmt: skip
+    scene = scene_of(nb.Detector(shape=(60, 80), pixel_mm=0.5, distance_mm=90, panels=panels))
+    image = np.arange(3 * 30 * 40, dtype=np.int32).reshape(3, 30, 40)
+    nb.write(tmp_path / "a.h5", image, scene)
+    from nanobragg.engine.formats.beside import write_beside
+
+    write_beside(str(tmp_path / "a.h5"), scene, "int32")
+    kept = scene.detector.mask.reshape(3, 30, 40)
+    for one in reads("masks", tmp_path / "a.h5", tmp_path / "a.expt"):
+        assert one["kept"] == kept.sum(axis=(1, 2)).tolist()
+        assert one["sums"] == (image.astype(float) * kept).sum(axis=(1, 2)).tolist()
+
+
 def same_meaning(one, other):
     """The same experiment in the same laboratory."""
     for key in ("corners", "beam"):

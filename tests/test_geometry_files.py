@@ -189,20 +189,68 @@ def test_with_the_originals_oddities(what, tmp_path, caplog):
     assert image.ndim == 2 and image.shape == stacked.shape and image.max() > 1
 
 
+def test_sizes_and_masks_of_panels_go_out_and_in(tmp_path):
+    """Of three panels, two smaller ones, in all three files; real photons only where there are pixels."""
+    from nanobragg.engine.formats.beside import write_beside
+
+    panels = (nb.Panel((30, 40), masked=((0, 0, 40, 2), (5, 6, 8, 9))), nb.Panel((20, 40), origin_mm=(0, 16, 0)),
+              nb.Panel((30, 25), origin_mm=(21, 0, 1)))  # fmt: skip
+    scene = scene_of(nb.Detector(shape=(60, 80), pixel_mm=0.5, distance_mm=90, panels=panels))
+    written(tmp_path, "a.h5", scene)
+    write_beside(str(tmp_path / "a.h5"), scene, "int32")
+    for name in ("a.h5", "a.expt", "a.geom"):
+        found = nb.read_geometry(tmp_path / name)
+        assert [each.panel.shape for each in found.detector.panels_in_frame] == [(30, 40), (20, 40), (30, 40)], name
+        again = rebuilt(found)
+        assert (again.detector.mask == scene.detector.mask).all(), name
+        assert np.abs(points(again) - points(scene)).max() < tolerances.DIALS_MM
+
+
+def test_sensors_and_wavelengths_that_flags_change(tmp_path):
+    """A sensor's depth and layers with a detector by name; a wavelength instead of a file's spectrum."""
+    from nanobragg.cli.tools.plans import set_up_of_line, silent
+
+    base = "-default_F 10 -cell 50 60 70 90 90 90 -N 3 --fix all -detector_thicksteps 4 --detector Jungfrau1M".split()
+    told = set_up_of_line([*base, "-detector_abs", "50", "-detector_thick", "100"], silent).scene.detector
+    assert (told.layers, told.thickness, told.mu) == (4, pytest.approx(1e-4), pytest.approx(1 / 50e-6))
+    spread = set_up_of_line([*base, "-dispersion", "5", "-dispsteps", "3"], silent).scene.detector
+    assert len(set(spread.absorption.tolist())) == 3
+    scene = scene_of(beam=nb.Beam(spectrum=nb.Spectrum([1.0, 1.1], [1, 3])))
+    written(tmp_path, "a.h5", scene)
+    line = [
+        "-default_F",
+        "10",
+        "-cell",
+        "50",
+        "60",
+        "70",
+        "90",
+        "90",
+        "90",
+        "-N",
+        "3",
+        "--geometry",
+        str(tmp_path / "a.h5"),
+    ]
+    both, one = (set_up_of_line([*line, *more], silent).scene.beam for more in ([], ["-lambda", "1.3"]))
+    assert both.wavelengths.tolist() == pytest.approx([1e-10, 1.1e-10]) and both.weights.tolist() == [0.5, 1.5]
+    assert one.wavelengths.tolist() == pytest.approx([1.3e-10])
+
+
 def test_flags_that_say_what_a_file_says(tmp_path, caplog):
     written(tmp_path)
     (tmp_path / "a.geom").write_text(geom_of(scene_of()).replace("photon_energy", "; photon_energy"))
     base = ["-default_F", "10", "-cell", "50", "60", "70", "90", "90", "90", "--output", "x.h5", "--only-output"]
     for more, said in (
-        (["--geometry", "a.h5", "-distance", "100"], "-distance, -pivot: --geometry a.h5 says so already"),
+        (["--geometry", "a.h5", "-distance", "100"], "-distance: --geometry a.h5 says so already"),
         (["--geometry", "a.geom"], "a.geom: does not say the wavelength: give -lambda or -energy"),
         (["--geometry", "a.h5", "--detector", "Eiger 1M"], "take one"),
         (["--detector", "Jungfrau 1M", "-pixel", "0.1"], "-pixel: --detector says so already"),
         (["--geometry", "a.h5", "--output", "x.cbf"], "no words for several panels"),
         (["--geometry", "no.expt"], "no.expt: No such file"),
-        (["--spectrum", "no.txt"], "no.txt: No such file"),
+        (["--spectrum", "no.txt"], "--spectrum no.txt: No such file, and no model"),
         (["--spectrum", "sase,spike=2"], "did you mean spike"),
-        (["--spectrum", "gaussian", "-dispersion", "1", "-dispsteps", "2"], "--spectrum says the wavelengths"),
+        (["--spectrum", "gaussian", "-dispersion", "1", "-dispsteps", "2"], "the spectrum says the wavelengths"),
         (["--tables", "3"], "--tables: belongs to --structure"),
         (["--geometry", "a.h5", "--output", "a.h5"], "is the file that --geometry reads"),
     ):
@@ -236,7 +284,8 @@ def test_spectra_of_files(tmp_path):
 WRONG_SPECTRA = {
     "": "no line with two numbers", "1 2 3\n": "line 1: has 3 numbers", "a b\nc d\n": "line 2: 'c d': must be two numbers",
     "9500 -1\n": "second column", "9500 0\n": "second column", "-1 1\n": "first column: must be numbers above 0",
-    "9500 nan\n": "second column",
+    "9500 nan\n": "second column", "9.5 1\n": "first column: 9.5 to 9.5: must be 0.01 to 5 A",
+    "1.3 1\n9500 1\n9600 1": "must be 100 to 1e\\+06 eV",
 }  # fmt: skip
 
 
@@ -300,6 +349,13 @@ WRONG_EXPT = [
     (lambda t: at(t, "detector", 0, "panels", 1).__setitem__("mu", 9.0), "must be those of all panels"),
     (lambda t: at(t, "detector", 0, "hierarchy", "children").pop(), "hierarchy: does not have each of the 4 panels once"),
     (lambda t: at(t, "detector", 0, "hierarchy", "children").append({"panel": 9}), "panel 9: there is no such panel"),
+    (lambda t: at(t, "detector", 0).__setitem__("hierarchy", "x"), "hierarchy: must be a table"),
+    (lambda t: at(t, "detector", 0, "hierarchy").__setitem__("children", None), "children: must be a list"),
+    (lambda t: at(t, "detector", 0, "panels", 1).__setitem__("mask", 5), "panel 1: mask: must be a list of rectangles"),
+    (lambda t: at(t, "detector", 0, "panels", 1).__setitem__("mask", [["a"]]), "masked: a rectangle"),
+    (lambda t: [p.__setitem__("material", ["Si"]) for p in at(t, "detector", 0, "panels")] and None, None),
+    (lambda t: at(t, "detector", 0, "panels", 1).__setitem__("origin", [10**400, 0, 0]), "panel 1: origin: must be three"),
+    (lambda t: at(t, "beam", 0).__setitem__("wavelength", 1e300), "is no wavelength of X-rays"),
     (lambda t: at(t, "crystal", 0).pop("real_space_b"), "crystal: real_space_b: is missing"),
     (lambda t: at(t, "crystal", 0).__setitem__("real_space_b", [0, 0, 0]), "make no cell"),
 ]  # fmt: skip
@@ -311,6 +367,9 @@ def test_experiments_that_are_none(change, said, tmp_path):
     change(tree)
     path = tmp_path / "x.expt"
     path.write_text(json.dumps(tree))
+    if said is None:  # it is taken for what has no word
+        assert nb.read_geometry(path).detector.material is None
+        return
     with pytest.raises(nb.BadInput, match=said.replace("(", r"\(")) as error:
         _ = nb.read_geometry(path).detector
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
@@ -327,6 +386,10 @@ WRONG_NXMX = [
     (lambda f: f.pop("entry"), "has no NXentry"),
     (lambda f: f["entry/instrument/detector/module_001/module_offset"].attrs.modify(
         "depends_on", "/entry/instrument/detector/module_001/module_offset"), "depends on itself"),
+    (lambda f: f["entry/instrument/detector/module_001/slow_pixel_direction"].__setitem__((), np.nan), "edges of pixels"),
+    (lambda f: f["entry/instrument/detector/transformations/det_z"].attrs.modify("vector", [0.0, 0, 0]), "have a length"),
+    (lambda f: f["entry/instrument/detector/transformations/det_z"].attrs.modify("transformation_type", "x"), "neither"),
+    (lambda f: f["entry/instrument/beam/incident_wavelength"].__setitem__((), 1e9), "is no wavelength of X-rays"),
 ]  # fmt: skip
 
 
@@ -346,7 +409,9 @@ WRONG_GEOM = [
     ("clen = ", ";", "clen: is missing"), ("p2/max_ss = ", ";", "panel p2: max_ss: is missing"),
     ("photon_energy = ", "photon_energy = 9 lightyears;", "photon_energy"), ("p3/ss = ", "p3/ss = 1x;", "panel p3"),
     ("data = ", "data ; ", "must be KEY = VALUE"), ("p0/max_fs = ", "p0/max_fs = -5;", "must not be below"),
-    ("p0/fs = ", "p0/fs = 2.0x;", "about 1 long"),
+    ("p0/fs = ", "p0/fs = 2.0x;", "about 1 long"), ("photon_energy = ", "wavelength = 1.3 m;", "no wavelength of X-rays"),
+    ("adu_per_photon", "badx/min_x = 3\nbadx/max_x = 1\nbadx/min_y = 0\nbadx/max_y = 1\n", "min_x is above max_x"),
+    ("adu_per_photon", "badx/min_fs = 3\nbadx/max_fs = 4\nbadx/min_ss = 0\nbadx/max_ss = 1\nbadx/panel = q\n", "no such panel"),
 ]  # fmt: skip
 
 
@@ -379,5 +444,8 @@ def test_folders_and_numbers(tmp_path):
     path = tmp_path / "x.expt"
     path.write_text(json.dumps(expt_of(scene_of())))
     assert nb.read_geometry(f"{path}:0").detector.image_shape == (4, 30, 40)
+    written(tmp_path)
+    with pytest.raises(nb.BadInput, match="has 1 images, from 0 on; 7 is not among them"):
+        nb.read_geometry(f"{tmp_path}/a.h5:7")
     with pytest.raises(nb.BadInput, match="has 1 experiments"):
         nb.read_geometry(f"{path}:1")

@@ -56,6 +56,8 @@ def _of_file(tables: dict[str, Any], geometry: str, name: str, folder: str) -> d
                 for full in RIVALS.get(f"{key}.{field}", ())
                 for rival in [full.partition(".")[2]]
             }
+            if key == "beam" and {"wavelength_A", "energy_eV"} & set(own):
+                taken.add("spectrum")
             merged[key] = {k: v for k, v in fields.items() if k not in taken} | own
     return merged
 

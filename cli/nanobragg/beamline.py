@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from nanobragg.engine.c_numbers import DEGREES, HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.detector import Detector
+from nanobragg.engine.model.spectrum import KINDS, Shot, SpectrumFile, spectrum_of
 from nanobragg.engine.original import beam as beams
 from nanobragg.engine.original.beam import ToldBeam
 from nanobragg.engine.original.set_up import Geometry, beam_of
@@ -26,11 +28,11 @@ if TYPE_CHECKING:
 
 # Settings that a detector of a file, or one of several panels, has itself.
 OF_PANELS = {"pixel": "-pixel", "n_f": "-detpixels", "n_s": "-detpixels", "det_f": "-detsize", "det_s": "-detsize",
-             "curved": "-curved_det", "img_file": "-img"}  # fmt: skip
+             "img_file": "-img"}  # fmt: skip
 OF_FILE = OF_PANELS | {
     "distance": "-distance", "close_distance": "-close_distance", "Xbeam": "-Xbeam", "Ybeam": "-Ybeam",
     "Xclose": "-Xclose", "Yclose": "-Yclose", "ORGX": "-ORGX", "ORGY": "-ORGY", "convention": "-mosflm, -xds ...",
-    "pivot": "-pivot", "fdet": "-fdet_vector", "sdet": "-sdet_vector", "odet": "-odet_vector",
+    "-pivot": "-pivot", "fdet": "-fdet_vector", "sdet": "-sdet_vector", "odet": "-odet_vector",
     "pix0": "-pix0_vector", "beam": "-beam_vector", "polar": "-polar_vector", "spindle": "-spindle_axis",
     "tt_axis": "-twotheta_axis", "twotheta": "-twotheta", "rot_x": "-detector_rotx", "rot_y": "-detector_roty",
     "rot_z": "-detector_rotz", "thick": "-detector_thick", "mu": "-detector_abs",
@@ -41,14 +43,17 @@ DISPERSION = {"dispersion": "-dispersion", "disp_steps": "-dispsteps", "disp_ste
 
 def read_spectrum(value: str) -> SpectrumModel:
     """A spectrum of a file, or of a model: ``sase,bandwidth_eV=40``."""
-    from nanobragg.engine.model.spectrum import KINDS, SpectrumFile, spectrum_of
-
     kind, *fields = value.split(",")
     if kind not in KINDS or kind in ("given", "file"):
+        if not os.path.exists(value.partition("\0")[0] or "\0"):
+            models = ", ".join(name for name in KINDS if name not in ("given", "file"))
+            raise BadInput(f"--spectrum {value}: No such file, and no model ({models})")
         return SpectrumFile(value)
     table: dict[str, Any] = {"kind": kind}
     for field in fields:
         name, _, number = field.partition("=")
+        if name in table:
+            raise BadInput(f"--spectrum {value}: {name}: is given twice")
         try:
             table[name] = json.loads(number)
         except ValueError:
@@ -87,22 +92,34 @@ def check_sufficient(settings: Settings, physics: Physics) -> None:
     found, several = physics.geometry, physics.several_panels
     said = {name: flag for name, flag in (OF_FILE if found else OF_PANELS if several else {}).items()
             if name in settings.given}  # fmt: skip
+    if (found or several) and "curved" in settings.given:
+        raise BadInput("-curved_det: the panels of this detector are flat: leave it out")
     if said:
         who = f"--geometry {found.path}" if found else "--detector"
         raise BadInput(f"{', '.join(dict.fromkeys(said.values()))}: {who} says so already: leave it out")
-    silent = found is not None and "wavelength_A" not in found.tables.get("beam", {}) and physics.spectrum is None
+    spectrum = spectrum_for(settings, physics)
+    silent = found is not None and "wavelength_A" not in found.tables.get("beam", {}) and spectrum is None
     if found and silent and "lambda0" not in settings.given:
         raise BadInput(f"{found.path}: does not say the wavelength: give -lambda or -energy")
     twice = [flag for name, flag in DISPERSION.items() if name in settings.given]
-    if physics.spectrum is not None and twice:
-        raise BadInput(f"{', '.join(twice)}: --spectrum says the wavelengths already: leave it out")
+    if spectrum is not None and twice:
+        raise BadInput(f"{', '.join(twice)}: the spectrum says the wavelengths already: leave it out")
+
+
+def spectrum_for(settings: Settings, physics: Physics) -> SpectrumModel | None:
+    """The spectrum of ``--spectrum``, or that of the file of ``--geometry`` unless a flag gives a wavelength."""
+    if physics.spectrum is not None or physics.geometry is None or "lambda0" in settings.given:
+        return physics.spectrum
+    given = physics.geometry.tables.get("beam", {}).get("spectrum")
+    return None if given is None else spectrum_of(given, f"{physics.geometry.path}: spectrum")
 
 
 def wavelength_of(settings: Settings, physics: Physics) -> float:
     """The middle wavelength, metres: that of a spectrum that says its own."""
-    if physics.spectrum is None:
+    spectrum = spectrum_for(settings, physics)
+    if spectrum is None:
         return settings.lambda0
-    return physics.spectrum.nominal_A(HC / (settings.lambda0 * 1e10)) / 1e10
+    return spectrum.nominal_A(HC / (settings.lambda0 * 1e10)) / 1e10
 
 
 def matrix_of(settings: Settings, physics: Physics) -> list[float] | None:
@@ -136,15 +153,14 @@ def placed_by(physics: Physics, placed: Geometry, mask: np.ndarray | None) -> Ge
     panels = of_model.placed_panels(model, frame, placed.frame.beam)
     slow, fast = model.of_each_panel
     own = None if of_file is None else of_file.mask
-    wavelength = placed.settings.lambda0
-    mu = of_model.absorption(model, wavelength) if model.thickness_um > 0.0 else 0.0
-    absorbs = mu > 0.0
+    mu = told.mu
+    if of_file is not None:
+        mu = of_model.absorption(model, placed.settings.lambda0) if model.thickness_um > 0.0 else 0.0
     x0, x1, y0, y1 = told.roi
     roi = (min(x0, fast), min(x1, fast), min(y0, slow), min(y1, slow))
     detector = dataclasses.replace(
         told, panels=panels, n_fast=fast, n_slow=slow, roi=roi, mask=_mask(model, own, mask),
-        thickness=model.thickness_um * 1e-6 if absorbs else 0.0, mu=mu, layers=1,
-        layer_step=model.thickness_um * 1e-6 if absorbs else 0.0,
+        mu=mu,
         convention=model.convention if of_file is not None else told.convention,
         wide_pixels=physics.detector.wide_pixels if physics.detector is not None else NO_WIDE_PIXELS,
     )  # fmt: skip
@@ -165,14 +181,13 @@ def _mask(model: Detector, own: np.ndarray | None, given: np.ndarray | None) -> 
 
 def beam_by(physics: Physics, placed: Geometry) -> ToldBeam:
     """The beam, with the spectrum of ``--spectrum`` times its divergence; weights count."""
-    told = beam_of(placed)
-    if physics.spectrum is None:
+    told, spectrum = beam_of(placed), spectrum_for(placed.settings, physics)
+    if spectrum is None:
         return told
-    from nanobragg.engine.model.spectrum import Shot
     from nanobragg.engine.scene import sources
 
     settings = placed.settings
-    channels = physics.spectrum.of_shot(HC / (settings.lambda0 * 1e10), Shot(abs(settings.seed), 0))
+    channels = spectrum.of_shot(HC / (settings.lambda0 * 1e10), Shot(abs(settings.seed), 0))
     start = np.column_stack([told.positions, told.wavelengths])
     sources.check_number(len(start) * len(channels.weights))
     rows = sources.times_wavelengths(start, channels.wavelengths_A * 1e-10)
@@ -185,5 +200,5 @@ def with_absorption(physics: Physics, placed: Geometry, beam: ToldBeam) -> Geome
     model = _model(physics) or (Detector(model=physics.detector.name).of_model() if physics.detector else None)
     if model is None or "mu" in placed.settings.given or not placed.detector.thickness > 0.0:
         return placed
-    own = of_model.absorption_of_sources(model, beam.wavelengths)
+    own = of_model.absorption_of_sources(model, beam)
     return dataclasses.replace(placed, detector=dataclasses.replace(placed.detector, absorption=own))

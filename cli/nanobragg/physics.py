@@ -13,7 +13,7 @@ from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.detectors.catalogue import PHOSPHOR, DetectorModel, detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.wanted import Wanted
-from nanobragg.engine.model.spectrum import SpectrumModel, spectrum_of
+from nanobragg.engine.model.spectrum import SpectrumModel
 from nanobragg.engine.original import choices
 from nanobragg.engine.original.quirks import NONE, Fixes, fixes_of
 from nanobragg.engine.original.set_up import Geometry, SetUp, beam_of, geometry, set_up
@@ -66,10 +66,9 @@ def physics_of(options: Options) -> Physics:
         from nanobragg.cli.nanobragg.beamline import read_spectrum
 
         spectrum = read_spectrum(options.spectrum)
-    elif found is not None and "spectrum" in found.tables.get("beam", {}):
-        spectrum = spectrum_of(found.tables["beam"]["spectrum"], f"{found.path}: spectrum")
     fixes = options.fixes | (fixes_of("thickness") if model or found else NONE)
-    fixes |= fixes_of("weights") if spectrum is not None else NONE
+    weighted = spectrum is not None or (found is not None and "spectrum" in found.tables.get("beam", {}))
+    fixes |= fixes_of("weights") if weighted else NONE
     return Physics(fixes, options.shape, options.structure, options.wanted, model, found, spectrum, options.tables)
 
 
@@ -140,10 +139,11 @@ def with_gaps(mask: np.ndarray | None, physics: Physics, settings: Settings) -> 
 
 def set_up_of(physics: Physics, placed: Geometry, remark: Callable[[str], None]) -> SetUp:
     """What is simulated, with the amplitudes of files or of a structure."""
-    if physics.structure is None and physics.spectrum is None:
+    of_beam_line = physics.spectrum or physics.geometry or physics.detector
+    if physics.structure is None and of_beam_line is None:
         return set_up(placed, remark)
     beam, factors = beam_of(placed), None
-    if physics.spectrum is not None:
+    if of_beam_line is not None:
         from nanobragg.cli.nanobragg.beamline import beam_by, with_absorption
 
         beam = beam_by(physics, placed)

@@ -52,7 +52,7 @@ def _found(options: argparse.Namespace) -> tuple[Detector, str]:
         model = detector_model(options.name)
     except BadInput:
         if "." not in options.name and "/" not in options.name:
-            raise
+            raise BadInput(f"{options.name!r}: no detector is called that: nb-detector list prints all") from None
         detector = read_geometry(options.name).detector
         slow, fast = detector.of_each_panel
         panels = f"{len(detector.panels_in_frame)} panels of {fast} x {slow} pixels"

@@ -37,10 +37,15 @@ def geom_of(scene: Scene, *, one_wavelength: bool = True) -> str:
         name = f"p{number}"
         first = number * place.n_slow
         x, y, z = panel.origin
+        slow, fast = panel.size
         said = {
-            "min_fs": 0, "max_fs": place.n_fast - 1, "min_ss": first, "max_ss": first + place.n_slow - 1,
+            "min_fs": 0, "max_fs": fast - 1, "min_ss": first, "max_ss": first + slow - 1,
             "fs": _axis(panel.fast), "ss": _axis(panel.slow),
             "corner_x": f"{x * res:.9f}", "corner_y": f"{y * res:.9f}", "coffset": f"{z - clen:.12f}",
         }  # fmt: skip
         lines += ["", *(f"{name}/{key} = {value}" for key, value in said.items())]
+        for place_of_rectangle, (left, top, right, bottom) in enumerate(scene.detector.masked[number]):
+            ends = {"min_fs": left, "max_fs": right - 1, "min_ss": first + top, "max_ss": first + bottom - 1}
+            bad = f"bad{number}_{place_of_rectangle}"
+            lines += [*(f"{bad}/{key} = {value}" for key, value in ends.items()), f"{bad}/panel = {name}"]
     return "\n".join(lines) + "\n"

@@ -52,11 +52,12 @@ class FrameAxis(NamedTuple):
 
 
 class NexusPanel(NamedTuple):
-    """A flat panel in NeXus' laboratory: its first corner (metres) and its axes."""
+    """A flat panel in NeXus' laboratory: its first corner (metres), its axes, and its pixels, slow and fast."""
 
     origin: np.ndarray
     fast: np.ndarray
     slow: np.ndarray
+    size: tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,10 @@ def placement(scene: Scene) -> NexusPlacement:
     if d.curved:
         raise BadInput("-curved_det: NXmx has no words for a curved detector; take another format")
     to_nexus = turn(scene.beam.direction, scene.scan.spindle)
-    panels = tuple(NexusPanel(*(to_nexus @ v for v in (p.pix0, p.fdet, p.sdet))) for p in d.panels)
+    panels = tuple(
+        NexusPanel(to_nexus @ p.pix0, to_nexus @ p.fdet, to_nexus @ p.sdet, size)
+        for p, size in zip(d.panels, d.sizes, strict=True)
+    )
     return NexusPlacement(d.n_fast, d.n_slow, d.pixel_size, panels, to_nexus @ scene.scan.spindle)
 
 
@@ -217,7 +221,7 @@ def _module(module: Any, path: str, place: NexusPlacement, number: int, panel: N
     _put(module, "module_offset", length, transformation_type="translation", units="mm", vector=direction,
          offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"/{TRANSFORMATIONS}/det_z")  # fmt: skip
     _put(module, "data_origin", np.array([number * place.n_slow, 0]))
-    _put(module, "data_size", np.array([place.n_slow, place.n_fast]))
+    _put(module, "data_size", np.array(panel.size))
     for name, vector in (("fast_pixel_direction", panel.fast), ("slow_pixel_direction", panel.slow)):
         _put(module, name, plain(place.pixel_size * 1e3), transformation_type="translation", units="mm", vector=vector,
              offset=[0.0, 0.0, 0.0], offset_units="mm", depends_on=f"{path}/module_offset")  # fmt: skip

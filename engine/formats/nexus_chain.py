@@ -27,6 +27,13 @@ def metres(units: Any) -> float:
     return METRES[text(units)]
 
 
+def radians(units: Any) -> float:
+    """What one of a unit of angles is; raises `ValueError` for others."""
+    if text(units) not in UNITS_OF_ANGLES:
+        raise ValueError(f"units {text(units)!r}: is no angle that is known")
+    return UNITS_OF_ANGLES[text(units)]
+
+
 def transformation(file: Any, axis: Any, frame: int = 0) -> np.ndarray:
     """The transformation (4, 4) of the axes that this one depends on, in an image; metres."""
     matrix = np.eye(4)
@@ -55,9 +62,14 @@ def of_axis(node: Any, frame: int = 0) -> np.ndarray:
     values = np.asarray(node[()], float).ravel()
     amount = float(values[min(frame, len(values) - 1)])
     matrix = np.eye(4)
-    if text(node.attrs["transformation_type"]) == "rotation":
+    if not (np.isfinite(vector).all() and np.linalg.norm(vector) > 0.0 and math.isfinite(amount)):
+        raise ValueError(f"{node.name}: vector and value must be numbers, and the vector have a length")
+    kind = text(node.attrs["transformation_type"])
+    if kind not in ("rotation", "translation"):
+        raise ValueError(f"{node.name}: transformation_type {kind!r}: is neither rotation nor translation")
+    if kind == "rotation":
         axis = vector / np.linalg.norm(vector)
-        angle = amount * UNITS_OF_ANGLES[text(node.attrs["units"])]
+        angle = amount * radians(node.attrs["units"])
         cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
         matrix[:3, :3] = np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
         own = "mm"

@@ -11,7 +11,7 @@ import numpy as np
 from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.reading import read
-from nanobragg.engine.geometry.found import OF_NEXUS, FileGeometry, direction, listed, number, one_pixel
+from nanobragg.engine.geometry.found import OF_NEXUS, FileGeometry, direction, listed, number, one_pixel, wavelength
 
 LENGTHS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "A": 1e-10, "nm": 1e-9}
 ENERGIES = {"eV": 1.0, "keV": 1e3, "MeV": 1e6, "J": 1.0 / 1.602176634e-19, "V": 1.0, "kV": 1e3}
@@ -35,9 +35,8 @@ def read_geom(path: str) -> FileGeometry:
     words, panels, bad = _parsed(path)
     if not panels:
         raise BadInput(f"{path}: has no panel: lines PANEL/KEY = VALUE")
-    used = {name: keys for name, keys in panels.items() if keys.get("no_index", "0") in ("0", "false")} or panels
     tables, edges = [], []
-    for name, keys in used.items():
+    for name, keys in panels.items():
         table, pixel_mm = _panel(name, keys, path)
         tables.append(table)
         edges.append(pixel_mm)
@@ -45,12 +44,17 @@ def read_geom(path: str) -> FileGeometry:
         "panels": tuple(tables), "pixel_mm": one_pixel(edges, f"{path}: res"),
         "fast": listed(OF_NEXUS[:, 0]), "slow": listed(OF_NEXUS[:, 1]), "origin_mm": (0.0, 0.0, 0.0),
     }  # fmt: skip
+    highest = {(keys.get("max_adu"), keys.get("adu_per_photon", "1")) for keys in panels.values()}
+    if len(highest) == 1 and (most := next(iter(highest)))[0] is not None:
+        counts = number(most[0], f"{path}: max_adu", 0.0) / number(most[1], f"{path}: adu_per_photon", 0.0)
+        detector["saturation"] = counts
     beam = _beam(words, path)
     remarks = []
     if any("mask" in keys or "mask_file" in keys for keys in panels.values()):
         remarks.append(f"{path}: mask: masks of other files are not read; bad regions are")
-    return FileGeometry(path, {"detector": detector} | ({"beam": beam} if beam else {}),
-                        _mask(tables, detector["pixel_mm"], bad, list(used), path), remarks=tuple(remarks))  # fmt: skip
+    mask = _mask(tables, detector["pixel_mm"], bad, list(panels), path)
+    parts = {"detector": detector} | ({"beam": beam} if beam else {})
+    return FileGeometry(path, parts, mask, remarks=tuple(remarks))
 
 
 def _parsed(path: str) -> tuple[dict[str, str], dict[str, dict[str, str]], dict[str, dict[str, str]]]:
@@ -92,12 +96,17 @@ def _quantity(value: str, units: dict[str, float], default: str, what: str) -> f
 
 
 def _beam(words: dict[str, str], path: str) -> dict[str, Any]:
+    if words.get("photon_energy", words.get("wavelength", "")).startswith("/"):
+        return {}  # it stands in the images
     if "photon_energy" in words:
         energy = _quantity(words["photon_energy"], ENERGIES, "eV", f"{path}: photon_energy")
-        return {"wavelength_A": HC / number(energy, f"{path}: photon_energy", 0.0)}
+        return {
+            "wavelength_A": wavelength(HC / number(energy, f"{path}: photon_energy", 0.0), f"{path}: photon_energy")
+        }
     for name, units, default in (("wavelength", LENGTHS, "A"), ("electron_voltage", None, "")):
         if name in words and units is not None:
-            return {"wavelength_A": number(_quantity(words[name], units, default, f"{path}: {name}") * 1e10, name, 0.0)}
+            in_A = _quantity(words[name], units, default, f"{path}: {name}") * 1e10
+            return {"wavelength_A": wavelength(in_A, f"{path}: {name}")}
         if name in words:
             raise BadInput(f"{path}: {name}: electrons are not simulated")
     return {}
@@ -189,10 +198,14 @@ def _region(
             if f"{side}_{axis}" not in keys:
                 raise BadInput(f"{what}: {side}_{axis}: is missing")
         low, high = (number(keys[f"{side}_{axis}"], f"{what}: {side}_{axis}") for side in ("min", "max"))
+        if low > high:
+            raise BadInput(f"{what}: min_{axis} is above max_{axis}")
         ends[axis] = (low, high)
     panel = keys.get("panel")
     if panel is None:
         if axes == ("fs", "ss"):
             raise BadInput(f"{what}: panel: is missing")
         return None, ends
-    return (names.index(panel) if panel in names else -1), ends
+    if panel not in names:
+        raise BadInput(f"{what}: panel = {panel}: there is no such panel")
+    return names.index(panel), ends

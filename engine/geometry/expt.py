@@ -11,7 +11,16 @@ import numpy as np
 from nanobragg.engine.detectors.sensor_table import TABLE
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.reading import read
-from nanobragg.engine.geometry.found import OF_DIALS, FileGeometry, direction, listed, number, one_pixel, vector
+from nanobragg.engine.geometry.found import (
+    OF_DIALS,
+    FileGeometry,
+    direction,
+    listed,
+    number,
+    one_pixel,
+    vector,
+    wavelength,
+)
 from nanobragg.engine.model.panels import frame_of
 
 UNTURNED = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
@@ -93,7 +102,7 @@ def _beam(beam: dict[str, Any], path: str) -> dict[str, Any]:
     towards = direction(_need(beam, "direction", what), f"{what}: direction")
     photons = -towards
     table: dict[str, Any] = {
-        "wavelength_A": number(_need(beam, "wavelength", what), f"{what}: wavelength", 0.0),
+        "wavelength_A": wavelength(_need(beam, "wavelength", what), f"{what}: wavelength"),
         "direction": listed(OF_DIALS @ photons),
     }
     normal, fraction = beam.get("polarization_normal"), beam.get("polarization_fraction")
@@ -120,8 +129,10 @@ def _detector(detector: dict[str, Any], path: str) -> dict[str, Any]:
     parts = [{key: value for key, value in panel.items() if key != "pixel_mm"} for panel, _ in made]
     root = detector.get("hierarchy")
     order: list[int] = []
-    tree = _group(root, parts, order, f"{path}: detector: hierarchy") if isinstance(root, dict) else None
-    if tree is None or not tree["panels"]:
+    if root is not None and not isinstance(root, dict):
+        raise BadInput(f"{path}: detector: hierarchy: must be a table")
+    tree = None if root is None else _group(root, parts, order, f"{path}: detector: hierarchy")
+    if tree is None:
         tree, order = (
             {"panels": parts, "fast": (1.0, 0.0, 0.0), "slow": (0.0, 1.0, 0.0), "origin_mm": (0.0, 0.0, 0.0)},
             [],
@@ -158,10 +169,13 @@ def _panel(panel: Any, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raise BadInput(f"{what}: image_size: must be whole numbers")
     table = _frame(panel, what) | {"shape": tuple(int(n) for n in shape)}
     table["pixel_mm"] = [number(edge, f"{what}: pixel_size", 0.0) for edge in pixel]
-    table["masked"] = tuple(tuple(rectangle) for rectangle in panel.get("mask") or ())
+    mask = panel.get("mask") or []
+    if not isinstance(mask, list) or not all(isinstance(rectangle, list) for rectangle in mask):
+        raise BadInput(f"{what}: mask: must be a list of rectangles")
+    table["masked"] = tuple(tuple(rectangle) for rectangle in mask)
     sensor: dict[str, Any] = {}
     thickness = number(panel.get("thickness", 0.0), f"{what}: thickness")
-    mu, material = number(panel.get("mu", 0.0), f"{what}: mu"), panel.get("material") or ""
+    mu, material = number(panel.get("mu", 0.0), f"{what}: mu"), str(panel.get("material") or "")
     if thickness > 0.0 and (mu > 0.0 or material in TABLE):
         sensor |= {"thickness_um": thickness * 1e3}
         sensor |= {"material": material} if material in TABLE else {}
@@ -176,7 +190,10 @@ def _panel(panel: Any, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def _group(node: dict[str, Any], panels: list[dict[str, Any]], order: list[int], what: str) -> dict[str, Any]:
     """A group of the hierarchy as a table, with its panels; ``order`` takes their numbers."""
     parts: list[dict[str, Any]] = []
-    for child in node.get("children") or []:
+    children = node.get("children")
+    if not isinstance(children, list):
+        raise BadInput(f"{what}: children: must be a list")
+    for child in children:
         if not isinstance(child, dict):
             raise BadInput(f"{what}: children: each must be a table")
         if "panel" in child:
@@ -202,7 +219,7 @@ def _flattened(node: dict[str, Any], rotation: np.ndarray, origin: np.ndarray) -
 def _rotation(values: Any, what: str) -> np.ndarray:
     try:
         matrix = np.asarray(UNTURNED if values is None else values, float).reshape(3, 3)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadInput(f"{what}: must be nine numbers") from None
     if not np.abs(matrix @ matrix.T - np.eye(3)).max() < 1e-5:
         raise BadInput(f"{what}: is no rotation")

@@ -19,6 +19,7 @@ from nanobragg.engine.model.scan import Scan
 
 OF_DIALS = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])  # from DIALS' laboratory to ours
 OF_NEXUS = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # from NeXus' and CrystFEL's
+SHORTEST_A, LONGEST_A = 1e-3, 1e3
 SQUARE = 1e-6  # how much the edges of a pixel may differ
 
 
@@ -71,7 +72,7 @@ def vector(values: Any, what: str) -> np.ndarray:
     """Three finite numbers, not all 0 for a direction."""
     try:
         found = np.asarray(values, float).ravel()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = np.empty(0)
     if found.shape != (3,) or not np.isfinite(found).all():
         raise BadInput(f"{what}: must be three numbers")
@@ -91,15 +92,25 @@ def number(value: Any, what: str, above: float | None = None) -> float:
     """A finite number, above a bound."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = np.nan
     if not np.isfinite(found) or isinstance(value, bool) or (above is not None and not found > above):
         raise BadInput(f"{what}: must be a number" + (f" above {above:g}" if above is not None else ""))
     return found
 
 
+def wavelength(value: float, what: str) -> float:
+    """A wavelength, Angstrom, that X-rays can have."""
+    found = number(value, what, 0.0)
+    if not SHORTEST_A <= found <= LONGEST_A:
+        raise BadInput(f"{what}: {found:g} A is no wavelength of X-rays")
+    return found
+
+
 def one_pixel(sizes: list[float], what: str) -> float:
     """The edge of the pixels of all panels, which must be squares of one size."""
+    if not (np.isfinite(sizes).all() and min(sizes) > 0.0):
+        raise BadInput(f"{what}: the edges of pixels must be numbers above 0")
     if max(sizes) - min(sizes) > SQUARE * max(sizes):
         raise BadInput(
             f"{what}: pixels of {min(sizes):g} and {max(sizes):g} mm: must be square, and the same on all panels"

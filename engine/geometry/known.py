@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.apart import HDF5
 from nanobragg.engine.formats.reading import reason
@@ -34,13 +36,31 @@ def read_geometry(name: str) -> FileGeometry:
             raise BadInput(f"{path}: {'is no file' if os.path.exists(path.partition(chr(0))[0]) else 'No such file'}")
         with open(path, "rb") as file:
             start = file.read(256)
-        if start.startswith(HDF5):
-            return read_nxmx(path, which)
-        if start.lstrip().startswith(b"{"):
-            return read_expt(path, which)
-        return read_geom(path)
+        return _checked(path, which, start)
     except OSError as error:
         raise BadInput(f"{path}: {reason(error)}") from None
+
+
+def _checked(path: str, which: int, start: bytes) -> FileGeometry:
+    """What a file says, all of which makes parts of a model; whatever is wrong names the file."""
+    try:
+        with np.errstate(all="ignore"):
+            if start.startswith(HDF5):
+                found = read_nxmx(path, which)
+            elif start.lstrip().startswith(b"{"):
+                found = read_expt(path, which)
+            elif which:
+                raise BadInput("a .geom has one geometry: leave the number out")
+            else:
+                found = read_geom(path)
+            _ = found.detector, found.beam, found.scan, found.crystal
+            return found
+    except BadInput as error:
+        said = str(error)
+        raise BadInput(said if path in said else f"{path}: {said}") from None
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        said = " ".join(str(error).split())[:100]
+        raise BadInput(f"{path}: holds a value that cannot be meant ({said})") from None
 
 
 def file_of(name: str) -> str:

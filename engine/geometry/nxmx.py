@@ -10,10 +10,11 @@ import numpy as np
 from nanobragg.engine.detectors.sensor_table import TABLE
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.hdf5 import open_file, said_of
-from nanobragg.engine.formats.nexus_chain import UNITS_OF_ANGLES, depends_on, metres, of_axis, text, transformation
+from nanobragg.engine.formats.nexus_chain import depends_on, metres, of_axis, radians, text, transformation
 from nanobragg.engine.geometry.found import OF_NEXUS, FileGeometry, direction, listed, one_pixel
+from nanobragg.engine.geometry.found import wavelength as possible
 
-SILICON = {"Silicon": "Si", "silicon": "Si", "Cadmium Telluride": "CdTe", "Gallium Arsenide": "GaAs"}
+IN_SHORT = {"Silicon": "Si", "silicon": "Si", "Cadmium Telluride": "CdTe", "Gallium Arsenide": "GaAs"}
 SPECTRUM = "incident_wavelength_1Dspectrum"
 
 
@@ -34,6 +35,7 @@ def read_nxmx(path: str, image: int = 0) -> FileGeometry:
             if not beams:
                 raise BadInput(f"{path}: has no NXbeam")
             table, mask = _detector(file, detector, path)
+            _check_image(file, entry, beams[0], path, image)
             tables = {"detector": table, "beam": _beam(beams[0], path, image)}
             scan = _scan(file, entry, path, image)
             if scan:
@@ -42,6 +44,15 @@ def read_nxmx(path: str, image: int = 0) -> FileGeometry:
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         said = said_of(error) if isinstance(error, OSError) else " ".join(str(error).strip("'\"").split())[:150]
         raise BadInput(f"{path}: NXmx: {said}") from None
+
+
+def _check_image(file: Any, entry: Any, beam: Any, path: str, image: int) -> None:
+    """Refuse an image that is not there, as far as the file says how many there are."""
+    data: Any = next(_all(entry, "NXdata"), {})
+    counts = [data[name].shape[0] for name in data if getattr(data[name], "ndim", 0) == 3]
+    counts += [beam["incident_wavelength"].size] if "incident_wavelength" in beam else []
+    if counts and image >= max(counts):
+        raise BadInput(f"{path}: has {max(counts)} images, from 0 on; {image} is not among them")
 
 
 def _all(group: Any, kind: str) -> Iterator[Any]:
@@ -75,7 +86,7 @@ def _detector(file: Any, detector: Any, path: str) -> tuple[dict[str, Any], np.n
     if "sensor_thickness" in detector:
         thickness = detector["sensor_thickness"]
         material = text(detector["sensor_material"][()]) if "sensor_material" in detector else ""
-        material = SILICON.get(material, material)
+        material = IN_SHORT.get(material, material)
         amount = float(np.asarray(thickness[()]).ravel()[0]) * metres(_units(thickness, path))
         if material in TABLE and amount > THINNEST:
             table |= {"thickness_um": round(amount * 1e6, 9), "material": material}
@@ -127,9 +138,16 @@ def _mask(detector: Any, slabs: list[tuple[slice, slice]], path: str) -> np.ndar
     if "pixel_mask" not in detector:
         return None
     mask = np.asarray(detector["pixel_mask"][()])
-    if mask.ndim != 2:
-        return None
-    of_panels = [mask[slab] for slab in slabs]
+    if mask.ndim == 3 and len(mask) == 1:
+        mask = mask[0]
+    if mask.ndim == 3 and len(mask) == len(slabs):  # one for each module
+        of_panels = [mask[n, : r.stop - r.start, : c.stop - c.start] for n, (r, c) in enumerate(slabs)]
+    elif mask.ndim == 2:
+        of_panels = [mask[slab] for slab in slabs]
+    else:
+        raise BadInput(
+            f"{path}: {detector.name}/pixel_mask: {mask.shape}: must be (slow, fast), or one for each module"
+        )
     shape = tuple(max(part.shape[k] for part in of_panels) for k in (0, 1))
     kept = np.zeros((len(slabs), *shape), np.uint8)
     for number, (part, (rows, columns)) in enumerate(zip(of_panels, slabs, strict=True)):
@@ -152,8 +170,8 @@ def _beam(beam: Any, path: str, image: int) -> dict[str, Any]:
         spectrum = (_row(waves, image), _row(np.asarray(weights[()], float), image))
     elif (shares := beam.get("incident_wavelength_weights")) is not None and len(values) > 1:
         spectrum = (values, _row(np.asarray(shares[()], float), image))
-    if not (np.isfinite(values).all() and (values > 0.0).all()):
-        raise BadInput(f"{path}: {wavelength.name}: must be numbers above 0")
+    for value in values:
+        possible(float(value), f"{path}: {wavelength.name}")
     one = float(values[min(image, len(values) - 1)])
     if spectrum is None:
         return {"wavelength_A": one}
@@ -182,7 +200,7 @@ def _scan(file: Any, entry: Any, path: str, image: int) -> dict[str, Any]:
 
 
 def _rotation(file: Any, axis: Any, values: np.ndarray, image: int) -> dict[str, Any]:
-    degrees = UNITS_OF_ANGLES[text(axis.attrs["units"])] * 180.0 / np.pi
+    degrees = radians(axis.attrs["units"]) * 180.0 / np.pi
     spindle = transformation(file, axis)[:3, :3] @ direction(axis.attrs["vector"], axis.name)
     begin = float(values[min(image, len(values) - 1)]) * degrees
     if f"{axis.name}_end" in file:

@@ -134,7 +134,9 @@ class Beam(Part):
 
     def channels(self) -> Channels:
         """Wavelengths and weights of this pulse, where there is a spectrum."""
-        assert isinstance(self.spectrum, SpectrumModel) and self.wavelength_A is not None
+        assert self.wavelength_A is not None
+        if not isinstance(self.spectrum, SpectrumModel):
+            raise BadInput("Beam: channels: there is no spectrum")
         return self.spectrum.of_shot(HC / self.wavelength_A, Shot(int(self.seed), int(self.shot)))
 
     @property

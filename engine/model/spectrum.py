@@ -16,6 +16,7 @@ from nanobragg.engine.model.part import Part, of_table
 
 FWHM = 2.3548200450309493  # of a Gaussian over its standard deviation
 SPIKES_STREAM = 11  # of random numbers
+SMALLEST = 1e-300  # sum of weights
 MOST_CHANNELS = 1_000_000
 
 
@@ -88,6 +89,8 @@ class Spectrum(SpectrumModel):
             raise BadInput("Spectrum: weights: must be as many as wavelengths_A")
         if not np.any(self.weights):  # type: ignore[arg-type]
             raise BadInput("Spectrum: weights: one must be above 0")
+        if not SMALLEST < float(np.sum(self.weights)) < 1.0 / SMALLEST:  # type: ignore[arg-type]
+            raise BadInput("Spectrum: weights: their sum leaves the range of numbers: scale them")
 
     def of_shot(self, energy_eV: float, shot: Shot) -> Channels:
         """The same of all shots, wherever their middle is said to be."""

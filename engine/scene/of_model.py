@@ -178,7 +178,7 @@ def placed_detector(e: Experiment, beam: Illumination, convention: Convention) -
         saturation=d.saturation or 0.0, offset=0.0, centroid_of_layer=True,
         curved=d.curved, point_pixel=d.point_pixel,
         roi=_roi(e, n_fast, n_slow),
-        mask=kept_pixels(e), absorption=absorption_of_sources(d, beam.wavelengths) if absorbs else np.empty(0),
+        mask=kept_pixels(e), absorption=absorption_of_sources(d, beam) if absorbs else np.empty(0),
         wide_pixels=NO_WIDE_PIXELS if d.model is None else detector_model(d.model).wide_pixels,
     )  # fmt: skip
 
@@ -187,10 +187,11 @@ def placed_panels(d: Detector, frame: PlacedPanel, beam: Vector) -> tuple[Placed
     """The panels of a detector whose frame stands in its place; the frame itself where it has none."""
     if not d.panels:
         return (frame,)
-    return tuple(
-        in_frame(frame, _vector(each.fast), _vector(each.slow), _vector(each.origin_mm / 1e3), beam)
-        for each in d.panels_in_frame
-    )
+    panels = []
+    for each in d.panels_in_frame:
+        placed = in_frame(frame, _vector(each.fast), _vector(each.slow), _vector(each.origin_mm / 1e3), beam)
+        panels.append(dataclasses.replace(placed, size=each.panel.shape, masked=each.panel.masked))
+    return tuple(panels)
 
 
 def material_of(d: Detector) -> str | None:
@@ -209,17 +210,18 @@ def absorption(d: Detector, wavelength: float) -> float:
     return 1.0 / (depth_um * 1e-6) if depth_um > 0.0 else 0.0
 
 
-def absorption_of_sources(d: Detector, wavelengths: np.ndarray) -> np.ndarray:
+def absorption_of_sources(d: Detector, beam: Illumination) -> np.ndarray:
     """The absorption of each source's photons, 1/m; empty where all are absorbed alike.
 
     An attenuation that is given is that of the mean wavelength, others' follow from the material.
     """
-    different, number = np.unique(wavelengths, return_inverse=True)
+    different, number = np.unique(beam.wavelengths, return_inverse=True)
     material = material_of(d)
     if len(different) == 1 or material is None:
         return np.empty(0)
     depths_mm = np.array([attenuation(material, HC / (wavelength * 1e10)) for wavelength in different])
-    scale = absorption(d, float(wavelengths.mean())) * attenuation(material, HC / (float(wavelengths.mean()) * 1e10))
+    mean = beam.mean_wavelength
+    scale = absorption(d, mean) * attenuation(material, HC / (mean * 1e10))
     return scale / depths_mm[number.ravel()]
 
 

@@ -21,7 +21,10 @@ NO_WIDE_PIXELS = (np.empty(0, np.int64), np.empty(0, np.int64))
 
 @dataclasses.dataclass(frozen=True)
 class PlacedPanel:
-    """One panel in the laboratory, metres from the sample; ``Fbeam`` and ``Sbeam`` are where the beam meets it."""
+    """One panel in the laboratory, metres from the sample; ``Fbeam`` and ``Sbeam`` are where the beam meets it.
+
+    ``size`` are its own pixels (slow, fast), where images may have room for more, and ``masked`` rectangles of it.
+    """
 
     pix0: Vector
     fdet: Vector
@@ -31,6 +34,8 @@ class PlacedPanel:
     close_distance: float
     Fbeam: float
     Sbeam: float
+    size: tuple[int, int] | None = None
+    masked: tuple[tuple[int, int, int, int], ...] = ()
 
     @property
     def Fclose(self) -> float:
@@ -122,6 +127,24 @@ class PlacedDetector:
         """Of images: pixels (slow, fast), or (panel, slow, fast) where there are several."""
         of_panel = (self.n_slow, self.n_fast)
         return of_panel if len(self.panels) == 1 else (len(self.panels), *of_panel)
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Each panel's pixels in files, slow and fast: its own rows, each as long as those of the images.
+
+        Old readers of NXmx fail where a panel is narrower than the images; what it lacks is in `masked`.
+        """
+        return [((panel.size or self.shape[-2:])[0], self.n_fast) for panel in self.panels]
+
+    @property
+    def masked(self) -> list[list[tuple[int, int, int, int]]]:
+        """Rectangles of each panel that have no pixels: first fast, first slow, and the first behind of both."""
+        found = []
+        for panel in self.panels:
+            slow, fast = panel.size or (self.n_slow, self.n_fast)
+            beyond = [(fast, 0, self.n_fast, slow)] if fast < self.n_fast else []
+            found.append([*panel.masked, *beyond])
+        return found
 
     @property
     def stacked_shape(self) -> tuple[int, int]:
