@@ -21,8 +21,9 @@ from nanobragg.engine.geometry.found import (
     vector,
     wavelength,
 )
-from nanobragg.engine.model.panels import frame_of
+from nanobragg.engine.model.panels import PanelInFrame, flattened, parts_of
 
+KINDS = ("detector", "beam", "goniometer", "scan", "crystal")
 UNTURNED = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 
 
@@ -61,9 +62,6 @@ def read_expt(path: str, which: int = 0) -> FileGeometry:
     if models["scan"] is not None and (images := _images(models["scan"], path)) > 1:
         remarks.append(f"{path}: scan: has {images} images: the first is simulated, -phi says another")
     return FileGeometry(path, tables, remarks=tuple(remarks))
-
-
-KINDS = ("detector", "beam", "goniometer", "scan", "crystal")
 
 
 def _list(value: Any, what: str) -> list[Any]:
@@ -140,7 +138,7 @@ def _detector(detector: dict[str, Any], path: str) -> dict[str, Any]:
     elif sorted(order) != list(range(len(parts))):
         raise BadInput(f"{path}: detector: hierarchy: does not have each of the {len(parts)} panels once")
     elif order != sorted(order):  # images have the panels in the order of the list
-        flat = _flattened(tree, np.eye(3), np.zeros(3))
+        flat = [_in_laboratory(each) for each in flattened(parts_of([tree], path), np.eye(3), np.zeros(3))]
         tree = {"panels": [flat[order.index(n)] for n in range(len(parts))], "fast": (1.0, 0.0, 0.0),
                 "slow": (0.0, 1.0, 0.0), "origin_mm": (0.0, 0.0, 0.0)}  # fmt: skip
     for key in ("fast", "slow", "origin_mm"):
@@ -207,13 +205,10 @@ def _group(node: dict[str, Any], panels: list[dict[str, Any]], order: list[int],
     return _frame(node, what) | {"panels": tuple(parts)}
 
 
-def _flattened(node: dict[str, Any], rotation: np.ndarray, origin: np.ndarray) -> list[dict[str, Any]]:
-    """The panels of a group in the laboratory, in the order of the tree."""
-    own = rotation @ frame_of(node["fast"], node["slow"])
-    corner = origin + rotation @ np.asarray(node["origin_mm"], float)
-    if "panels" not in node:
-        return [node | {"fast": listed(own[:, 0]), "slow": listed(own[:, 1]), "origin_mm": listed(corner)}]
-    return [panel for part in node["panels"] for panel in _flattened(part, own, corner)]
+def _in_laboratory(each: PanelInFrame) -> dict[str, Any]:
+    """The table of a panel that stands in no group."""
+    own = {"shape": each.panel.shape, "name": each.panel.name, "masked": each.panel.masked}
+    return own | {"fast": listed(each.fast), "slow": listed(each.slow), "origin_mm": listed(each.origin_mm)}
 
 
 def _rotation(values: Any, what: str) -> np.ndarray:
