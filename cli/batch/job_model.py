@@ -50,12 +50,7 @@ def _of_file(tables: dict[str, Any], geometry: str, name: str, folder: str) -> d
         if key == "detector" and own:
             raise BadInput(f"{name}: geometry and [detector] both say what the detector is: take one")
         if isinstance(own, dict):
-            taken = {
-                rival
-                for field in own
-                for full in RIVALS.get(f"{key}.{field}", ())
-                for rival in [full.partition(".")[2]]
-            }
+            taken = {full.partition(".")[2] for field in own for full in RIVALS.get(f"{key}.{field}", ())}
             if key == "beam" and {"wavelength_A", "energy_eV"} & set(own):
                 taken.add("spectrum")
             merged[key] = {k: v for k, v in fields.items() if k not in taken} | own

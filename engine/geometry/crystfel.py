@@ -21,7 +21,7 @@ OF_PANEL = {
 }  # fmt: skip
 AXIS = re.compile(r"([+-]?\s*(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)?)\s*\*?\s*([xyz])")
 NEEDED = ("fs", "ss", "corner_x", "corner_y", "min_fs", "max_fs", "min_ss", "max_ss", "res")
-EMPTY = 0.5  # of a pixel, to its middle
+MIDDLE = 0.5  # of a pixel, from its edge
 
 
 def read_geom(path: str) -> FileGeometry:
@@ -103,12 +103,11 @@ def _beam(words: dict[str, str], path: str) -> dict[str, Any]:
         return {
             "wavelength_A": wavelength(HC / number(energy, f"{path}: photon_energy", 0.0), f"{path}: photon_energy")
         }
-    for name, units, default in (("wavelength", LENGTHS, "A"), ("electron_voltage", None, "")):
-        if name in words and units is not None:
-            in_A = _quantity(words[name], units, default, f"{path}: {name}") * 1e10
-            return {"wavelength_A": wavelength(in_A, f"{path}: {name}")}
-        if name in words:
-            raise BadInput(f"{path}: {name}: electrons are not simulated")
+    if "wavelength" in words:
+        in_A = _quantity(words["wavelength"], LENGTHS, "A", f"{path}: wavelength") * 1e10
+        return {"wavelength_A": wavelength(in_A, f"{path}: wavelength")}
+    if "electron_voltage" in words:
+        raise BadInput(f"{path}: electron_voltage: electrons are not simulated")
     return {}
 
 
@@ -171,8 +170,8 @@ def _mask(
     for number_of_panel, panel in enumerate(panels):
         slow, fast = np.mgrid[: shape[0], : shape[1]] + 0.0
         corner = np.asarray(panel["origin_mm"]) / pixel_mm
-        place = corner[:, None, None] + np.multiply.outer(panel["fast"], fast + EMPTY)
-        place = place + np.multiply.outer(panel["slow"], slow + EMPTY)
+        place = corner[:, None, None] + np.multiply.outer(panel["fast"], fast + MIDDLE)
+        place = place + np.multiply.outer(panel["slow"], slow + MIDDLE)
         at = {
             "x": place[0], "y": place[1],
             "fs": fast + first[number_of_panel][1], "ss": slow + first[number_of_panel][0],

@@ -16,6 +16,7 @@ from nanobragg.engine.geometry.found import wavelength as possible
 
 IN_SHORT = {"Silicon": "Si", "silicon": "Si", "Cadmium Telluride": "CdTe", "Gallium Arsenide": "GaAs"}
 SPECTRUM = "incident_wavelength_1Dspectrum"
+THINNEST = 1.5e-6  # metres; what is thinner stands for none, as readers refuse 0
 
 
 def read_nxmx(path: str, image: int = 0) -> FileGeometry:
@@ -94,9 +95,6 @@ def _detector(file: Any, detector: Any, path: str) -> tuple[dict[str, Any], np.n
         highest = float(np.asarray(detector["saturation_value"][()]).ravel()[0])
         table |= {"saturation": highest} if highest > 0.0 else {}
     return table, _mask(detector, slabs, path)
-
-
-THINNEST = 1.5e-6  # metres; what is thinner stands for none, as readers refuse 0
 
 
 def _units(node: Any, path: str) -> Any:

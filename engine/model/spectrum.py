@@ -172,19 +172,9 @@ class TopHatSpectrum(OnGrid):
         return np.clip(inside, 0.0, None)
 
 
-def spikes(offsets_eV: np.ndarray, shot: Shot, count: int, bandwidth_eV: float, spike_eV: float) -> np.ndarray:
-    """Gaussians whose middles are uniform in the bandwidth and whose areas are uniform between 0 and 1."""
-    drawn = deviates(shot.seed, SPIKES_STREAM, shot.number, 2 * count)
-    middles, areas = (np.array(drawn[:count]) - 0.5) * bandwidth_eV, np.array(drawn[count:])
-    total = np.zeros_like(offsets_eV)
-    for middle, area in zip(middles, areas, strict=True):
-        total += area * gaussian(offsets_eV, middle, spike_eV)
-    return total
-
-
 @dataclasses.dataclass(frozen=True, repr=False)
-class SaseSpectrum(OnGrid):
-    """Self-amplified spontaneous emission: spikes that each shot has elsewhere.
+class OfSpikes(OnGrid):
+    """Spectra with spikes of spontaneous emission, which each shot has elsewhere.
 
     Parameters
     ----------
@@ -204,16 +194,30 @@ class SaseSpectrum(OnGrid):
     def check(self) -> None:
         """See `Part.check`."""
         super().check()
-        numbers("SaseSpectrum: spikes", self.spikes, 1, whole=True, lowest=1)
+        numbers(f"{type(self).__name__}: spikes", self.spikes, 1, whole=True, lowest=1)
 
-    def photons(self, offsets_eV: np.ndarray, shot: Shot) -> np.ndarray:
-        """See `OnGrid.photons`."""
-        return spikes(offsets_eV, shot, self.spikes, self.bandwidth_eV, self.spike_eV)
+    def emission(self, offsets_eV: np.ndarray, shot: Shot) -> np.ndarray:
+        """Gaussians whose middles are uniform in the bandwidth and whose areas are uniform between 0 and 1."""
+        drawn = deviates(shot.seed, SPIKES_STREAM, shot.number, 2 * self.spikes)
+        middles, areas = (np.array(drawn[: self.spikes]) - 0.5) * self.bandwidth_eV, np.array(drawn[self.spikes :])
+        total = np.zeros_like(offsets_eV)
+        for middle, area in zip(middles, areas, strict=True):
+            total += area * gaussian(offsets_eV, middle, self.spike_eV)
+        return total
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class SeededSpectrum(OnGrid):
-    """A self-seeded pulse: one narrow line on a pedestal of spontaneous spikes, which each shot has elsewhere.
+class SaseSpectrum(OfSpikes):
+    """Self-amplified spontaneous emission: spikes alone."""
+
+    def photons(self, offsets_eV: np.ndarray, shot: Shot) -> np.ndarray:
+        """See `OnGrid.photons`."""
+        return self.emission(offsets_eV, shot)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class SeededSpectrum(OfSpikes):
+    """A self-seeded pulse: one narrow line on a pedestal of spikes.
 
     Parameters
     ----------
@@ -221,29 +225,21 @@ class SeededSpectrum(OnGrid):
         Full width at half maximum of the line.
     pedestal
         The share of the photons that is in the pedestal.
-    bandwidth_eV, spike_eV, spikes
-        Of the pedestal, as those of `SaseSpectrum`.
     """
 
     fwhm_eV: float = 1.5
     pedestal: float = 0.2
-    bandwidth_eV: float = 40.0
-    spike_eV: float = 2.0
-    spikes: int = 15
-    varies = True
 
     def check(self) -> None:
         """See `Part.check`."""
         super().check()
-        numbers("SeededSpectrum: spikes", self.spikes, 1, whole=True, lowest=1)
         numbers("SeededSpectrum: pedestal", self.pedestal, 1, lowest=0)
         if self.pedestal > 1.0:
             raise BadInput(f"SeededSpectrum: pedestal: must be from 0 to 1, not {self.pedestal:g}")
 
     def photons(self, offsets_eV: np.ndarray, shot: Shot) -> np.ndarray:
         """See `OnGrid.photons`."""
-        line = gaussian(offsets_eV, 0.0, self.fwhm_eV)
-        broad = spikes(offsets_eV, shot, self.spikes, self.bandwidth_eV, self.spike_eV)
+        line, broad = gaussian(offsets_eV, 0.0, self.fwhm_eV), self.emission(offsets_eV, shot)
         shares = [part / part.sum() if part.sum() > 0.0 else part for part in (line, broad)]
         return (1.0 - self.pedestal) * shares[0] + self.pedestal * shares[1]
 

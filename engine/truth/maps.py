@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from nanobragg.engine.model.detector import Detector
 
 
-def _placed(detector: Detector, beam: Beam | None, crystal: Crystal | None = None) -> list[Placed]:
+def placed(detector: Detector, beam: Beam | None, crystal: Crystal | None = None) -> list[Placed]:
+    """The panels of a detector in the laboratory; a beam or a crystal that is `None` is some one."""
     from nanobragg.engine.model.beam import Beam
     from nanobragg.engine.model.crystal import Crystal
     from nanobragg.engine.model.experiment import Experiment
@@ -41,19 +42,19 @@ def _centres(placed: Placed) -> tuple[np.ndarray, np.ndarray]:
 
 def resolution(detector: Detector, beam: Beam | None) -> np.ndarray:
     """See `Detector.resolution_map`."""
-    return _of_all(_placed(detector, beam), Placed.resolution)
+    return _of_all(placed(detector, beam), Placed.resolution)
 
 
 def two_theta_deg(detector: Detector) -> np.ndarray:
     """See `Detector.two_theta_map`."""
-    return _of_all(_placed(detector, None), Placed.two_theta_deg)
+    return _of_all(placed(detector, None), Placed.two_theta_deg)
 
 
 def scattering(detector: Detector, beam: Beam | None) -> np.ndarray:
     """See `Detector.q_map`."""
-    return _of_all(_placed(detector, beam), Placed.scattering)
+    return _of_all(placed(detector, beam), Placed.scattering)
 
 
 def hkl(detector: Detector, crystal: Crystal, beam: Beam | None) -> np.ndarray:
     """See `Detector.hkl_map`."""
-    return _of_all(_placed(detector, beam, crystal), Placed.hkl)
+    return _of_all(placed(detector, beam, crystal), Placed.hkl)

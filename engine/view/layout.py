@@ -1,4 +1,4 @@
-"""A picture of a detector: its panels as the sample sees them, and rings of resolution at 1 A."""
+"""A picture of a detector: its panels as the sample sees them, and rings of resolution for a wavelength of 1 A."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import numpy as np
 
 from nanobragg.engine.formats.whole import whole_file
 from nanobragg.engine.model.beam import Beam
-from nanobragg.engine.model.crystal import Crystal
 from nanobragg.engine.model.detector import Detector
-from nanobragg.engine.model.experiment import Experiment
-from nanobragg.engine.model.sampling import Sampling
-from nanobragg.engine.model.structure_factors import constant_factors
-from nanobragg.engine.placed import Placed, panels_of_scene
-from nanobragg.engine.scene.of_model import scene_of
+from nanobragg.engine.placed import Placed
+from nanobragg.engine.truth.maps import placed
 from nanobragg.engine.view.assembled import across
 from nanobragg.engine.view.picture import pyplot
 
@@ -24,7 +20,7 @@ INCHES, DPI = 8.0, 110
 def draw_layout(path: str, detector: Detector, title: str) -> None:
     """Write the picture as PNG; x is to the right and y upwards for who looks along the beam."""
     plt = pyplot()
-    panels = _placed(detector)
+    panels = placed(detector, Beam(1.0))
     horizontal, vertical = across(panels[0].beam)
     figure, axes = plt.subplots(figsize=(INCHES, INCHES), dpi=DPI, layout="constrained")
     try:
@@ -44,12 +40,6 @@ def draw_layout(path: str, detector: Detector, title: str) -> None:
             figure.savefig(file, format="png")
     finally:
         plt.close(figure)
-
-
-def _placed(detector: Detector) -> list[Placed]:
-    block = Crystal(cell=(50, 50, 50, 90, 90, 90))
-    experiment = Experiment(block, detector, constant_factors(1.0), Beam(1.0), sampling=Sampling(oversample=1))
-    return panels_of_scene(scene_of(experiment))
 
 
 def _flat(points: np.ndarray, horizontal: np.ndarray, vertical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
