@@ -89,7 +89,7 @@ def resources(kernel: GpuKernel, capability: tuple[int, int]) -> Resources:
 def link() -> None:
     """Make machine code of a kernel of each kind as it is loaded, and say by what."""
     cards = ((8, 0), (9, 0))
-    wanted = ("render_square", "render_round_tricubic_products", "finish", "add_up", "draw_counts")
+    wanted = ("render_square", "render_round_tricubic_products", "finish", "add_up", "count_pixels")
     kernels = [kernel for kernel in all_kernels() if kernel.name in wanted]
     sizes = [len(machine_code_of(kernel, card).binary) for kernel, card in itertools.product(kernels, cards)]
     version = re.findall(r"\.version (\S+)", ptx_of(kernels[0], cards[0]))[0]

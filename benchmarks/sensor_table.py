@@ -1,12 +1,16 @@
-"""Makes engine/detectors/sensor_table.py: attenuation of sensor materials from xraydb (Elam's tables).
+"""Makes engine/detectors/sensor_table.py and engine/matter/gas_table.py: attenuation from xraydb (Elam's tables).
 
 pip install xraydb && python benchmarks/sensor_table.py > engine/detectors/sensor_table.py
+python benchmarks/sensor_table.py gases > engine/matter/gas_table.py
 """
+
+import sys
 
 import numpy as np
 import xraydb
 
 MATERIALS = {"Si": 2.329, "CdTe": 5.85, "GaAs": 5.318}
+GASES = {"nitrogen": ("N2", 1.165e-3), "air": ("N2", 1.2e-3), "helium": ("He", 1.66e-4)}
 ATOMS = {"Si": ["Si"], "CdTe": ["Cd", "Te"], "GaAs": ["Ga", "As"]}
 FIRST_EV, LAST_EV, STEP = 2000.0, 150_000.0, 0.06
 
@@ -39,5 +43,21 @@ def main():
     print("}")
 
 
+def gases():
+    e = np.exp(np.arange(np.log(FIRST_EV), np.log(LAST_EV) + 3 * STEP, 3 * STEP))
+    print('"""Attenuation of gases, 1/m, by photon energy, eV; made by benchmarks/sensor_table.py."""\n')
+    print("# fmt: off\nGASES = {")
+    for name, (formula, density) in GASES.items():
+        mu = xraydb.material_mu(formula, e, density=density) * 100.0
+        print(f'    "{name}": (')
+        for values in ([f"{x:.1f}" for x in e], [f"{x:.5g}" for x in mu]):
+            print("        (")
+            for k in range(0, len(values), 11):
+                print("            " + ", ".join(values[k : k + 11]) + ",")
+            print("        ),")
+        print("    ),")
+    print("}")
+
+
 if __name__ == "__main__":
-    main()
+    gases() if sys.argv[1:] == ["gases"] else main()

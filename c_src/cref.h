@@ -51,6 +51,7 @@ typedef struct {
     int64_t phi_steps;
     double mosaic_spread;
     const double *mosaic_rotations; /* domains x 9 */
+    const double *domain_scales;    /* domains x 3, or NULL where all have the same cell */
 } nb_cells;
 
 typedef struct {

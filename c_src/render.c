@@ -37,6 +37,11 @@ static void visit(const nb_plan *p, nb_state *state, const double *q, int64_t so
                     rotate_matrix(now, p->cells.mosaic_rotations + 9 * m, axis);
                     now = axis;
                 }
+                if (p->cells.domain_scales != NULL) {
+                    for (int v = 0; v < 3; v++)
+                        axis[v] = now[v] * p->cells.domain_scales[3 * m + k];
+                    now = axis;
+                }
                 TAP(AXIS_LABELS[k], 3, now);
                 hkl[k] = dot(now, q);
                 node[k] = nearest(hkl[k]);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, overload
@@ -23,16 +24,22 @@ from nanobragg.engine.api_files import write_float_image as write_float_image
 from nanobragg.engine.api_files import write_smv_image as write_smv_image
 from nanobragg.engine.api_words import in_own_words, pixels_of, words_for
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.exposure import expose
 from nanobragg.engine.factors.load import load
 from nanobragg.engine.geometry.found import FileGeometry as FileGeometry
+from nanobragg.engine.model.background import Amorphous as Amorphous
+from nanobragg.engine.model.background import Gas as Gas
+from nanobragg.engine.model.background import Ice as Ice
 from nanobragg.engine.model.background import Water as Water
 from nanobragg.engine.model.beam import Beam as Beam
+from nanobragg.engine.model.beamstop import Beamstop as Beamstop
 from nanobragg.engine.model.checks import numbers, of_kind
 from nanobragg.engine.model.crystal import Crystal as Crystal
 from nanobragg.engine.model.detector import Detector as Detector
 from nanobragg.engine.model.experiment import Experiment as Experiment
 from nanobragg.engine.model.panels import Group as Group
 from nanobragg.engine.model.panels import Panel as Panel
+from nanobragg.engine.model.response import Response as Response
 from nanobragg.engine.model.sampling import Sampling as Sampling
 from nanobragg.engine.model.scan import Scan as Scan
 from nanobragg.engine.model.spectrum import GaussianSpectrum as GaussianSpectrum
@@ -44,9 +51,9 @@ from nanobragg.engine.model.spectrum import TopHatSpectrum as TopHatSpectrum
 from nanobragg.engine.model.structure_factors import FactorsFrom as FactorsFrom
 from nanobragg.engine.model.structure_factors import StructureFactors as StructureFactors
 from nanobragg.engine.plan import plan_of
-from nanobragg.engine.render import choose, drawn, render
+from nanobragg.engine.render import choose, counts_of, default_threads, drawn
 from nanobragg.engine.scene.of_model import RIGHT, scene_of
-from nanobragg.engine.scene.scene import Scene
+from nanobragg.engine.scene.scene import Noise, Scene
 from nanobragg.engine.truth.spots import Spots as Spots
 from nanobragg.engine.truth.spots import predict_spots as predict_spots
 from nanobragg.kernels.image.rendered import Rendered
@@ -252,7 +259,7 @@ def render_experiment(
         plan = plan_of(placed)
         for line in _remarks(experiment, quirks, placed, plan) if remark is not None else ():
             say(line)
-        rendered = render(plan, _chosen(backend, plan), threads=threads)
+        rendered = expose(placed, plan, _chosen(backend, plan), threads=threads)
     finite = bool(np.isfinite(rendered.panels).all())
     if quirks == RIGHT and not finite:
         raise BadInput("the image overflows: a pixel is infinite or not a number: check fluence, amplitudes and sizes")
@@ -329,6 +336,51 @@ def add_noise(
         raise BadInput("image: holds pixels that are infinite or not a number")
     plan = _any_plan((pixels.shape[0], pixels.shape[1]))
     return drawn(Rendered(plan, pixels), float(offset), int(seed), threads or 1, kind, panel=int(panel))[0][0]
+
+
+def read_out(
+    image: npt.ArrayLike, scene: Scene, seed: int, *, dtype: npt.DTypeLike = np.int32, threads: int | None = None
+) -> np.ndarray:
+    """Counts that a scene's detector makes of expected photons: its response, or a counter's where it has none.
+
+    Parameters
+    ----------
+    image
+        Photons per pixel, as `simulate` returns them.
+    scene
+        What `set_up` or `scene` returns.
+    seed
+        Any 64-bit number; counts depend on it, the panel and the pixel alone.
+    dtype
+        uint16 or int32; what is above its largest number is that.
+    threads
+        On the CPU; all processors by default. The counts do not depend on it.
+
+    Returns
+    -------
+    numpy.ndarray
+        Counts in the shape of the image.
+
+    Raises
+    ------
+    BadInput
+        For what is no image of the scene, and numbers that cannot be meant.
+    """
+    of_kind("scene", scene, Scene, "what set_up returns")
+    numbers("seed", seed, 1, whole=True)
+    if threads is not None:
+        numbers("threads", threads, 1, whole=True, lowest=1)
+    if dtype not in (np.uint16, np.int32):
+        raise BadInput(f"dtype: must be uint16 or int32, not {dtype!r}")
+    pixels = np.ascontiguousarray(np.asarray(image), np.float32)
+    if pixels.shape != scene.detector.shape:
+        raise BadInput(f"image: has shape {pixels.shape}, the detector {scene.detector.shape}")
+    if not np.isfinite(pixels).all():
+        raise BadInput("image: holds pixels that are infinite or not a number")
+    seeded = dataclasses.replace(scene, noise=Noise(int(seed), scene.noise.offset))
+    rendered = Rendered(plan_of(scene), pixels)
+    counts = counts_of(seeded, rendered, philox=True, threads=threads or default_threads(), dtype=dtype)[0]
+    return counts.reshape(pixels.shape)
 
 
 def _holds_images(some: Sequence[Any]) -> bool:

@@ -45,6 +45,7 @@ def plan_of(scene: Scene) -> RenderPlan:
             shape=SHAPES.index(c.shape.removesuffix(ROUND_SPOTS)), fudge=c.fudge, spindle=s.scan.spindle,
             phi0=s.scan.first, phi_step=s.scan.step, phi_steps=s.scan.steps,
             mosaic_spread=c.mosaic_spread, mosaic_rotations=_frozen(c.rotations),
+            domain_scales=_frozen(c.domain_scales),
         ),
         factors=plans.Factors(
             table=f.tables, n_hkl=f.n_hkl, default_F=f.default_F, hkl_min=low, hkl_max=high,
@@ -55,7 +56,7 @@ def plan_of(scene: Scene) -> RenderPlan:
             oversample=s.sampled.oversample, oversample_thick=s.sampled.own_capture,
             oversample_polar=s.sampled.own_polarization, oversample_omega=s.sampled.own_solid_angle,
         ),
-        scale=plans.Scale(s.beam.fluence, R_E_SQR, s.sampled.steps, s.background, s.water),
+        scale=plans.Scale(s.beam.fluence * c.share, R_E_SQR, s.sampled.steps, s.background / c.share, s.water),
         habits=s.habits,
     )  # fmt: skip
     for group, names in GEOMETRY.items():

@@ -15,7 +15,11 @@ from nanobragg.engine.render import render
 from nanobragg.kernels.image import figures, noise
 from nanobragg.kernels.image.random import new_table
 from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.response import host as response
+from nanobragg.kernels.response.plan import counting
 from nanobragg.kernels.shapes import SHAPES
+from nanobragg.kernels.surroundings import host as surroundings
+from nanobragg.kernels.surroundings.plan import Matter, Shade, Surroundings
 
 SIDE = 8
 DOMAINS_OF_FEW_PIXELS = 20_000  # so many evaluations that the pixels are shared out, which takes a kernel of its own
@@ -54,7 +58,20 @@ def _figures() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "figures, solid angle", lambda: figures.solid_angle(plan, 1)
     yield "figures, integers", lambda: (figures.to_int(plan, image, 1.0, 0.0), figures.to_grey(plan, image, 1.0))
     yield "noise, original", lambda: noise.noise(image, plan.panels.roi, 0.0, -1, new_table())
-    yield "noise, philox", lambda: figures.philox_noise(plan, image, 0.0, 1, 1, 65535)
+    yield "noise, philox", lambda: response.counts_of(plan, counting(1, 0.0, 65535), image, 1)
+    spread = counting(1, 0.0, 65535)._replace(kernel=np.ones((3, 3), np.float32), far=np.ones((3, 3)))
+    yield "response", lambda: (
+        response.counts_of(plan, spread, image, 1), response.pattern_of(1, 0, image.shape, 1, 0.1, 1),
+    )  # fmt: skip
+    yield "background", lambda: _surroundings(plan, image)
+
+
+def _surroundings(plan: RenderPlan, image: np.ndarray) -> None:
+    shade = Shade(0.0, 0.0, 0.0, False, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0))
+    some = np.ones(2)
+    matter = Matter(np.ones((1, 2)), some, some, 1.0, np.ones((1, 3)), np.ones(1), 1.0, 0.0)
+    light, shares = surroundings.scattered(plan, matter, shade, 1), surroundings.transmission(plan, shade, 1)
+    surroundings.surround(plan, Surroundings(shares, light, 1.0), image.copy(), 1)
 
 
 def _kernels() -> Iterator[tuple[str, Callable[[], object]]]:

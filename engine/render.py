@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobragg.engine.errors import BadInput, DeviceLost
+from nanobragg.engine.response import response_plan
 from nanobragg.engine.scene.scene import Scene
 from nanobragg.kernels import backends
 from nanobragg.kernels.backend import Unavailable
@@ -18,6 +19,7 @@ from nanobragg.kernels.compiling.processor import VARIABLE, WrongProcessor, proc
 from nanobragg.kernels.cref import binding
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.response.plan import counting
 
 BACKENDS = ("auto", *BACKENDS_BY_NAME)
 PRECISIONS = ("double", "mixed")
@@ -178,6 +180,10 @@ def counts_of(
         uint16; or int32, for counts that the original would clip.
     """
     noise = scene.noise
+    if noise.table is None and scene.response is not None:
+        most = int(np.iinfo(dtype).max)
+        counts, photons, overloads = rendered.counts(response_plan(scene, noise.seed, most, threads), threads)
+        return counts.astype(dtype, copy=False), photons, overloads
     if philox or noise.table is None:
         return drawn(rendered, noise.offset, noise.seed, threads, dtype, saturation=scene.detector.saturation)
     counts, photons, overloads = rendered.serial_counts(noise.offset, noise.seed, noise.table)
@@ -193,5 +199,6 @@ def drawn(
     Counts are clipped at what ``dtype``, uint16 or int32, can hold, or at ``saturation`` if that is less and not 0.
     """
     most = np.iinfo(dtype).max
-    counts, photons, overloads = rendered.counts(offset, seed, threads, min(most, int(saturation) or most), panel)
+    response = counting(seed, offset, min(most, int(saturation) or most), panel)
+    counts, photons, overloads = rendered.counts(response, threads)
     return counts.astype(dtype, copy=False), photons, overloads

@@ -73,6 +73,7 @@ class Cells(NamedTuple):
     phi_steps: int
     mosaic_spread: float  # radians
     mosaic_rotations: np.ndarray  # (domain, 9)
+    domain_scales: np.ndarray  # (domain, 3) how much longer a, b and c of each domain are; empty where all are the same
 
 
 class Factors(NamedTuple):

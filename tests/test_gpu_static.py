@@ -14,7 +14,7 @@ MOST = {
     "render_square": (96, 110), "render_square_mixed": (96, 45), "render_round": (96, 95), "render_gauss": (96, 100),
     "render_tophat": (96, 75),
 }  # fmt: skip
-NO_SINES = ("share", "add_up", "to_int", "to_grey", "draw_counts")
+NO_SINES = ("share", "add_up", "to_int", "to_grey", "add_image", "add_blocks", "spread_blocks")
 
 
 OLDER, NEWER = gpu_static.CAPABILITIES
@@ -36,7 +36,7 @@ def test_bounds(name, capability):
 def test_names_are_of_one_kernel_each():
     """Machine code is kept by them."""
     names = [kernel.name for kernel in all_kernels()]
-    assert len(set(names)) == len(names) == 2 * (4 * 4 + 4) + 7
+    assert len(set(names)) == len(names) == 2 * (4 * 4 + 4) + 13
 
 
 def test_machine_code_is_for_the_card_and_is_kept(monkeypatch):

@@ -6,7 +6,9 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from nanobragg.kernels.image import figures, philox
+from nanobragg.kernels.image import philox
+from nanobragg.kernels.response.host import counts_of
+from nanobragg.kernels.response.plan import counting
 from tests.support import assert_same_image, plan_of
 
 
@@ -31,11 +33,15 @@ def test_elementary_functions():
         assert abs(philox.log_factorial(float(k)) - math.lgamma(k + 1.0)) <= 1e-11 + 1e-15 * math.lgamma(k + 1.0)
 
 
+def noise(plan, image, adc, seed, threads, highest):
+    return counts_of(plan, counting(seed, adc, highest), image, threads)
+
+
 def drawn(mean, n, seed):
     plan = plan_of("-cell 50 -default_F 1 -lambda 1 -detpixels 4 -oversample 1", ".")
     plan = plan.changed(n_fast=n, n_slow=n, roi=(0, n - 1, 0, n - 1))
     image = np.full((1, n, n), mean, np.float32)  # of one panel
-    return plan, image, figures.philox_noise(plan, image, 0.0, seed, 2, 2**31 - 1)
+    return plan, image, noise(plan, image, 0.0, seed, 2, 2**31 - 1)
 
 
 @pytest.mark.parametrize("mean", [0.01, 1.0, 11.0, 13.0, 1e3, 1e7])
@@ -73,22 +79,22 @@ def test_a_pixel_depends_on_seed_place_and_mean_alone(tmp_path, monkeypatch):
     plan, image, (counts, photons, overloads) = drawn(40.0, 100, 7)
     assert photons == counts.sum() and overloads == 0
     for threads in (1, 3):
-        assert_same_image(figures.philox_noise(plan, image, 0.0, 7, threads, 65535)[0], counts)
+        assert_same_image(noise(plan, image, 0.0, 7, threads, 65535)[0], counts)
     other = image.copy()
     other[:, 50:] = 3.0
-    assert_same_image(figures.philox_noise(plan, other, 0.0, 7, 1, 65535)[0][:, :50], counts[:, :50])
-    part = figures.philox_noise(plan.changed(roi=(10, 20, 30, 40)), image, 0.0, 7, 1, 65535)[0]
+    assert_same_image(noise(plan, other, 0.0, 7, 1, 65535)[0][:, :50], counts[:, :50])
+    part = noise(plan.changed(roi=(10, 20, 30, 40)), image, 0.0, 7, 1, 65535)[0]
     assert_same_image(part[:, 30:41, 10:21], counts[:, 30:41, 10:21])
     assert part.sum() == counts[:, 30:41, 10:21].sum()
-    assert (figures.philox_noise(plan, image, 0.0, 8, 1, 65535)[0] != counts).mean() > 0.8
+    assert (noise(plan, image, 0.0, 8, 1, 65535)[0] != counts).mean() > 0.8
 
 
 def test_offset_and_overloads(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan, image, _ = drawn(65500.0, 40, 1)
-    counts, photons, overloads = figures.philox_noise(plan, image, 40.0, 1, 1, 65535)
+    counts, photons, overloads = noise(plan, image, 40.0, 1, 1, 65535)
     assert 0 < overloads < 1600 and counts.max() == 65535 and (counts == 65535).sum() >= overloads
     assert abs(photons / 1600 - 65500.0) < 50.0
     image[0] = [[np.nan] * 20 + [np.inf] * 20] * 40
-    counts, _, _ = figures.philox_noise(plan, image, 40.0, 1, 1, 65535)
+    counts, _, _ = noise(plan, image, 40.0, 1, 1, 65535)
     assert (counts[..., :20] == 40).all() and (counts[..., 20:] == 65535).all()

@@ -16,8 +16,23 @@ from nanobragg.engine.detectors.layouts import agipd_modules, in_pinwheel, in_ro
 from nanobragg.engine.detectors.sensors import attenuation
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.panels import Group, Panel
+from nanobragg.engine.model.response import Response
 
 PHOSPHOR = "phosphor"
+# Counts of the makers' software, which puts back what dead times take.
+COUNTS = Response()
+# Light in a phosphor and fibre optics, read by CCDs: values that are in use for such detectors.
+CCD = Response(point_spread="fiber", spread_um=80.0, calibration_percent=3.0, offset=10.0, readout=3.0)
+
+
+def _switching(*stages: tuple[float, float, float, float], calibration_percent: float = 1.0) -> Response:
+    """An integrating detector that switches its gain: counts for a photon of 12.4 keV, pedestal, noise, most photons."""
+    return Response(stages=stages, calibration_percent=calibration_percent)
+
+
+JUNGFRAU = _switching((500.0, 3000.0, 12.0, 25.0), (-17.0, 15000.0, 8.0, 750.0), (-1.2, 15000.0, 8.0, 12_000.0))
+EPIX10K = _switching((68.0, 2000.0, 6.0, 170.0), (1.2, 2000.0, 6.0, 11_000.0))
+AGIPD = _switching((90.0, 4000.0, 9.0, 60.0), (3.2, 4000.0, 9.0, 2500.0), (0.8, 4000.0, 9.0, 15_000.0))
 BETWEEN_CHIPS = 2  # pixels, over which the outermost of both chips reach
 CHIP = (256, 256)
 
@@ -48,6 +63,8 @@ class DetectorModel:
         Where there are several: the panels in their frame, whose size ``frame`` is (slow, fast pixels).
     chip
         Pixels of a chip, slow and fast, where two more stand between chips, so that the outermost are two pixels wide.
+    response
+        What it makes of photons.
     """
 
     name: str
@@ -61,6 +78,7 @@ class DetectorModel:
     panels: tuple[Panel | Group, ...] = ()
     frame: tuple[int, int] = (0, 0)
     chip: tuple[int, int] | None = None
+    response: Response = COUNTS
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -127,14 +145,16 @@ def _eiger2(name: str, rows: int, columns: int, sensor: str, thickness_mm: float
 
 
 def _rayonix(name: str, pixels: int, pixel_mm: float) -> DetectorModel:
-    return DetectorModel(name, (1, 1), (pixels, pixels), (0, 0), pixel_mm, PHOSPHOR, 0.04, 65_534)
+    return DetectorModel(name, (1, 1), (pixels, pixels), (0, 0), pixel_mm, PHOSPHOR, 0.04, 65_534, response=CCD)
 
 
 def _jungfrau(name: str, rows: int, columns: int) -> DetectorModel:
     module, gap, pixel_mm = (514, 1030), (36, 8), 0.075
     slow, fast = (n * size + (n - 1) * between for n, size, between in zip((rows, columns), module, gap, strict=True))
     panels = in_rows(rows, columns, module, gap, pixel_mm)
-    return DetectorModel(name, (rows, columns), module, gap, pixel_mm, "Si", 0.32, 10_000, panels, (slow, fast), CHIP)
+    return DetectorModel(
+        name, (rows, columns), module, gap, pixel_mm, "Si", 0.32, 10_000, panels, (slow, fast), CHIP, JUNGFRAU
+    )
 
 
 def _epix10k() -> DetectorModel:
@@ -142,7 +162,9 @@ def _epix10k() -> DetectorModel:
     block = (2 * module[0] + gap[0], 2 * module[1] + gap[1])
     panels = in_pinwheel(in_rows(2, 2, module, gap, pixel_mm), block, gap[0], pixel_mm)
     frame = size_of_pinwheel(block, gap[0])
-    return DetectorModel("ePix10k 2M", (4, 4), module, gap, pixel_mm, "Si", 0.5, 10_000, panels, frame)
+    return DetectorModel(
+        "ePix10k 2M", (4, 4), module, gap, pixel_mm, "Si", 0.5, 10_000, panels, frame, response=EPIX10K
+    )
 
 
 def _agipd() -> DetectorModel:
@@ -150,7 +172,9 @@ def _agipd() -> DetectorModel:
     block = (3 * pitch + asic[1], 8 * (asic[0] + apart) - apart)
     panels = in_pinwheel(agipd_modules(4, 8, asic, apart, pitch, pixel_mm), block, gap, pixel_mm)
     frame = size_of_pinwheel(block, gap)
-    return DetectorModel("AGIPD 1M", (16, 8), asic, (apart, gap), pixel_mm, "Si", 0.5, 10_000, panels, frame)
+    return DetectorModel(
+        "AGIPD 1M", (16, 8), asic, (apart, gap), pixel_mm, "Si", 0.5, 10_000, panels, frame, response=AGIPD
+    )
 
 
 def _all() -> list[DetectorModel]:

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nanobragg.engine.deviates import deviates
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.checks import numbers, of_kind, one_of, spread
 from nanobragg.engine.model.part import Part, Vector
 from nanobragg.engine.model.spots import SPOT_SHAPES
+from nanobragg.kernels.image.random import misset_of
 
+MOST_LATTICES, LATTICE_STREAM = 1000, 13
+MOST_CELL_SPREAD = 20.0  # percent
 SHORTEST_EDGE_A = 1e-6  # below it volumes and their inverses leave the range of numbers
 
 
@@ -52,6 +56,19 @@ class Crystal(Part):
         Largest angle of a domain, degrees; their number; the seed of their orientations.
     water_um
         Edge of the droplet of water, micrometres.
+    mosaic_axes_deg
+        Instead of ``mosaic_deg``: standard deviations of the domains' turns about a*, about what is at right angles to it
+        in the plane of a* and b*, and about c, degrees. About another axis n, 1/eta^2 = n^T diag(1/eta_i^2) n.
+    cell_spread_percent
+        Standard deviations of a, b and c from domain to domain, percent.
+    lattices, lattice_seed
+        How many crystals like this are in the beam; the others are oriented at random, and differ by the seed.
+    share
+        How much of the beam's photons this crystal meets.
+    B_A2
+        Added to the B factors of all atoms, square Angstrom.
+    dose_MGy, decay_per_MGy
+        Dose before the exposure, and how fast intensities fade: as exp(-2 ``decay_per_MGy`` dose sin(theta)/lambda).
     """
 
     cell: tuple[float, float, float, float, float, float] | None = None
@@ -64,6 +81,14 @@ class Crystal(Part):
     mosaic_domains: int = 1
     mosaic_seed: int = 12345678
     water_um: float = 0.0
+    mosaic_axes_deg: Vector | None = None
+    cell_spread_percent: Vector = (0.0, 0.0, 0.0)
+    lattices: int = 1
+    lattice_seed: int = 1
+    share: float = 1.0
+    B_A2: float = 0.0
+    dose_MGy: float = 0.0
+    decay_per_MGy: float = 0.139
 
     def check(self) -> None:
         """See `Part.check`."""
@@ -87,6 +112,36 @@ class Crystal(Part):
         numbers("Crystal: water_um", self.water_um, 1, lowest=0)
         one_of("Crystal: shape", self.shape, SPOT_SHAPES)
         spread("Crystal: mosaic_deg", self.mosaic_deg, self.mosaic_domains, "mosaic_domains")
+        self._check_realism()
+
+    def _check_realism(self) -> None:
+        if self.mosaic_axes_deg is not None:
+            numbers("Crystal: mosaic_axes_deg", self.mosaic_axes_deg, 3, above=0)
+            spread("Crystal: mosaic_axes_deg", max(self.mosaic_axes_deg), self.mosaic_domains, "mosaic_domains")
+            if self.mosaic_deg > 0.0:
+                raise BadInput("Crystal: mosaic_deg and mosaic_axes_deg both say how domains are turned: take one")
+        numbers("Crystal: cell_spread_percent", self.cell_spread_percent, 3, lowest=0)
+        if max(self.cell_spread_percent) > MOST_CELL_SPREAD:
+            raise BadInput(f"Crystal: cell_spread_percent: more than {MOST_CELL_SPREAD:g} cannot be meant")
+        spread("Crystal: cell_spread_percent", max(self.cell_spread_percent), self.mosaic_domains, "mosaic_domains")
+        numbers("Crystal: lattices", self.lattices, 1, whole=True, lowest=1)
+        if self.lattices > MOST_LATTICES:
+            raise BadInput(f"Crystal: lattices: {self.lattices} are more than {MOST_LATTICES}")
+        numbers("Crystal: lattice_seed", self.lattice_seed, 1, whole=True, lowest=0)
+        numbers("Crystal: share", self.share, 1, above=0)
+        numbers("Crystal: B_A2", self.B_A2, 1)
+        numbers("Crystal: dose_MGy", self.dose_MGy, 1, lowest=0)
+        numbers("Crystal: decay_per_MGy", self.decay_per_MGy, 1, lowest=0)
+
+    @property
+    def in_all_lattices(self) -> tuple[Crystal, ...]:
+        """This crystal and the others like it, each alone."""
+        alone = dataclasses.replace(self, lattices=1)
+        turned = (
+            misset_of(*deviates(int(self.lattice_seed), LATTICE_STREAM, n, 3)) for n in range(1, int(self.lattices))
+        )
+        others = (dataclasses.replace(alone, misset_deg=tuple(math.degrees(a) for a in angles)) for angles in turned)  # type: ignore[arg-type]
+        return (alone, *others)
 
     def randomly_oriented(self, seed: int) -> Crystal:
         """The same crystal in an orientation that is drawn uniformly from all, by a seed."""

@@ -11,17 +11,21 @@ import numpy.typing as npt
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.background import KINDS, Background, Water
 from nanobragg.engine.model.beam import Beam
+from nanobragg.engine.model.beamstop import Beamstop
 from nanobragg.engine.model.checks import of_kind
 from nanobragg.engine.model.crystal import Crystal
 from nanobragg.engine.model.detector import Detector
 from nanobragg.engine.model.part import Part, of_table, unknown_name
+from nanobragg.engine.model.response import Response
 from nanobragg.engine.model.sampling import Sampling
 from nanobragg.engine.model.scan import Scan
 from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
 
 TABLES: dict[str, type[Part]] = {
     "crystal": Crystal, "detector": Detector, "beam": Beam, "scan": Scan, "sampling": Sampling, "factors": FactorsFrom,
+    "response": Response, "beamstop": Beamstop,
 }  # fmt: skip
+LISTS = ("background", "other_crystal")
 NEEDED = ("crystal", "detector", "factors")
 
 
@@ -37,6 +41,12 @@ class Experiment:
         Structure factors, or where they come from.
     backgrounds
         What scatters beside the crystal; its water is one of them.
+    other_crystals
+        Further crystals in the beam.
+    response
+        What the detector makes of photons; that of a detector by name if not given, else it counts them.
+    beamstop
+        What stops the beam and shades the detector.
     mask
         Pixels that are 0 in it are not rendered, (slow, fast), or (panel, slow, fast) where there are several.
 
@@ -53,6 +63,9 @@ class Experiment:
     scan: Scan = dataclasses.field(default_factory=Scan)
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
     backgrounds: tuple[Background, ...] = ()
+    other_crystals: tuple[Crystal, ...] = ()
+    response: Response | None = None
+    beamstop: Beamstop | None = None
     mask: npt.ArrayLike | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +83,14 @@ class Experiment:
         for background in self.backgrounds:
             of_kind("backgrounds: each", background, Background, "a background, Water(edge_um=5) say")
         object.__setattr__(self, "backgrounds", tuple(self.backgrounds))
+        of_kind("other_crystals", self.other_crystals, (tuple, list), "a list of crystals")
+        for crystal in self.other_crystals:
+            of_kind("other_crystals: each", crystal, Crystal, "a Crystal")
+        object.__setattr__(self, "other_crystals", tuple(self.other_crystals))
+        if self.response is not None:
+            of_kind("response", self.response, Response, "a Response")
+        if self.beamstop is not None:
+            of_kind("beamstop", self.beamstop, Beamstop, "a Beamstop")
         self._check_mask()
         panels = max(len(self.detector.panels_in_frame), 1)
         if self.sampling.rois and len(self.sampling.rois) != panels:
@@ -90,6 +111,11 @@ class Experiment:
             raise BadInput(f"mask: has shape {mask.shape}, the detector {shape} ({of_panels}slow, fast)")
 
     @property
+    def all_crystals(self) -> tuple[Crystal, ...]:
+        """The crystals in the beam, each alone."""
+        return tuple(alone for crystal in (self.crystal, *self.other_crystals) for alone in crystal.in_all_lattices)
+
+    @property
     def all_backgrounds(self) -> tuple[Background, ...]:
         """The backgrounds, with the crystal's water among them."""
         water = (Water(self.crystal.water_um),) if self.crystal.water_um > 0.0 else ()
@@ -103,6 +129,8 @@ class Experiment:
         tables: dict[str, Any] = {}
         for name in TABLES:
             part = getattr(self, name)
+            if part is None:
+                continue
             table = part.to_json() if isinstance(part, Part) else {"given": repr(part)}
             if name == "detector" and self.detector.model is not None:
                 for own in ("shape", "pixel_mm", "panels", "saturation"):
@@ -111,6 +139,8 @@ class Experiment:
                 tables[name] = table
         if self.backgrounds:
             tables["background"] = [_kind_of(part) | part.to_json() for part in self.backgrounds]
+        if self.other_crystals:
+            tables["other_crystal"] = [crystal.to_json() for crystal in self.other_crystals]
         return tables
 
     @classmethod
@@ -120,8 +150,9 @@ class Experiment:
         Parameters
         ----------
         tables
-            ``crystal``, ``detector`` and ``factors``; ``beam``, ``scan``, ``sampling`` and a list of ``background``
-            where they are not as they are by default.
+            ``crystal``, ``detector`` and ``factors``; ``beam``, ``scan``, ``sampling``, ``response``, ``beamstop`` and
+            lists of ``background`` and ``other_crystal`` where they are not as they are by default. Another crystal
+            is as the first one in what is not said of it.
         what
             Names the tables in messages.
 
@@ -132,22 +163,37 @@ class Experiment:
         """
         of_kind(what, tables, dict, "tables by their names")
         for name in tables:
-            if name not in (*TABLES, "background"):
-                raise BadInput(f"{what}: {unknown_name(name, [*TABLES, 'background'])}")
+            if name not in (*TABLES, *LISTS):
+                raise BadInput(f"{what}: {unknown_name(name, [*TABLES, *LISTS])}")
         if missing := [name for name in NEEDED if name not in tables]:
             raise BadInput(f"{what}: [{missing[0]}] is missing")
         parts = {
             name: of_table(TABLES[name], table, f"{what}: [{name}]") for name, table in tables.items() if name in TABLES
         }
-        given = tables.get("background", [])
-        of_kind(f"{what}: [[background]]", given, (list, tuple), "a list of tables")
-        backgrounds = tuple(_background(table, f"{what}: [[background]]") for table in given)
-        return cls(**parts, backgrounds=backgrounds)  # type: ignore[arg-type]
+        for name in LISTS:
+            of_kind(f"{what}: [[{name}]]", tables.get(name, []), (list, tuple), "a list of tables")
+        backgrounds = tuple(_background(table, f"{what}: [[background]]") for table in tables.get("background", []))
+        others = tuple(
+            _other_crystal(tables["crystal"], table, f"{what}: [[other_crystal]]")
+            for table in tables.get("other_crystal", [])
+        )
+        return cls(**parts, backgrounds=backgrounds, other_crystals=others)  # type: ignore[arg-type]
+
+
+RIVALS_OF_CELL = ("cell", "reciprocal")
 
 
 def _kind_of(background: Background) -> dict[str, str]:
     (kind,) = (name for name, class_of_kind in KINDS.items() if class_of_kind is type(background))
     return {"kind": kind}
+
+
+def _other_crystal(first: dict[str, Any], table: Any, what: str) -> Crystal:
+    """Another crystal: as the first one in all that is not said of it."""
+    of_kind(what, table, dict, "a table")
+    own = {"cell", "reciprocal"} & set(table)
+    kept = {key: value for key, value in first.items() if key != "lattices" and not (own and key in RIVALS_OF_CELL)}
+    return of_table(Crystal, kept | table, what)
 
 
 def _background(table: Any, what: str) -> Background:

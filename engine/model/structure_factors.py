@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -79,6 +80,32 @@ class StructureFactors:
         self._last_between.clear()
         self._last_between[wanted] = made
         return made
+
+    def faded(self, recip: np.ndarray, B_A2: float, decay_A: float) -> StructureFactors:
+        """The same times exp(-``B_A2`` s^2 - ``decay_A`` s), s = sin(theta)/lambda, 1/Angstrom; the last one is kept.
+
+        ``recip`` are a*, b*, c* as rows, 1/Angstrom. One amplitude for all indices does not fade.
+        """
+        if (B_A2 == 0.0 and decay_A == 0.0) or not self.n_hkl:
+            return self
+        metric = recip @ recip.T
+        key = (B_A2, decay_A, tuple(metric.ravel().tolist()))
+        if (kept := self._last_faded.get(key)) is None:
+            axes = [np.arange(n) + low for n, low in zip(self.table.shape, self.bounds[:, 0], strict=True)]
+            h, k, length = np.meshgrid(*axes, indexing="ij", sparse=True)
+            squared = metric[0, 0] * h * h + metric[1, 1] * k * k + metric[2, 2] * length * length
+            squared = squared + 2.0 * (metric[0, 1] * h * k + metric[0, 2] * h * length + metric[1, 2] * k * length)
+            stol = 0.5 * np.sqrt(np.maximum(squared, 0.0))
+            left = np.exp(-B_A2 * stol * stol - decay_A * stol)
+            stack = None if self.stack is None else self.stack * left
+            kept = dataclasses.replace(self, table=self.table * left, stack=stack)
+            self._last_faded.clear()
+            self._last_faded[key] = kept
+        return kept
+
+    @functools.cached_property
+    def _last_faded(self) -> dict[tuple[Any, ...], StructureFactors]:
+        return {}
 
     @functools.cached_property
     def _last_between(self) -> dict[tuple[float, ...], StructureFactors]:

@@ -17,11 +17,12 @@ from nanobragg.engine.model.beam import Beam
 from nanobragg.engine.model.crystal import Crystal
 from nanobragg.engine.model.detector import Detector
 from nanobragg.engine.model.experiment import Experiment
+from nanobragg.engine.model.response import Response
 from nanobragg.engine.model.scan import Scan
 from nanobragg.engine.model.spots import ROUND_SPOTS
 from nanobragg.engine.model.structure_factors import FactorsFrom, StructureFactors
 from nanobragg.engine.scene import cell as cells
-from nanobragg.engine.scene import checks, sources
+from nanobragg.engine.scene import checks, domains, matter, sources
 from nanobragg.engine.scene.placement import (
     CONVENTIONS,
     SAMPLE,
@@ -76,12 +77,14 @@ def scene_of(experiment: Experiment, load: Load | None = None) -> Scene:
     convention = laboratory(e)
     beam = illumination(e.beam, convention)
     detector = placed_detector(e, beam, convention)
-    crystal = lattice(e.crystal)
+    crystal, *others = map(lattice, e.all_crystals)
     scan = rotation(e.scan, convention)
     factors = e.factors
     if isinstance(factors, FactorsFrom):
         assert load is not None
         factors = load(factors, detector, crystal, beam)
+    decay = e.crystal.decay_per_MGy * e.crystal.dose_MGy
+    factors = factors.faded(np.array(crystal.recip), e.crystal.B_A2, decay)
     factors, table_numbers = factors.seen_at(HC / (beam.wavelengths * 1e10))
     beam = dataclasses.replace(beam, table_numbers=table_numbers)
     sampled = _sampled(e, detector, beam, crystal, scan, factors)
@@ -90,8 +93,17 @@ def scene_of(experiment: Experiment, load: Load | None = None) -> Scene:
     return Scene(
         detector=detector, beam=beam, crystal=crystal, scan=scan, factors=factors, sampled=sampled,
         background=amount * sampled.steps, water=amount > 0.0, dmin=e.sampling.dmin_A * 1e-10,
-        noise=Noise(0, 0.0), habits=Habits(), physics=RIGHT,
+        noise=Noise(0, 0.0), habits=Habits(), physics=RIGHT, other_crystals=tuple(others),
+        scatterers=matter.scatterers_of(e.backgrounds, e.beamstop, beam),
+        shade=matter.shade_of(e.backgrounds, e.beamstop, beam), response=response_of(e),
     )  # fmt: skip
+
+
+def response_of(e: Experiment) -> Response | None:
+    """What the detector makes of photons: as given, or as it is known of a detector by name."""
+    if e.response is not None or e.detector.model is None:
+        return e.response
+    return detector_model(e.detector.model).response
 
 
 def laboratory(e: Experiment) -> Convention:
@@ -323,7 +335,8 @@ def lattice(crystal: Crystal) -> Lattice:
         raise BadInput(f"Crystal: {'cell' if cell else 'reciprocal'}: these vectors do not make a unit cell")
     metres: Three = tuple(cells.scaled(v, cells.ANGSTROM) for v in real)  # type: ignore[assignment]
     n_cells: Vector = tuple(float(n) for n in crystal.N)  # type: ignore[assignment]
-    spread = crystal.mosaic_deg / DEGREES if crystal.mosaic_domains > 1 else 0.0
+    widest = max(crystal.mosaic_axes_deg) if crystal.mosaic_axes_deg is not None else crystal.mosaic_deg
+    spread = widest / DEGREES if crystal.mosaic_domains > 1 else 0.0
     return Lattice(
         real=metres, real_A=real, recip=recip,
         lengths=(magnitude(metres[0]), magnitude(metres[1]), magnitude(metres[2])),
@@ -331,7 +344,8 @@ def lattice(crystal: Crystal) -> Lattice:
         recip_cell=cells.lengths_and_angles(recip, real, divide(1.0, volume), _silent),
         volume=volume, n_cells=n_cells, shape=crystal.shape, fudge=float(crystal.fudge),
         spot_vectors=spot_vectors_of(crystal.shape, recip, n_cells, volume),
-        mosaic_spread=spread, mosaic_seed=-abs(crystal.mosaic_seed), rotations=_domains(crystal, spread),
+        mosaic_spread=spread, mosaic_seed=-abs(crystal.mosaic_seed), rotations=_domains(crystal, spread, recip),
+        domain_scales=domains.scales(crystal), share=float(crystal.share),
     )  # fmt: skip
 
 
@@ -342,8 +356,9 @@ def spot_vectors_of(shape: str, recip: Three, n_cells: Vector, volume: float) ->
     return cells.spot_vectors(n_cells) if shape in BY_DISTANCE else tuple(x for v in recip for x in v)
 
 
-def _domains(crystal: Crystal, spread: float) -> np.ndarray:
-    number = crystal.mosaic_domains if spread > 0.0 else 1
+def _domains(crystal: Crystal, spread: float, recip: Three) -> np.ndarray:
+    differ = spread > 0.0 or max(crystal.cell_spread_percent) > 0.0
+    number = int(crystal.mosaic_domains) if differ else 1
     if number > checks.MOST_DOMAINS:
         raise BadInput(f"Crystal: mosaic_domains: more than {checks.MOST_DOMAINS}")
     if spread > LARGEST_SPREAD:
@@ -352,6 +367,8 @@ def _domains(crystal: Crystal, spread: float) -> np.ndarray:
         return np.tile(np.eye(3).ravel(), (number, 1))
     if abs(crystal.mosaic_seed) == UNUSABLE_SEED:
         raise BadInput(f"seed {UNUSABLE_SEED}: the generator cannot start from it; take another")
+    if crystal.mosaic_axes_deg is not None:
+        return domains.turned_by_axes(crystal, recip)
     return mosaic_rotations(spread, number, -abs(crystal.mosaic_seed), new_table(), uniform_cap_rotation)[0]
 
 

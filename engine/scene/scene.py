@@ -11,11 +11,15 @@ import math
 
 import numpy as np
 
+from nanobragg.engine.model.response import Response
 from nanobragg.engine.model.structure_factors import StructureFactors
 from nanobragg.kernels.plan import Habits
+from nanobragg.kernels.surroundings.plan import Shade
 from nanobragg.kernels.vectors import Vector, dot
 
 Three = tuple[Vector, Vector, Vector]
+NO_SHADE = Shade(0.0, 0.0, 0.0, False, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0))
+NO_SCALES = np.empty((0, 3))
 NO_WIDE_PIXELS = (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
@@ -189,6 +193,8 @@ class Lattice:
     """A block of unit cells. ``real`` in metres and ``recip`` in 1/Angstrom at phi = 0, laboratory frame.
 
     ``real_A`` are the real vectors in Angstrom, as they were before they became metres: last digits may differ.
+    ``domain_scales`` (n, 3) are how much longer the edges of each domain are, empty where all are the same; ``share`` is
+    that of the beam which meets this crystal.
     ``lengths`` are those of the real vectors in metres; ``cell`` and ``recip_cell`` hold lengths in Angstrom (and
     1/Angstrom) and angles in radians; ``volume`` is in cubic Angstrom; ``n_cells`` are whole numbers. ``spot_vectors``
     are what Gaussian and top-hat spots measure distances with. ``rotations`` are those of the domains, (n, 9).
@@ -208,6 +214,8 @@ class Lattice:
     mosaic_spread: float
     mosaic_seed: int
     rotations: np.ndarray
+    domain_scales: np.ndarray
+    share: float
 
     @property
     def domains(self) -> int:
@@ -259,12 +267,29 @@ class Noise:
     table: np.ndarray | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Scatterer:
+    """Amorphous matter in the beam.
+
+    ``offsets`` (n,) are places along the beam, metres behind the sample, ``molecules`` (n,) how many are there;
+    ``stol`` (m,) evenly from 0 on, 1/metre, ``coherent`` and ``incoherent`` (m,) squared electrons of a molecule.
+    """
+
+    offsets: np.ndarray
+    molecules: np.ndarray
+    stol: np.ndarray
+    coherent: np.ndarray
+    incoherent: np.ndarray
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Scene:
     """All that is simulated.
 
     ``background`` is what each pixel's sum starts from, ``water`` whether a droplet is there; ``dmin`` in metres;
     ``physics`` says in words whether all is right; ``habits`` are what of the original's arithmetic is kept.
+    ``scatterers`` and ``shade`` are what surrounds the sample, ``response`` what the detector makes of photons: where
+    there is none it counts them.
     """
 
     detector: PlacedDetector
@@ -279,6 +304,10 @@ class Scene:
     noise: Noise
     habits: Habits
     physics: str
+    other_crystals: tuple[Lattice, ...] = ()
+    scatterers: tuple[Scatterer, ...] = ()
+    shade: Shade = NO_SHADE
+    response: Response | None = None
 
     def __repr__(self) -> str:
         """A dozen lines, with units."""

@@ -53,6 +53,16 @@ def rounded_once(typingctx, a, b, c):
     return types.float64(types.float64, types.float64, types.float64), codegen
 
 
+@intrinsic
+def rounded_once_single(typingctx, a, b, c):
+    """The same in binary32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return types.float32(types.float32, types.float32, types.float32), codegen
+
+
 def _stack_array(context, builder, array_type, length):
     """An array on the stack of the function that is being built."""
     element = context.get_value_type(array_type.dtype)
@@ -97,6 +107,7 @@ stack_tile_single = _stack_intrinsic(types.float32, TILE, "A tile of binary32 on
 stack_two_tiles = _stack_intrinsic(types.float64, TILE, "Two tiles of binary64 on the stack.", several=2)
 stack_six_tiles_single = _stack_intrinsic(types.float32, TILE, "Six tiles of binary32 on the stack.", several=6)
 stack_places = _stack_intrinsic(types.uint32, TILE, "A tile of places in a table on the stack, as an array.")
+stack_groups = _stack_intrinsic(types.float64, TILE + 16, "A tile and sixteen more binary64 on the stack, as an array.")
 stack_weights = _stack_intrinsic(
     types.float64, 12 * TILE, "Four weights of three axes for each pixel of a tile, on the stack, as one array."
 )

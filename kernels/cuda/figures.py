@@ -8,9 +8,10 @@ from numba import boolean, cuda, float32, float64, int32, int64, uint8, uint16
 from nanobragg.kernels.compiling.decorators import scalar
 from nanobragg.kernels.cuda.compiled import gpu_kernel
 from nanobragg.kernels.cuda.loops import direction
-from nanobragg.kernels.image.loops import count_of, grey_of, noisy_count_of
-from nanobragg.kernels.image.philox import number_of
+from nanobragg.kernels.cuda.parameters import surroundings_type
+from nanobragg.kernels.image.loops import count_of, grey_of
 from nanobragg.kernels.step import geometry
+from nanobragg.kernels.surroundings.loops import surrounded
 
 SEGMENT = 8192  # pixels that one block adds up
 THREADS = 128
@@ -47,6 +48,22 @@ def share(plan, along_fast, image):
             mean = np.float32((image[one] + image[other]) * np.float32(0.5))
             image[one] = mean
             image[other] = mean
+
+
+@gpu_kernel(float32[::1], float32[::1])
+def add_image(plan, other, image):
+    """Add the photons of another image."""
+    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    if i < len(image):
+        image[i] += other[i]
+
+
+@gpu_kernel(surroundings_type(), float32[::1])
+def surround(plan, around, image):
+    """Put what surrounds the sample into the pixels that are rendered."""
+    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    if i < len(image) and is_rendered(plan, i):
+        image[i] = surrounded(around, image[i], i)
 
 
 @gpu_kernel(float64, float32[::1], float64[:, ::1])
@@ -136,16 +153,3 @@ def to_grey(plan, image, scale, grey):
     index = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     if index < len(image):
         grey[index] = grey_of(image[index], scale) if in_roi(plan, index) else 0
-
-
-@gpu_kernel(float32[::1], float64, int64, int64, float64, int32[::1], float64[::1])
-def draw_counts(plan, image, adc, seed, panel, highest, counts, photons):
-    """Noisy counts of the roi; ``photons`` takes what was drawn, before offset and clipping."""
-    index = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-    if index < len(image):
-        drawn, count = 0.0, np.int32(0)
-        if in_roi(plan, index):
-            per_panel = plan.panels.n_slow * plan.panels.n_fast
-            pixel = number_of(panel + index // per_panel, index % per_panel)
-            drawn, count = noisy_count_of(image[index], adc, seed, pixel, highest)
-        counts[index], photons[index] = count, drawn

@@ -181,5 +181,4 @@ def render(
         if run.image is None:
             return rendered_of(plan, image, ended)
         run.share_wide_pixels()
-        run.image.copy_to_host(image.reshape(-1))
         return RenderedOnDevice(plan, image, ended, gpu, run.on_device, run.image)

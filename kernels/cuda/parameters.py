@@ -14,6 +14,8 @@ import numpy as np
 
 from nanobragg.kernels.fast.tables import AmplitudeBox
 from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.response.plan import ResponsePlan
+from nanobragg.kernels.surroundings.plan import Surroundings
 
 V3 = (1.0, 1.0, 1.0)
 KINDS: dict[str, Any] = {
@@ -28,6 +30,8 @@ ARRAYS: dict[str, np.ndarray] = {
     "weight": np.ones(1), "absorption": np.ones(1),
     "wide_fast": np.ones(1, np.int64), "wide_slow": np.ones(1, np.int64),
     "table_number": np.ones(1, np.int64), "squares": np.ones(1),
+    "transmission": np.ones(1, np.float32), "scattered": np.ones(1, np.float32),
+    "kernel": np.ones((1, 1), np.float32), "pattern": np.ones((1, 1), np.float32),
 }  # fmt: skip
 LETTERS = {"int64": "q", "float64": "d", "bool": "?"}
 
@@ -53,6 +57,22 @@ def tables_type() -> Any:
     import numba
 
     return numba.typeof(_example_of(AmplitudeBox))
+
+
+@functools.cache
+def response_type() -> Any:
+    """Numba's type of a detector's response."""
+    import numba
+
+    return numba.typeof(_example_of(ResponsePlan))
+
+
+@functools.cache
+def surroundings_type() -> Any:
+    """Numba's type of what surrounds the sample."""
+    import numba
+
+    return numba.typeof(_example_of(Surroundings))
 
 
 def dtype_of(field: str) -> np.dtype:

@@ -13,6 +13,8 @@ from nanobragg.kernels.cuda.device import Device, PlanOnDevice, pixel_list
 from nanobragg.kernels.cuda.memory import DeviceArray
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.response.plan import ResponsePlan
+from nanobragg.kernels.surroundings.plan import Surroundings
 
 THREADS = 128
 
@@ -37,7 +39,7 @@ class RenderedOnDevice(Rendered):
     Parameters
     ----------
     plan, panels, interpolation_ended
-        Those of `Rendered`.
+        Those of `Rendered`; ``panels`` are room for the image, which stays on the device until it is asked for.
     device, on_device, there
         The GPU, the plan and the flat image on it.
     """
@@ -47,8 +49,48 @@ class RenderedOnDevice(Rendered):
         on_device: PlanOnDevice, there: DeviceArray,
     ):  # fmt: skip
         super().__init__(plan, panels, interpolation_ended)
-        self._panels.setflags(write=False)  # it would no longer be what is on the device
         self._device, self._on_device, self._there = device, on_device, there
+
+    @property
+    def panels(self) -> np.ndarray:
+        """See `Rendered.panels`; copied from the device when it is first asked for."""
+        if self._panels.flags.writeable:
+            with self._device.active():
+                self._there.copy_to_host(self._panels.reshape(-1))
+            self._panels.setflags(write=False)  # it would no longer be what is on the device
+        return self._panels
+
+    def _changed(self) -> None:
+        """What the host has is no longer what is on the device."""
+        self._panels = np.empty(self.plan.shape, np.float32)
+
+    def add(self, other: Rendered) -> None:
+        """See `Rendered.add`."""
+        from nanobragg.kernels.cuda import figures
+
+        with self._device.active():
+            there = other._there if isinstance(other, RenderedOnDevice) else self._device.put(other.panels.reshape(-1))
+            blocks = (-(-self._there.size // THREADS), 1)
+            self._device.launch(figures.add_image, blocks, THREADS, self._on_device, there, self._there)
+        self._changed()
+
+    def surround(self, around: Surroundings, threads: int) -> None:
+        """See `Rendered.surround`; what is the same for all images stays on the device."""
+        from nanobragg.kernels.cuda import figures
+
+        device = self._device
+
+        def put(name: str) -> DeviceArray:
+            array: np.ndarray = getattr(around, name)
+            if not array.size:
+                return DeviceArray(None, (0,), np.float32)
+            return device.kept(name, (array,), lambda: device.put(array))  # type: ignore[no-any-return]
+
+        with device.active():
+            there = around._replace(transmission=put("transmission"), scattered=put("scattered"))
+            blocks = (-(-self._there.size // THREADS), 1)
+            device.launch(figures.surround, blocks, THREADS, self._on_device, there, self._there)
+        self._changed()
 
     def _figures(self, mean: float) -> np.ndarray:
         from nanobragg.kernels.cuda import figures
@@ -105,20 +147,8 @@ class RenderedOnDevice(Rendered):
         return self._per_pixel("to_grey", np.uint8, scale)
 
     @_else_on_the_host
-    def counts(
-        self, adc: float, seed: int, threads: int, highest: int, panel: int = 0
-    ) -> tuple[np.ndarray, float, int]:
+    def counts(self, response: ResponsePlan, threads: int) -> tuple[np.ndarray, float, int]:
         """See `Rendered.counts`."""
-        from nanobragg.kernels.cuda import figures
+        from nanobragg.kernels.cuda.counts import counts_on
 
-        size, shape = self.panels.size, self.panels.shape
-        counts, photons = self._device.empty((size,), np.int32), self._device.empty((size,))
-        self._device.launch(
-            figures.draw_counts, (-(-size // THREADS), 1), THREADS, self._on_device, self._there, adc, seed, panel,
-            float(highest), counts, photons,
-        )  # fmt: skip
-        drawn = photons.copy_to_host().reshape(shape)
-        by_row = np.add.accumulate(drawn.reshape(-1, shape[2]), axis=1)[:, -1]
-        rows, columns = self.plan.window
-        inside = drawn[:, rows, columns]
-        return counts.copy_to_host().reshape(shape), float(by_row.sum()), int((inside + adc > highest).sum())
+        return counts_on(self._device, self._on_device, self._there, response, self.panels.shape)

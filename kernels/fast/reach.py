@@ -28,12 +28,18 @@ class Reach(NamedTuple):
     limits: tuple[int, int]
 
 
+def longest_edges(plan: RenderPlan) -> list[float]:
+    """Of a, b and c the longest of all domains, metres."""
+    scales = plan.cells.domain_scales.max(axis=0, initial=1.0) if plan.cells.domain_scales.size else (1.0, 1.0, 1.0)
+    return [magnitude(plan.cells.cell[3 * k : 3 * k + 3]) * float(scales[k]) for k in range(3)]
+
+
 def reach(plan: RenderPlan) -> Reach:
     """With v the distance to the node in reciprocal space, dh = a.v, so that |dh| <= |a| |v|; a is dual to ``recip``.
 
     It is widened by what binary32 can make of the largest index that occurs.
     """
-    lengths = tuple(magnitude(plan.cells.cell[k : k + 3]) for k in (0, 3, 6))
+    lengths = longest_edges(plan)
     largest = 2.0 / min(np.abs(plan.sources.wavelength))
     if plan.cells.shape not in ENDS or not plan.cells.fudge > 0.0 or not max(lengths) * largest < LARGEST_SINGLE:
         return Reach((0.0, 0.0, 0.0), (0.0, 0.0), (0xFFFFFFFF, 0xFFFFFFFF))

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.kernels.fast.reach import Reach, reach
+from nanobragg.kernels.fast.reach import Reach, longest_edges, reach
 from nanobragg.kernels.plan import RenderPlan
-from nanobragg.kernels.vectors import magnitude
 
 PER_LENGTH, SHIFT, SHARE, OFFSET = 0, 1, 4, 5  # columns of `of_sources`
 BLOCK, STEP = 8, 4  # amplitudes in a line of the cache; those by which a block goes on from the one before
@@ -93,7 +92,7 @@ def longest_squared(plan: RenderPlan, room: tuple[float, ...], of_source: np.nda
     An index is a cell vector times a scattering vector, so it is no larger than the product of their lengths; another
     source of the group adds the length of its shift.
     """
-    lengths = [magnitude(plan.cells.cell[k : k + 3]) * (1.0 + 1e-9) for k in (0, 3, 6)]
+    lengths = [length * (1.0 + 1e-9) for length in longest_edges(plan)]
     longest = min(indices / length for indices, length in zip(room, lengths, strict=True))
     shifts = of_source[:, SHIFT : SHIFT + 3]
     left = longest - float(np.sqrt((shifts**2).sum(axis=1)).max())

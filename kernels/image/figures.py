@@ -10,7 +10,6 @@ from nanobragg.kernels.plan import RenderPlan
 
 add_up, add_deviations = Kernel("image.loops", "add_up"), Kernel("image.loops", "add_deviations")
 of_pixels, add_in_order = Kernel("image.loops", "solid_angles"), Kernel("image.loops", "add_in_order")
-draw_counts = Kernel("image.loops", "draw_counts")
 scaled_int, scaled_grey = Kernel("image.loops", "to_int"), Kernel("image.loops", "to_grey")
 PIXELS_AT_A_TIME = 1_000_000
 SOLID_ANGLES = Grain(worth_a_thread=100_000)
@@ -58,26 +57,3 @@ def to_grey(plan: RenderPlan, image: np.ndarray, scale: float) -> np.ndarray:
     grey = np.zeros(image.shape, np.uint8)
     scaled_grey(image, plan.panels.roi, scale, grey)
     return grey
-
-
-def philox_noise(
-    plan: RenderPlan, image: np.ndarray, adc: float, seed: int, threads: int, highest: int, panel: int = 0
-) -> tuple[np.ndarray, float, int]:
-    """Counts (int32), photons before offset and clipping, and overloads; counter-based, the same on every machine.
-
-    ``seed`` is any 64-bit number. A pixel's count depends on the seed, the number of its panel (counted from ``panel``
-    on), its place there and its mean alone. Counts above ``highest`` are that.
-    """
-    rows_of_all = image.shape[0] * image.shape[1]
-    counts, photons = np.zeros(image.shape, np.int32), np.zeros(rows_of_all)
-    rows, columns = (part.indices(n) for part, n in zip(plan.window, image.shape[1:], strict=True))
-    overloads: list[int] = []
-
-    def work(part: slice) -> None:
-        for number in range(len(image)):
-            before = number * image.shape[1]
-            some = (before + rows[0] + part.start, before + rows[0] + part.stop)
-            overloads.append(draw_counts(image, some, columns[:2], adc, seed, panel, float(highest), counts, photons))
-
-    in_chunks(max(rows[1] - rows[0], 0), work, threads, lambda count: None, per_pixel=20 * len(image) * image.shape[2])
-    return counts, float(photons.sum()), sum(overloads)

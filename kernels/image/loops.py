@@ -7,7 +7,6 @@ import numpy as np
 from nanobragg.kernels.compiling.decorators import kernel, scalar
 from nanobragg.kernels.compiling.vector import TILE, stack_tile
 from nanobragg.kernels.fast import tile
-from nanobragg.kernels.image.philox import number_of, poisson
 from nanobragg.kernels.step import geometry
 
 F32 = np.float32
@@ -119,13 +118,6 @@ def grey_of(value, scale):
     return np.uint8(np.int32(t) & 0xFF)
 
 
-@scalar
-def noisy_count_of(value, adc, seed, pixel, highest):
-    """Photons drawn for a pixel, and the count with the ADC offset, clipped at 0 and ``highest``."""
-    photons = poisson(np.float64(value), seed, pixel)
-    return photons, np.int32(min(max(photons + adc, 0.0), highest))
-
-
 @kernel
 def to_int(image, roi, scale, adc, counts):
     """Scaled 16-bit counts of the roi."""
@@ -146,21 +138,3 @@ def to_grey(image, roi, scale, grey):
             for fast in columns_of(roi, n_fast):
                 grey[panel, slow, fast] = grey_of(image[panel, slow, fast], scale)
     return 0
-
-
-@kernel
-def draw_counts(image, rows, columns, adc, seed, first_panel, highest, counts, photons):
-    """Noisy counts of some rows, numbered through all panels; adds up the photons of each row, returns the overloads.
-
-    Panels are numbered from ``first_panel`` on.
-    """
-    overloads, n_slow = 0, image.shape[1]
-    for row in range(rows[0], rows[1]):
-        panel, slow = row // n_slow, row % n_slow
-        for fast in range(columns[0], columns[1]):
-            pixel = number_of(first_panel + panel, slow * image.shape[2] + fast)
-            drawn, counts[panel, slow, fast] = noisy_count_of(image[panel, slow, fast], adc, seed, pixel, highest)
-            photons[row] += drawn
-            if drawn + adc > highest:
-                overloads += 1
-    return overloads

@@ -102,32 +102,38 @@ def poisson_by_sums(mean, seed, pixel):
     total, k = term, 0.0
     while u > total and k < 200.0:
         k += 1.0
-        term = term * mean / k
+        term = term * (mean * (1.0 / k))
         total += term
     return k
 
 
 @scalar
-def poisson_by_rejection(mean, seed, pixel):
-    """Transformed rejection (Hoermann 1993, PTRS)."""
-    root, log_mean = math.sqrt(mean), logarithm(mean)
-    b = fma(2.53, root, 0.931)
-    a = fma(0.02483, b, -0.059)
+def rejection_hat(mean):
+    """What transformed rejection draws from, a and b, and up to which deviate a draw is taken at once."""
+    b = fma(2.53, math.sqrt(mean), 0.931)
+    return fma(0.02483, b, -0.059), b, 0.9277 - 3.6224 / (b - 2.0)
+
+
+@scalar
+def is_taken(mean, a, b, us, v, k):
+    """Whether a count that is not taken at once is; without branches, so that loops over it become vector code."""
     log_inverse_alpha = logarithm(1.1239 + 1.1328 / (b - 3.4))
-    enough = 0.9277 - 3.6224 / (b - 2.0)
-    draw = 0
+    accepted = logarithm(v) + log_inverse_alpha - logarithm(a / (us * us) + b)
+    likely = fma(k, logarithm(mean), -mean) - log_factorial(max(k, 0.0))
+    return (k >= 0.0) & ((us >= 0.013) | (v <= us)) & (accepted <= likely)
+
+
+@scalar
+def poisson_by_rejection(mean, seed, pixel, draw):
+    """Transformed rejection (Hoermann 1993, PTRS), from a draw on."""
+    a, b, enough = rejection_hat(mean)
     while True:
         u, v = uniforms(seed, pixel, draw)
         draw += 1
         u -= 0.5
         us = 0.5 - abs(u)
         k = whole_below(fma(2.0 * a / us + b, u, mean + 0.43))
-        if us >= 0.07 and v <= enough:
-            return k
-        if k < 0.0 or (us < 0.013 and v > us):
-            continue
-        accepted = logarithm(v) + log_inverse_alpha - logarithm(a / (us * us) + b)
-        if accepted <= fma(k, log_mean, -mean) - log_factorial(k):
+        if ((us >= 0.07) & (v <= enough)) or is_taken(mean, a, b, us, v, k):
             return k
 
 
@@ -139,5 +145,5 @@ def poisson(mean, seed, pixel):
     if mean < SMALL:
         return poisson_by_sums(mean, seed, pixel)
     if mean < LARGEST:
-        return poisson_by_rejection(mean, seed, pixel)
+        return poisson_by_rejection(mean, seed, pixel, 0)
     return mean  # the deviate is a few units in the last place of binary32

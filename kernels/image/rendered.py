@@ -8,6 +8,8 @@ import numpy as np
 
 from nanobragg.kernels.cref import binding
 from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.response.plan import ResponsePlan
+from nanobragg.kernels.surroundings.plan import Surroundings
 
 # So many pixels, layers and sub-pixels take the C reference 0.06 s, and no kernel needs to be loaded or made.
 WORTH_KERNELS = 4_000_000
@@ -39,6 +41,16 @@ class Rendered:
     def image(self) -> np.ndarray:
         """The same; (slow, fast) where there is one panel."""
         return self.panels[0] if len(self.panels) == 1 else self.panels
+
+    def add(self, other: Rendered) -> None:
+        """Add the photons of another image of the same detector, in place."""
+        self._panels += other.panels
+
+    def surround(self, around: Surroundings, threads: int) -> None:
+        """Put what surrounds the sample into the image, in place."""
+        from nanobragg.kernels.surroundings import host
+
+        host.surround(self.plan, around, self._panels, threads)
 
     def _loops(self) -> ModuleType:
         """Who makes sums and integers; they are the same to the bit, whoever does.
@@ -74,13 +86,11 @@ class Rendered:
         """Scaled 8-bit grey levels of the roi, (panel, slow, fast)."""
         return self._loops().to_grey(self.plan, self.panels, scale)  # type: ignore[no-any-return]
 
-    def counts(
-        self, adc: float, seed: int, threads: int, highest: int, panel: int = 0
-    ) -> tuple[np.ndarray, float, int]:
-        """Counts (int32) with photon noise from counters; see `nanobragg.kernels.image.figures.philox_noise`."""
-        from nanobragg.kernels.image import figures
+    def counts(self, response: ResponsePlan, threads: int) -> tuple[np.ndarray, float, int]:
+        """Counts (int32) that a detector makes of the photons; see `nanobragg.kernels.response.host.counts_of`."""
+        from nanobragg.kernels.response import host
 
-        return figures.philox_noise(self.plan, self.panels, adc, seed, threads, highest, panel)
+        return host.counts_of(self.plan, response, self.panels, threads)
 
     def serial_counts(self, adc: float, seed: int, table: np.ndarray) -> tuple[np.ndarray, float, int]:
         """Counts (uint16) with the original's noise; see `nanobragg.kernels.image.noise.noise`."""

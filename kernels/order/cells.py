@@ -50,13 +50,20 @@ def with_domains(plan: RenderPlan, per_phi: list) -> np.ndarray:
     cells = np.empty((len(per_phi), plan.domains, 9))
     if not plan.cells.mosaic_spread > 0.0:
         cells[:] = np.array(per_phi, dtype=float).reshape(-1, 1, 9)
-        return cells
+        return _scaled(plan, cells)
     rotations = plan.cells.mosaic_rotations.T
     components = np.array(per_phi, dtype=float).reshape(-1, 3, 3, 1)  # (phi, vector, component, any domain)
     for k in range(3):
         cells[:, :, 3 * k], cells[:, :, 3 * k + 1], cells[:, :, 3 * k + 2] = rotate_matrix(
             (components[:, k, 0], components[:, k, 1], components[:, k, 2]), rotations
         )
+    return _scaled(plan, cells)
+
+
+def _scaled(plan: RenderPlan, cells: np.ndarray) -> np.ndarray:
+    """The same with the edges that each domain has of its own."""
+    if plan.cells.domain_scales.size:
+        cells *= np.repeat(plan.cells.domain_scales, 3, axis=1)
     return cells
 
 

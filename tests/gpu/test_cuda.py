@@ -18,6 +18,9 @@ from nanobragg.kernels.cuda.device import Device, PlanOnDevice
 from nanobragg.kernels.cuda.rendered import RenderedOnDevice
 from nanobragg.kernels.image import figures
 from nanobragg.kernels.image.rendered import Rendered
+from nanobragg.kernels.response.host import counts_of
+from nanobragg.kernels.response.plan import counting
+from nanobragg.kernels.surroundings.plan import Surroundings
 from tests.support import INPUT_FOLDERS, assert_close_image, assert_same_image, frozen, plan_of, set_up
 from tests.tolerances import MIXED_OF_MAXIMUM, MIXED_OF_PIXEL
 
@@ -269,17 +272,67 @@ def test_figures_and_integers(tmp_path):
     assert_same_image(ours.to_grey(0.3), theirs.to_grey(0.3))
 
 
-def test_philox_counts_are_those_of_the_cpu(tmp_path):
-    plan = plan_of(LINES["roi"] + " -detpixels_x 20 -detpixels_y 15 -roi 1 18 2 14", tmp_path)
-    image = (10 ** np.random.default_rng(1).uniform(-3, 8, (1, 15, 20))).astype(np.float32)
-    image[0, 2, 1:6] = [0.0, 12.0, np.inf, np.nan, -3.0]
+def image_there(plan, image):
     gpu = cuda.open_device()
     with gpu.active():
-        there = RenderedOnDevice(plan, image, False, gpu, PlanOnDevice(gpu, plan, {}), gpu.put(image.reshape(-1)))
+        return RenderedOnDevice(
+            plan, image.copy(), False, gpu, PlanOnDevice(gpu, plan, {}), gpu.put(image.reshape(-1))
+        )  # fmt: skip
+
+
+def some_image(tmp_path):
+    plan = plan_of(LINES["roi"] + " -detpixels_x 20 -detpixels_y 15 -roi 1 18 2 14", tmp_path)
+    return plan, (10 ** np.random.default_rng(1).uniform(-3, 8, (1, 15, 20))).astype(np.float32)
+
+
+def test_philox_counts_are_those_of_the_cpu(tmp_path):
+    plan, image = some_image(tmp_path)
+    image[0, 2, 1:6] = [0.0, 12.0, np.inf, np.nan, -3.0]
+    there = image_there(plan, image)
     for seed in (1, -5, 2**40):
-        ours, theirs = there.counts(40.0, seed, 1, 65535), figures.philox_noise(plan, image, 40.0, seed, 1, 65535)
+        response = counting(seed, 40.0, 65535)
+        ours, theirs = there.counts(response, 1), counts_of(plan, response, image, 1)
         assert_same_image(ours[0], theirs[0])
         assert ours[2] == theirs[2]
+
+
+@pytest.mark.parametrize("kind", ["ccd", "counter", "stages", "raw"])
+def test_responses_are_those_of_the_cpu(kind, tmp_path):
+    """To the bit: light that spreads, near and far, patterns, dead times, noise of the readout, stages of gain."""
+    plan, image = some_image(tmp_path)
+    image = np.minimum(image, 1e5)
+    rng = np.random.default_rng(2)
+    pattern = rng.normal(1.0, 0.1, (3, image.size)).astype(np.float32)
+    pattern[:, 50:60], pattern[:, 100:110] = 0.0, -1.0
+    response = counting(7, 0.0, 65535)._replace(half=0.5, factor=0.9)
+    if kind == "ccd":
+        kernel = rng.uniform(0.0, 0.05, (5, 5)).astype(np.float32)
+        stages = np.array([[1.2, 40.0, 3.0, 0.0, np.inf]])
+        response = response._replace(
+            kernel=kernel, far=rng.uniform(0.0, 1e-4, (3, 3)), pattern=pattern[:1], stages=stages
+        )
+    elif kind == "counter":
+        response = response._replace(dead_time=1e-4, paralysable=True)
+    else:
+        stages = np.array(
+            [[500.0, 3000.0, 12.0, 0.0, 25.0], [-17.0, 15000.0, 8.0, 1.0, 750.0], [-1.2, 15000, 8, 3, 2e4]]
+        )
+        response = response._replace(stages=stages, pattern=pattern, calibrated=kind == "stages", scale=10.0)
+    ours, theirs = image_there(plan, image).counts(response, 1), counts_of(plan, response, image, 2)
+    assert_same_image(ours[0], theirs[0])
+    assert ours[1:] == theirs[1:] and len(np.unique(ours[0])) > 50
+
+
+def test_surroundings_are_those_of_the_cpu(tmp_path):
+    plan, image = some_image(tmp_path)
+    rng = np.random.default_rng(3)
+    light, shares = (rng.uniform(0.0, 1.0, image.size).astype(np.float32) for _ in range(2))
+    here, there = Rendered(plan, image.copy()), image_there(plan, image)
+    for around in (Surroundings(shares, light, 3.0), Surroundings(shares[:0], light, 2.0)):
+        for rendered in (here, there):
+            rendered.surround(around, 2)
+            rendered.add(image_there(plan, image))
+        assert_same_image(there.panels, here.panels)
 
 
 def test_indices_beyond_32_bits_are_refused(tmp_path):

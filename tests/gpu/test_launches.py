@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nanobragg.engine.render import drawn, render
-from nanobragg.kernels.cuda import compiled, figures, loops, parameters
+from nanobragg.kernels.cuda import compiled, figures, loops, parameters, response
 from nanobragg.kernels.cuda.device import open_device
 from nanobragg.kernels.cuda.memory import DeviceArray, Pool
 from nanobragg.kernels.image.rendered import Rendered
@@ -166,7 +166,7 @@ def test_a_pool(engine):
 
 @pytest.mark.parametrize(
     "kernel",
-    [loops.finish, figures.add_up, figures.draw_counts, figures.to_int]
+    [loops.finish, figures.add_up, response.count_pixels, response.read_pixels, figures.surround]
     + [loops.render_kernel(shape, tricubic, False, False, False) for shape in range(len(SHAPES)) for tricubic in (0, 1)],
     ids=lambda kernel: kernel.name,
 )  # fmt: skip

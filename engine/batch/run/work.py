@@ -22,9 +22,10 @@ from nanobragg.engine.batch.store.image_files import ImageFiles
 from nanobragg.engine.batch.store.records import Record
 from nanobragg.engine.batch.store.shard_file import FrameOfShard, ShardFile
 from nanobragg.engine.errors import BadInput, DeviceLost
+from nanobragg.engine.exposure import expose
 from nanobragg.engine.formats.nexus import now
 from nanobragg.engine.plan import plan_of
-from nanobragg.engine.render import choose, counts_of, render
+from nanobragg.engine.render import choose, counts_of
 from nanobragg.engine.scene.scene import PlacedDetector, Scene
 from nanobragg.engine.truth.of_image import truth_of
 from nanobragg.kernels.backend import Unavailable
@@ -104,7 +105,8 @@ class ShardRenderer:
         self._image = number
         scene = self.scene(number)
         plan = plan_of(scene)
-        rendered = render(plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision)
+        how = {"threads": self.threads, "device": self._device, "precision": self.job.precision}
+        rendered = expose(scene, plan, self.backend, **how)
         described = self._scene_of.described(number, scene)
         truth = truth_of(number, self.job.words(number), scene, rendered.image, described)
         if not np.isfinite(truth.photons):

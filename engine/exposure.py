@@ -1,0 +1,36 @@
+"""A scene's photons: those of all its crystals, and what surrounds them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from nanobragg.engine.plan import plan_of
+from nanobragg.engine.render import default_threads, render
+from nanobragg.engine.scene.scene import Scene
+from nanobragg.engine.surroundings import surroundings_of
+from nanobragg.kernels.image.rendered import Rendered
+from nanobragg.kernels.plan import RenderPlan
+
+
+def expose(scene: Scene, plan: RenderPlan, backend: str, *, threads: int | None = None, **how: Any) -> Rendered:
+    """Render a scene.
+
+    Parameters
+    ----------
+    scene
+        What is rendered.
+    plan
+        That of the scene, or of its first crystal.
+    backend, threads, how
+        As those of `nanobragg.engine.render.render`; the errors too.
+    """
+    rendered = render(plan, backend, threads=threads, **how)
+    how.pop("progress", None)
+    for crystal in scene.other_crystals:
+        alone = dataclasses.replace(scene, crystal=crystal, other_crystals=(), background=0.0, water=False)
+        rendered.add(render(plan_of(alone), backend, threads=threads, **how))
+    around = surroundings_of(scene, threads or default_threads())
+    if around is not None:
+        rendered.surround(around, threads or default_threads())
+    return rendered

@@ -1,0 +1,1 @@
+"""What molecules of amorphous matter scatter and absorb."""

@@ -1,0 +1,165 @@
+"""Light of amorphous matter and shades of a scene's pixels, made once for a geometry and kept for other images.
+
+Light is made for a few wavelengths and each part by itself; what an image has of it is a sum of these with its own
+weights: the amounts, and the shares of a spectrum's photons, which may differ from shot to shot.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import threading
+from typing import Any
+
+import numpy as np
+
+from nanobragg.engine.plan import R_E_SQR, plan_of
+from nanobragg.engine.scene.scene import NO_SHADE, Scatterer, Scene
+from nanobragg.kernels.surroundings.plan import Matter, Shade, Surroundings
+
+NOTHING = np.empty(0, np.float32)
+SPAN_OF_NODE = 0.0025  # of the wavelengths, relative, that a node stands for
+FEWEST_NODES, MOST_NODES = 3, 9
+MOST_KEPT = 24  # images of parts
+_lock = threading.Lock()
+_kept: collections.OrderedDict[Any, np.ndarray] = collections.OrderedDict()
+_sum: list[tuple[Any, np.ndarray]] = []
+
+
+def surroundings_of(scene: Scene, threads: int) -> Surroundings | None:
+    """What surrounds the sample, for `nanobragg.kernels.image.rendered.Rendered.surround`; nothing where it is bare."""
+    if not scene.scatterers and scene.shade == NO_SHADE:
+        return None
+    place = _place(scene)
+    with _lock:
+        shares = NOTHING
+        if scene.shade != NO_SHADE:
+            shares = _remembered(("shade", place, scene.shade), lambda: _transmission(scene, threads))
+        light, scale = _light(scene, place, threads)
+        return Surroundings(shares, light, scale)
+
+
+def background_photons(scene: Scene, around: Surroundings | None) -> np.ndarray | None:
+    """Photons of all but the crystal, expected, in each pixel (panel * slow * fast,); none where there is no matter."""
+    if around is None or not len(around.scattered):
+        return None
+    return np.asarray(around.scattered * np.float32(around.scale))
+
+
+def _remembered(key: Any, make: Any) -> np.ndarray:
+    if key not in _kept:
+        _kept[key] = make()
+        _kept[key].setflags(write=False)
+        while len(_kept) > MOST_KEPT:
+            _kept.popitem(last=False)
+    _kept.move_to_end(key)
+    return _kept[key]
+
+
+def _place(scene: Scene) -> Any:
+    """All of a scene that light of a wavelength depends on, but its matter."""
+    d, b = scene.detector, scene.beam
+    return (
+        d.panels, d.n_fast, d.n_slow, d.pixel_size, d.thickness, d.layers, d.layer_step, d.curved, d.point_pixel,
+        b.direction, b.polar, b.kahn, b.polarization_left_out,
+    )  # fmt: skip
+
+
+def _bare(scene: Scene) -> Any:
+    """A plan of the scene for its geometry alone."""
+    return plan_of(dataclasses.replace(scene, scatterers=(), other_crystals=()))
+
+
+def _transmission(scene: Scene, threads: int) -> np.ndarray:
+    from nanobragg.kernels.surroundings import host
+
+    return host.transmission(_bare(scene), scene.shade, threads)
+
+
+def _light(scene: Scene, place: Any, threads: int) -> tuple[np.ndarray, float]:
+    """The sum of all parts, up to a factor, and that: the last sum is kept, as many images differ by the factor alone."""
+    if not scene.scatterers:
+        return NOTHING, 0.0
+    nodes, of_nodes = _nodes(scene)
+    keys, weights = [], []
+    for scatterer in scene.scatterers:
+        amount = float(scatterer.molecules.sum())
+        for node, share, mu in zip(nodes, of_nodes, _absorption(scene, nodes), strict=True):
+            keys.append((place, scene.shade, _known(scatterer), float(node), float(mu), _directions_key(scene, node)))
+            weights.append(amount * float(share))
+    factor = sum(weights)
+    relative = tuple(round(weight / factor, 12) for weight in weights)
+    if not _sum or _sum[0][0] != (keys, relative):
+        made = iter([(s, float(n), float(mu)) for s in scene.scatterers
+                     for n, mu in zip(nodes, _absorption(scene, nodes), strict=True)])  # fmt: skip
+        total = np.zeros(0, np.float32)
+        for key, weight in zip(keys, relative, strict=True):
+            part = next(made)
+            image = _remembered(key, lambda part=part: _made(scene, *part, threads))  # type: ignore[misc]
+            total = image * np.float32(weight) if not len(total) else total + image * np.float32(weight)
+        total.setflags(write=False)
+        _sum[:] = [((keys, relative), total)]
+    return _sum[0][1], factor * scene.beam.fluence * R_E_SQR
+
+
+def _known(scatterer: Scatterer) -> Any:
+    """What a part scatters, whatever its amount."""
+    s = scatterer
+    share = s.molecules / s.molecules.sum()
+    return tuple(part.tobytes() for part in (s.offsets, np.round(share, 12), s.coherent, s.incoherent))
+
+
+def _nodes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Wavelengths that light is made for, metres, and what each counts: Lagrange's polynomials through them."""
+    waves, weights = scene.beam.wavelengths, scene.beam.weights / scene.beam.weights.sum()
+    different, number = np.unique(waves, return_inverse=True)
+    if len(different) <= MOST_NODES:
+        return different, np.bincount(number.ravel(), weights)
+    low, high = different[0], different[-1]
+    count = int(np.clip(np.ceil((high / low - 1.0) / SPAN_OF_NODE) + 2, FEWEST_NODES, MOST_NODES))
+    at = -np.cos(np.pi * (np.arange(count) + 0.5) / count)  # Chebyshev's, between which polynomials stay calm
+    nodes = 0.5 * (low + high) + 0.5 * (high - low) * at
+    shares = np.empty(count)
+    for k in range(count):
+        others = np.delete(nodes, k)
+        shares[k] = (weights * np.prod((waves[:, None] - others) / (nodes[k] - others), axis=1)).sum()
+    return nodes, shares
+
+
+def _absorption(scene: Scene, nodes: np.ndarray) -> np.ndarray:
+    """Of photons of each node in the sensor, 1/m."""
+    d = scene.detector
+    if not len(d.absorption):
+        return np.full(len(nodes), d.mu)
+    order = np.argsort(scene.beam.wavelengths)
+    return np.asarray(np.interp(nodes, scene.beam.wavelengths[order], d.absorption[order]))
+
+
+def _directions(scene: Scene, node: float) -> tuple[np.ndarray, np.ndarray]:
+    """Directions of the beam's photons of a wavelength, and their shares; those of all where none has just this one."""
+    b = scene.beam
+    own = b.wavelengths == node
+    own = own if own.any() else np.ones(len(own), bool)
+    directions, number = np.unique(b.directions[own], axis=0, return_inverse=True)
+    shares = np.bincount(number.ravel(), b.weights[own])
+    return directions, shares / shares.sum()
+
+
+def _directions_key(scene: Scene, node: float) -> Any:
+    directions, shares = _directions(scene, node)
+    return directions.tobytes(), np.round(shares, 12).tobytes()
+
+
+def _made(scene: Scene, scatterer: Scatterer, node: float, mu: float, threads: int) -> np.ndarray:
+    """Light of one molecule of a part, where it is along the beam on average."""
+    from nanobragg.kernels.surroundings import host
+
+    directions, shares = _directions(scene, node)
+    s, shade = scatterer, scene.shade
+    matter = Matter(
+        places=np.column_stack([s.offsets, s.molecules / s.molecules.sum()]), coherent=s.coherent,
+        incoherent=s.incoherent, stol_step=float(s.stol[1] - s.stol[0]), directions=directions, shares=shares,
+        wavelength=node, absorption=mu,
+    )  # fmt: skip
+    assert isinstance(shade, Shade)
+    return host.scattered(_bare(scene), matter, shade, threads)

@@ -1,0 +1,1 @@
+"""What a detector makes of photons: counts, light that spreads, electronics."""

@@ -1,0 +1,131 @@
+"""The response on the CPU: rows of the image shared out to threads."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nanobragg.kernels.compiling.machine_code import Kernel
+from nanobragg.kernels.order.threads import TILE, in_chunks
+from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.response.plan import BLOCK, ResponsePlan
+
+count_rows, draw_rows = Kernel("response.loops", "count_rows"), Kernel("response.loops", "draw_rows")
+read_rows, draw_pattern = Kernel("response.loops", "read_rows"), Kernel("response.loops", "draw_pattern")
+add_blocks, spread_blocks = Kernel("response.loops", "add_blocks"), Kernel("response.loops", "spread_blocks")
+ONE = np.ones((1, 1), np.float32)
+FFT_WORTH = 0.6  # sums over the kernel that take as long as one logarithm's worth of a Fourier transform
+STEPS_OF_PIXEL = 20  # of `in_chunks`: what a pixel takes, in evaluations
+
+
+def counts_of(
+    plan: RenderPlan, response: ResponsePlan, panels: np.ndarray, threads: int
+) -> tuple[np.ndarray, float, int]:
+    """Counts of expected photons, the photons that were drawn, and how many counts were above the highest.
+
+    Parameters
+    ----------
+    plan
+        Of the image; only what is inside its roi is read out.
+    response
+        What the detector makes of photons.
+    panels
+        Expected photons, float32 (panel, slow, fast).
+    threads
+        How many share the rows; the counts do not depend on it.
+
+    Returns
+    -------
+    tuple
+        int32 (panel, slow, fast), and two numbers.
+    """
+    rows, columns = (part.indices(n)[:2] for part, n in zip(plan.window, panels.shape[1:], strict=True))
+    counts, photons = np.zeros(panels.shape, np.int32), np.zeros(panels.shape[0] * panels.shape[1])
+    overloads: list[int] = []
+    if not len(response.kernel):
+        by_rows(
+            panels.shape, rows, threads,
+            lambda some: overloads.append(count_rows(response, panels, some, columns, counts, photons)),
+        )  # fmt: skip
+        return counts, float(photons.sum()), sum(overloads)
+    margin = len(response.kernel) // 2
+    drawn = with_margin(panels.shape, margin)
+    by_rows(
+        panels.shape, rows, threads,
+        lambda some: draw_rows(response, panels, some, columns, margin, drawn, photons),
+    )  # fmt: skip
+    blocks = far_light(response, drawn, margin, panels.shape, threads)
+    if quicker_by_fft(len(response.kernel), panels.shape):
+        drawn = by_fft(drawn, response.kernel, panels.shape, threads)
+        response = response._replace(kernel=ONE)
+    by_rows(
+        panels.shape, rows, threads,
+        lambda some: overloads.append(read_rows(response, drawn, blocks, some, columns, counts)),
+    )  # fmt: skip
+    return counts, float(photons.sum()), sum(overloads)
+
+
+def by_rows(shape: tuple[int, ...], rows: tuple[int, int], threads: int, work) -> None:  # type: ignore[no-untyped-def]
+    """Call ``work`` with the first and last row, numbered through all panels, of parts of some rows of each panel."""
+
+    def of_panels(part: slice) -> None:
+        for number in range(shape[0]):
+            before = number * shape[1] + rows[0]
+            work((before + part.start, before + part.stop))
+
+    in_chunks(
+        max(rows[1] - rows[0], 0), of_panels, threads, lambda count: None,
+        per_pixel=STEPS_OF_PIXEL * shape[0] * shape[2],
+    )  # fmt: skip
+
+
+def with_margin(shape: tuple[int, ...], margin: int) -> np.ndarray:
+    """Room for photons of panels with a margin around each, and for the last tile of a row."""
+    return np.zeros((shape[0], shape[1] + 2 * margin, shape[2] + 2 * margin + TILE), np.float32)
+
+
+def far_light(
+    response: ResponsePlan, drawn: np.ndarray, margin: int, shape: tuple[int, ...], threads: int
+) -> np.ndarray:
+    """What pixels of each block have of light from far away, (panel, block, block)."""
+    if not len(response.far):
+        return np.empty((0, 0, 0))
+    sums = np.zeros((shape[0], -(-shape[1] // BLOCK), -(-shape[2] // BLOCK)))
+    blocks = np.zeros(sums.shape)
+    of_panel = (0, sums.shape[1])
+    by_rows(sums.shape, of_panel, threads, lambda some: add_blocks(drawn, margin, shape[1:], some, sums))
+    by_rows(sums.shape, of_panel, threads, lambda some: spread_blocks(sums, response.far, some, blocks))
+    return blocks
+
+
+def quicker_by_fft(n: int, shape: tuple[int, ...]) -> bool:
+    """Whether Fourier transforms of a panel are done sooner than the sum over a kernel of n x n."""
+    return n * n * FFT_WORTH > 20.0 * math.log2(max(shape[1] * shape[2], 2))
+
+
+def by_fft(drawn: np.ndarray, kernel: np.ndarray, shape: tuple[int, ...], threads: int) -> np.ndarray:
+    """The sum over the kernel by Fourier transforms; room for the last tile of a row is kept."""
+    from scipy import fft
+
+    margin = len(kernel) // 2
+    size = [fft.next_fast_len(n + 2 * margin, True) for n in shape[1:]]
+    of_kernel = fft.rfft2(kernel, size, workers=threads)
+    light = with_margin(shape, 0)
+    for panel, found in zip(drawn, light, strict=True):
+        wide = panel[:, : shape[2] + 2 * margin]
+        spread = fft.irfft2(fft.rfft2(wide, size, workers=threads) * of_kernel, size, workers=threads)
+        found[:, : shape[2]] = spread[2 * margin : 2 * margin + shape[1], 2 * margin : 2 * margin + shape[2]]
+    return np.maximum(light, 0.0, out=light)
+
+
+def pattern_of(
+    seed: int, first_panel: int, shape: tuple[int, ...], draw: int, spread: float, threads: int
+) -> np.ndarray:
+    """Sensitivities of the pixels of panels, 1 on average, float32 (panel * slow * fast,)."""
+    pattern = np.empty(math.prod(shape), np.float32)
+    by_rows(
+        shape, (0, shape[1]), threads,
+        lambda some: draw_pattern(seed, first_panel, shape[1:], draw, spread, some, pattern),
+    )  # fmt: skip
+    return pattern

@@ -1,0 +1,164 @@
+"""Loops over pixels: light of amorphous matter, shades, and both put into a rendered image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nanobragg.kernels.compiling.decorators import kernel, scalar
+from nanobragg.kernels.compiling.vector import rounded_once_single as fma_single
+from nanobragg.kernels.step import geometry
+from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
+from nanobragg.kernels.step.vectors import dot
+from nanobragg.kernels.surroundings.plan import AMOUNT, OFFSET
+
+COMPTON_WAVELENGTH = 2.42631023867e-12  # metres: h / (m c)
+
+
+@scalar
+def at_stol(table, place):
+    """A value between the two nearest of a table, that of its end beyond it."""
+    last = len(table) - 1
+    below = min(int(place), last)
+    above = min(below + 1, last)
+    return table[below] + (table[above] - table[below]) * (place - below if below < last else 0.0)
+
+
+@scalar
+def middle_of(plan, panel, slow, fast):
+    """The middle of a pixel's sensor, metres from the sample."""
+    size = plan.panels.pixel_size
+    return geometry.position(plan, panel, size * (fast + 0.5), size * (slow + 0.5), 0.0)
+
+
+@scalar
+def distance_from_edge(shade, x, y):
+    """How far a point in its plane is outside a beamstop, metres; below 0 inside."""
+    x, y = x - shade.centre[0], y - shade.centre[1]
+    if shade.square:
+        return max(abs(x), abs(y)) - shade.half
+    return math.sqrt(x * x + y * y) - shade.half
+
+
+@scalar
+def let_through(plan, shade, offset, d, path):
+    """Share of light from a point of the beam that gas and beamstop let through, in direction ``d``.
+
+    The edge of a shadow is as soft as a pixel is wide.
+    """
+    beam = plan.panels.beam
+    left = math.exp(-shade.absorption * path)
+    along = dot(d, beam)
+    if shade.distance == 0.0:
+        return left
+    if offset >= shade.distance:
+        return 0.0
+    if along <= 0.0:
+        return left
+    reach = (shade.distance - offset) / along
+    if reach >= path:
+        return left
+    edge = distance_from_edge(shade, reach * dot(d, shade.across), reach * dot(d, shade.up))
+    pixel = plan.panels.pixel_size * reach / path
+    return left * min(max(edge / pixel + 0.5, 0.0), 1.0)
+
+
+@scalar
+def absorbed(plan, panel, d, mu):
+    """Share of photons that the whole sensor absorbs."""
+    if plan.sensor.thickness == 0.0 or mu <= 0.0:
+        return 1.0
+    cosine = geometry.parallax(plan, panel, d)
+    return 1.0 - math.exp(-mu * plan.sensor.layer_step * plan.sensor.layers / cosine)
+
+
+@scalar
+def solid_angle_from(plan, panel, d, path):
+    """Steradians of a pixel from a point ``path`` metres away."""
+    panels = plan.panels
+    area = panels.pixel_size * panels.pixel_size / (path * path)
+    return area if panels.point_pixel or panels.curved else area * abs(dot(d, panel.odet))
+
+
+@scalar
+def per_electron(plan, matter, d):
+    """Squared electrons of a molecule and polarization, of all directions of the beam."""
+    total = 0.0
+    for j in range(len(matter.shares)):
+        incident = (-matter.directions[j, 0], -matter.directions[j, 1], -matter.directions[j, 2])
+        q = geometry.scattering_vector(d, incident, matter.wavelength)
+        stol = 0.5 * math.sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2])
+        place = stol / matter.stol_step
+        loss = 1.0 + COMPTON_WAVELENGTH / matter.wavelength * (1.0 - dot(d, incident))
+        electrons = at_stol(matter.coherent, place) + at_stol(matter.incoherent, place) / (loss * loss)
+        if not plan.polarization.left_out:
+            frame = polar_frame(plan.polarization.axis, incident)
+            electrons *= fast_polarization(plan.polarization.kahn, incident, frame, d)
+        total += electrons * matter.shares[j]
+    return total
+
+
+@kernel
+def scatter_rows(plan, matter, shade, rows, light):
+    """Photons that pixels of some rows of all panels have of an amorphous part, for 1 photon on each square metre of
+    classical electrons' cross section."""
+    n_slow, n_fast = plan.panels.n_slow, plan.panels.n_fast
+    beam = plan.panels.beam
+    for row in range(rows[0], rows[1]):
+        panel = geometry.placement(plan.panels, row // n_slow)
+        for fast in range(n_fast):
+            point = middle_of(plan, panel, row % n_slow, fast)
+            total = 0.0
+            for k in range(len(matter.places)):
+                offset = matter.places[k, OFFSET]
+                x, y, z = point[0] - offset * beam[0], point[1] - offset * beam[1], point[2] - offset * beam[2]
+                path = math.sqrt(x * x + y * y + z * z)
+                d = (x / path, y / path, z / path)
+                through = let_through(plan, shade, offset, d, path)
+                if through == 0.0:
+                    continue
+                seen = solid_angle_from(plan, panel, d, path) * absorbed(plan, panel, d, matter.absorption)
+                total += matter.places[k, AMOUNT] * through * seen * per_electron(plan, matter, d)
+            light[row * n_fast + fast] = np.float32(total)
+    return 0
+
+
+@kernel
+def shade_rows(plan, shade, rows, transmission):
+    """Share of the sample's light that reaches pixels of some rows of all panels."""
+    n_slow, n_fast = plan.panels.n_slow, plan.panels.n_fast
+    for row in range(rows[0], rows[1]):
+        panel = geometry.placement(plan.panels, row // n_slow)
+        for fast in range(n_fast):
+            x, y, z = middle_of(plan, panel, row % n_slow, fast)
+            path = math.sqrt(x * x + y * y + z * z)
+            through = let_through(plan, shade, 0.0, (x / path, y / path, z / path), path)
+            transmission[row * n_fast + fast] = np.float32(through)
+    return 0
+
+
+@scalar
+def surrounded(around, value, index):
+    """Photons of a pixel with what surrounds the sample."""
+    if len(around.transmission) != 0:
+        value = value * around.transmission[index]
+    if len(around.scattered) != 0:
+        value = fma_single(np.float32(around.scale), around.scattered[index], value)
+    return value
+
+
+@kernel
+def surround_rows(around, mask, rows, columns, image):
+    """Put it into pixels of some rows of all panels that are rendered."""
+    n_fast = image.shape[1]
+    for row in range(rows[0], rows[1]):
+        before = row * n_fast
+        if len(mask) == 0:
+            for fast in range(columns[0], columns[1]):
+                image[row, fast] = surrounded(around, image[row, fast], before + fast)
+        else:
+            for fast in range(columns[0], columns[1]):
+                inside = surrounded(around, image[row, fast], before + fast)
+                image[row, fast] = inside if mask[before + fast] != 0 else image[row, fast]
+    return 0

@@ -1,0 +1,42 @@
+"""Matter in the beam and on the way to the detector, as numbers and arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+OFFSET, AMOUNT = 0, 1  # columns of `Matter.places`
+
+
+class Matter(NamedTuple):
+    """One amorphous part: where its molecules are along the beam, and what they scatter."""
+
+    places: np.ndarray  # (n, 2) metres behind the sample along the beam, and molecules there
+    coherent: np.ndarray  # (m,) squared electrons of a molecule, from stol 0 on
+    incoherent: np.ndarray  # (m,) the same of Compton scattering, 0 where that is left out
+    stol_step: float  # of both tables, metres^-1
+    directions: np.ndarray  # (d, 3) unit vectors from the sample towards the sources
+    shares: np.ndarray  # (d,) of the photons, which add up to 1
+    wavelength: float  # metres
+    absorption: float  # of its photons in the sensor, 1/m
+
+
+class Shade(NamedTuple):
+    """What takes away light on the way to the detector."""
+
+    absorption: float  # of the gas there, 1/m
+    distance: float  # of the beamstop from the sample, metres; 0 where there is none
+    half: float  # half of its edge, or its radius, metres
+    square: bool
+    across: tuple[float, float, float]  # along one of its edges
+    up: tuple[float, float, float]
+    centre: tuple[float, float]  # how far it is off the beam along both, metres
+
+
+class Surroundings(NamedTuple):
+    """What is made of it for an image: float32 (panel * slow * fast,), or empty."""
+
+    transmission: np.ndarray  # share of the sample's light that reaches a pixel
+    scattered: np.ndarray  # photons that a pixel has of all other matter, up to a factor
+    scale: float  # that factor
