@@ -124,7 +124,7 @@ WRONG = {
     "no table": ({"scan": 3}, "[scan]: must be a table"),
     "a value": ({"scan": {"range_deg": "wide"}}, "Scan: range_deg: must be a finite number, 0 or more, not 'wide'"),
     "a background": ({"background": {"kind": "water"}}, "[[background]]: must be a list of tables, not dict"),
-    "a kind": ({"background": [{"kind": "ice"}]}, "kind = 'ice': must be one of water"),
+    "a kind": ({"background": [{"kind": "smoke"}]}, "kind = 'smoke': must be one of water"),
     "a field of a background": (
         {"background": [{"kind": "water", "edge": 3}]},
         "edge: no such name (did you mean edge_um?)",

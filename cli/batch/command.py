@@ -33,6 +33,7 @@ from nanobragg.engine.batch.run.work import How, Outcome, ShardRenderer, attempt
 from nanobragg.engine.batch.store import claims, records
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.dials import are_written, unwritten, write_expts
+from nanobragg.engine.batch.store.labels import write_labels
 from nanobragg.engine.batch.store.folder import OutputLost
 from nanobragg.engine.batch.store.master import is_current, shown, write_masters
 from nanobragg.engine.batch.store.sheet import NAME as SHEET
@@ -270,6 +271,7 @@ def finish(job: Job, scene_of: SceneOf, *, sheet: bool) -> None:
         say(f"{missing} of {job.shards} shards are not there: their frames are missing, or read as missing")
     files = write_masters(job, scene_of, found, say) if job.format == "nxmx" else []
     files += write_expts(job, scene_of, found, say)
+    files += write_labels(job, scene_of, found, say)
     images = list(shown_images(job, scene_of))
     say(in_counts(images, job.values))
     if sheet and (name := write_sheet(job, images, say)):

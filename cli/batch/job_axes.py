@@ -13,6 +13,7 @@ from nanobragg.cli.batch.job_keys import plain_numbers, text_of, whole_of
 from nanobragg.cli.nanobragg.rules import COUNTS, INTENDED_TOGETHER, RULES, WORDS, Rule, rules_for
 from nanobragg.cli.tools.plans import OUTPUTS
 from nanobragg.engine.batch.job.axes import (
+    DRAWS,
     FIELD,
     FLAG,
     MISSET_FIELD,
@@ -31,9 +32,15 @@ AXES = {  # the keys that an axis may have beside its flag or field, by the one 
     "table": {"table"},
     "values": {"values"},
     "start": {"start", "step", "stop", "count"},
+    **{kind: {kind, "least", "most", "whole"} for kind in DRAWS if kind != "choice"},
+    "choice": {"choice"},
 }
-NAMED = ("values", "start")  # the kinds that need a flag or a field
+NAMED = ("values", "start", *DRAWS)  # the kinds that need a flag or a field
 ALONGSIDE = {"pivot", "convention", "misset_mode", "user_cell", "stol_mult", "write_pgm", "do_noise", "nopolar"}
+MEANINGS = {
+    "uniform": "the lowest and the highest", "normal": "mean and standard deviation",
+    "lognormal": "median, and standard deviation of the logarithm",
+}  # fmt: skip
 MOST_IMAGES = 100_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d{1,10}", re.ASCII)
@@ -78,6 +85,10 @@ def _axis(kind: str, axis: dict[str, Any], what: str, folder: str, seed: int, of
         for row in rows:
             check_value(name, row, what)
         return axis_of({key: name, "values": rows}, folder, seed)
+    if kind in DRAWS:
+        drawn = _draw(kind, axis, key, name, what, folder, seed, of_model=of_model)
+        check_value(name, drawn.given(0)[0][1], what)
+        return drawn
     in_steps = _range(axis, key, name, what, folder, seed)
     check_value(name, in_steps.given(0)[0][1], what)
     return in_steps
@@ -142,6 +153,31 @@ def _range(axis: dict[str, Any], key: str, name: str, what: str, folder: str, se
         numbers["step"] = (numbers["stop"] - numbers["start"]) / (count - 1)
     canonical = {key: name, "start": str(numbers["start"]), "step": str(numbers["step"])}
     return axis_of(canonical if count is None else canonical | {"count": count}, folder, seed)
+
+
+def _draw(
+    kind: str, axis: dict[str, Any], key: str, name: str, what: str, folder: str, seed: int, *, of_model: bool
+) -> Axis:
+    """Random values of one name."""
+    said: dict[str, Any] = {key: name, "draw": kind, "whole": axis.get("whole", False)}
+    if not isinstance(said["whole"], bool):
+        raise BadInput(f"{what}: whole = {said['whole']!r}: true or false")
+    if kind == "choice":
+        values = _list(axis["choice"], f"{what}: choice")
+        said["choices"] = [[_as_json(value, what)] if of_model else _words(value, what) for value in values]
+        return axis_of(said, folder, seed)
+    given = axis[kind]
+    if not isinstance(given, list) or len(given) != 2:
+        raise BadInput(f"{what}: {kind} = {given!r}: must be two numbers, or two lists of as many: {MEANINGS[kind]}")
+    for part, value in zip(("first", "second"), given, strict=True):
+        some = value if isinstance(value, list) else [value]
+        said[part] = [float(_decimal(x, f"{what}: {kind}")) for x in some]
+    if len(said["first"]) != len(said["second"]):
+        raise BadInput(f"{what}: {kind}: the two lists differ in length")
+    if (kind != "uniform" and min(said["second"]) < 0.0) or (kind == "lognormal" and min(said["first"]) <= 0.0):
+        raise BadInput(f"{what}: {kind}: {MEANINGS[kind]}: a negative one cannot be meant")
+    said |= {bound: float(_decimal(axis[bound], f"{what}: {bound}")) for bound in ("least", "most") if bound in axis}
+    return axis_of(said, folder, seed)
 
 
 def _decimal(value: Any, what: str) -> Decimal:

@@ -18,7 +18,7 @@ from nanobragg.cli.nanobragg.explain import mistakes
 from nanobragg.cli.nanobragg.parse import parse
 from nanobragg.cli.nanobragg.rules import rules_for
 from nanobragg.engine.batch.job import job as jobs
-from nanobragg.engine.batch.job.axes import FLAG, Axis, Orientation, Table, kind_of, split_words, words_of
+from nanobragg.engine.batch.job.axes import FLAG, Axis, Draw, Orientation, Table, kind_of, split_words, words_of
 from nanobragg.engine.batch.job.job import Job, file_digest
 from nanobragg.engine.batch.job.tables import value_of
 from nanobragg.engine.c_numbers import DEGREES, real
@@ -26,6 +26,7 @@ from nanobragg.engine.detectors.catalogue import detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.nexus import SENSORS
 from nanobragg.engine.formats.reading import reason
+from nanobragg.engine.formats.refl import package as msgpack_package
 from nanobragg.engine.geometry.known import file_of
 from nanobragg.engine.original.sampling import phi_steps
 from nanobragg.engine.render import BACKENDS, PRECISIONS
@@ -33,7 +34,7 @@ from nanobragg.engine.render import BACKENDS, PRECISIONS
 IN_ARGUMENTS = ("structure", "detector")  # keys that say what an option in the arguments says
 KEYS = {
     "arguments", "images", "images_per_shard", "seed", "output", "backend", "precision", "noise", "values", "format",
-    "combine", "sensor_material", "compression", "axis", "geometry", *IN_ARGUMENTS, *MODEL_KEYS,
+    "combine", "sensor_material", "compression", "axis", "geometry", "truth", *IN_ARGUMENTS, *MODEL_KEYS,
 }  # fmt: skip
 IMAGES_PER_SHARD, MOST_PER_SHARD, MOST_SHARDS = 100, 100_000, 1_000_000
 OF_FILES = {"factors.structure", "factors.hkl"}  # fields that name files
@@ -84,7 +85,7 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
         precision=choice_of(found, "precision", name, PRECISIONS), noise=noise, values=values, format=form,
         sensor_material=choice_of(found, "sensor_material", name, (_sensor_of(words, model), *SENSORS)),
         compression=choice_of(found, "compression", name, jobs.COMPRESSIONS), scan=jobs.STILLS, inputs=named,
-        geometry=found.get("geometry"), folder=folder,
+        geometry=found.get("geometry"), truth=_truth(found, name, form), folder=folder,
         output=os.path.abspath(os.path.join("" if output is not None else folder, where)),
     )  # fmt: skip
     return dataclasses.replace(job, scan=scan_of(job))
@@ -196,6 +197,18 @@ def _arguments(given: Any, name: str) -> list[str]:
     return words
 
 
+def _truth(found: dict[str, Any], name: str, form: str) -> tuple[str, ...]:
+    """What is written of the truth of spots and pixels."""
+    given = found.get("truth", [])
+    if not isinstance(given, list) or not all(word in jobs.TRUTHS for word in given):
+        raise BadInput(f"{name}: truth = {given!r}: must be a list of {', '.join(jobs.TRUTHS)}")
+    if given and form != "nxmx":
+        raise BadInput(f"{name}: truth: is written into and beside files of format = 'nxmx' alone")
+    if "refl" in given:
+        msgpack_package()
+    return tuple(word for word in jobs.TRUTHS if word in given)
+
+
 def _default_values(form: str, noise: str) -> str:
     if form in DEFAULT_VALUES:
         return DEFAULT_VALUES[form]
@@ -216,7 +229,7 @@ def _images(found: dict[str, Any], name: str, axes: Sequence[Axis], combine: str
     lengths = {" ".join(axis.names): axis.length for axis in axes if axis.length is not None}
     if combine == "product":
         for axis in axes:
-            if axis.length is None and not isinstance(axis, Orientation):
+            if axis.length is None and not isinstance(axis, Orientation | Draw):
                 raise BadInput(f"{name}: {axis.names[0]}: in a product a range needs a count")
         product = 1
         for length in lengths.values():
@@ -263,5 +276,6 @@ def _files_of_model(model: dict[str, Any] | None, axes: Sequence[Axis], folder: 
         if OF_FILES & set(axis.names):
             pairs = [pair for place in range(axis.length or 1) for pair in axis.given(place)]
             named |= {value_of(words) for field, words in pairs if field in OF_FILES}
+    named |= {part.get("file") for part in model.get("background", []) if isinstance(part, dict)}
     names = sorted(name for name in named if isinstance(name, str) and name)
     return {name: file_digest(os.path.join(folder, name), name) for name in names}

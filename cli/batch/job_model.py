@@ -13,9 +13,9 @@ from nanobragg.engine.batch.job.tables import RIVALS, value_of, with_fields
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.load import with_cell
 from nanobragg.engine.geometry.known import read_geometry
-from nanobragg.engine.model.experiment import TABLES, Experiment
+from nanobragg.engine.model.experiment import LISTS, TABLES, Experiment
 
-MODEL_KEYS = (*TABLES, "background")
+MODEL_KEYS = (*TABLES, *LISTS)
 
 
 def model_of(found: dict[str, Any], name: str, folder: str) -> dict[str, Any] | None:
@@ -61,7 +61,7 @@ def check_model(tables: dict[str, Any], axes: Sequence[Axis], name: str, folder:
     """Refuse tables that make no experiment together with what axes give the first image."""
     try:
         for key in MODEL_KEYS:
-            if key != "background" and not isinstance(tables.get(key, {}), dict):
+            if key not in LISTS and not isinstance(tables.get(key, {}), dict):
                 raise BadInput(f"[{key}]: must be a table of names and values")
         first = [(field, value_of(words)) for axis in axes for field, words in axis.given(0)]
         Experiment.of_json(with_cell(with_fields(tables, first), folder), "model")

@@ -96,11 +96,19 @@ class _OfModel:
 
     def _whole(self, tables: dict[str, Any]) -> dict[str, Any]:
         """The same with the name of a file of spectra, relative to the job's folder, made whole."""
+        parts = [self._whole_file(part) for part in tables.get("background", [])]
+        tables = tables | {"background": parts} if parts else tables
         spectrum = tables.get("beam", {}).get("spectrum")
         if isinstance(spectrum, dict) and isinstance(spectrum.get("file"), str):
             whole = {**spectrum, "file": os.path.join(self._job.folder, spectrum["file"])}
             return {**tables, "beam": {**tables["beam"], "spectrum": whole}}
         return tables
+
+    def _whole_file(self, part: Any) -> Any:
+        """A background whose file is named relative to the job's folder."""
+        if isinstance(part, dict) and isinstance(part.get("file"), str):
+            return part | {"file": os.path.join(self._job.folder, part["file"])}
+        return part
 
     def _with_mask(self, experiment: Experiment) -> Experiment:
         """The same with the mask of the file that the geometry is of."""

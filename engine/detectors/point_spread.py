@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from nanobragg.kernels.response.plan import BLOCK, NO_FAR
 
@@ -26,6 +25,8 @@ def fiber(fwhm: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def gaussian(fwhm: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The same of a Gaussian."""
+    from scipy import special
+
     scale = math.sqrt(math.log(16.0)) / math.sqrt(2.0) / fwhm
     return np.asarray(special.erf(x * scale) * special.erf(y * scale) / 4.0)
 

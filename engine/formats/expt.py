@@ -5,15 +5,16 @@ DIALS' laboratory is NeXus' turned by half a turn about y: the beam goes along -
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.engine.formats.nexus import pedestal, plain, saturation_of, turn
+from nanobragg.engine.formats.nexus import gain, pedestal, plain, saturation_of, turn
 from nanobragg.engine.scene.scene import Scene
 from nanobragg.kernels.vectors import cross
 
@@ -92,12 +93,12 @@ def sweeps(template: str | None, name: str, scene: Scene, found: Iterable[Sweep]
         goniometer = {"rotation_axis": axis.tolist(), "fixed_rotation": UNTURNED, "setting_rotation": UNTURNED}
         numbers = {} if template else {"single_file_indices": list(range(sweep.images))}
         images = _imageset("ImageSequence", {"template": template or name, **numbers})
-        rows.append(
-            _experiment(models, scene, f"{name} {sweep.first}", values, sensor, 0.0)
-            | {"goniometer": models.place("goniometer", goniometer)}
-            | {"scan": models.place("scan", _scan(sweep, begin, scene.beam.exposure))}
-            | {"imageset": models.add("imageset", images)}
-        )
+        shared = {
+            "goniometer": models.place("goniometer", goniometer),
+            "scan": models.place("scan", _scan(sweep, begin, scene.beam.exposure)),
+            "imageset": models.add("imageset", images),
+        }
+        rows += [row | shared for row in _experiments(models, scene, f"{name} {sweep.first}", values, sensor, 0.0)]
     return _text(rows, models)
 
 
@@ -116,8 +117,9 @@ def stills(images: Iterable[tuple[str, int | None, Scene]], values: str, sensor:
     for file, place, scene in images:
         numbers = {} if place is None else {"single_file_indices": [place]}
         made = _imageset("ImageSet", {"images": [file], **numbers})
-        row = _experiment(models, scene, f"{file} {place}", values, sensor, scene.scan.mean)
-        rows.append(row | {"imageset": models.add("imageset", made)})
+        shared = {"imageset": models.add("imageset", made)}
+        of_crystals = _experiments(models, scene, f"{file} {place}", values, sensor, scene.scan.mean)
+        rows += [row | shared for row in of_crystals]
     return _text(rows, models)
 
 
@@ -138,6 +140,15 @@ def _imageset(kind: str, images: dict[str, Any]) -> dict[str, Any]:
         "dy": None,
         "params": {},
     }
+
+
+def _experiments(
+    models: Models, scene: Scene, name: str, values: str, sensor: str, phi: float
+) -> Iterator[dict[str, Any]]:
+    """One for each crystal in the beam."""
+    for number, crystal in enumerate((scene.crystal, *scene.other_crystals)):
+        alone = scene if not number else dataclasses.replace(scene, crystal=crystal)
+        yield _experiment(models, alone, name, values, sensor, phi)
 
 
 def _experiment(models: Models, scene: Scene, name: str, values: str, sensor: str, phi: float) -> dict[str, Any]:
@@ -189,7 +200,7 @@ def _panel(scene: Scene, number: int, values: str, sensor: str) -> dict[str, Any
         "trusted_range": [BELOW_NOTHING, float(saturation_of(scene, values))],
         "thickness": plain(d.thickness * 1e3) if absorbs else 0.0, "material": sensor if absorbs else "",
         "mu": plain(d.mu * 1e-3) if absorbs else 0.0, "identifier": "",
-        "mask": [list(rectangle) for rectangle in d.masked[number]], "gain": 1.0,
+        "mask": [list(rectangle) for rectangle in d.masked[number]], "gain": gain(scene, values),
         "pedestal": pedestal(scene, values),
         "px_mm_strategy": {"type": "ParallaxCorrectedPxMmStrategy" if absorbs else "SimplePxMmStrategy"},
     }  # fmt: skip

@@ -158,12 +158,24 @@ def plain(value: float) -> float:
 
 def pedestal(scene: Scene, values: str) -> float:
     """What was added to each count; nothing to expected photons."""
-    return 0.0 if values == "float32" else scene.detector.offset
+    if values == "float32":
+        return 0.0
+    return scene.detector.offset if scene.response is None else scene.response.counts[1]
+
+
+def gain(scene: Scene, values: str) -> float:
+    """Counts per photon."""
+    return 1.0 if values == "float32" or scene.response is None else abs(scene.response.counts[0])
 
 
 def saturation_of(scene: Scene, values: str) -> int:
     """The highest count that is trusted: the detector's, or that of the data type."""
-    return min(SATURATION[values], int(scene.detector.saturation) or SATURATION[values])
+    highest = scene.detector.saturation
+    if scene.response is not None and values != "float32":
+        highest = highest * gain(scene, values) + pedestal(scene, values) if highest else 0.0
+        known = scene.response.highest
+        highest = known if math.isfinite(known) else highest
+    return min(SATURATION[values], int(highest) or SATURATION[values])
 
 
 def _detector(detector: Any, scene: Scene, values: str, sensor: str, images: int) -> None:

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanobragg.engine.formats.nexus import clean_degrees, plain, rotation, turn
+from nanobragg.engine.response import frame_factor
 from nanobragg.engine.scene.scene import Scene
 
 GROUP = "entry/ground_truth"
+SPOTS, PIXELS = f"{GROUP}/spots", f"{GROUP}/pixels"
 # Settings and fields that wavelengths, and fluxes, depend on.
 OF_SPECTRUM = (
     "lambda0", "dispersion", "disp_steps", "source_file", "img_file", "beam.wavelength_A", "beam.energy_eV",
@@ -29,7 +31,8 @@ class Truth(NamedTuple):
     Its command line, where there is one; its experiment as JSON; reciprocal vectors a*, b*, c* at phi = 0, nine
     numbers in 1/Angstrom, in our laboratory and in NeXus'; the real cell (Angstrom, degrees); the wavelength
     (Angstrom); photons per second; all photons expected; seeds; the first and the last angle of its rotation (degrees);
-    the wavelengths of its spectrum (Angstrom) and their shares of the photons.
+    the wavelengths of its spectrum (Angstrom) and their shares of the photons; photons that do not come from a crystal;
+    counts per photon of its frame.
     """
 
     number: int
@@ -47,13 +50,15 @@ class Truth(NamedTuple):
     phi_end: float
     spectrum: tuple[float, ...] = ()
     spectrum_weights: tuple[float, ...] = ()
+    background: float = 0.0
+    scale: float = 1.0
 
 
 SHAPES: dict[str, tuple[int, ...]] = {"orientation": (3, 3), "orientation_nexus": (3, 3), "cell": (6,)}
 UNITS = {
     "orientation": "1/angstrom", "orientation_nexus": "1/angstrom", "cell": "angstrom, degree",
     "wavelength": "angstrom", "flux": "Hz", "photons": "count", "phi": "deg", "phi_end": "deg",
-    "spectrum": "angstrom", "spectrum_weights": "",
+    "spectrum": "angstrom", "spectrum_weights": "", "background": "count",
 }  # fmt: skip
 TEXTS = ("argv", "experiment")
 SPECTRA = ("spectrum", "spectrum_weights")
@@ -72,8 +77,13 @@ def spectrum(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     return waves, weights / weights.sum()
 
 
-def truth_of(number: int, words: Sequence[str], scene: Scene, image: np.ndarray, experiment: str) -> Truth:
-    """The ground truth of an image, whose expected photons are ``image``; ``experiment`` describes it as JSON."""
+def truth_of(
+    number: int, words: Sequence[str], scene: Scene, image: np.ndarray, experiment: str, background: float = 0.0
+) -> Truth:
+    """The ground truth of an image, whose expected photons are ``image``.
+
+    ``experiment`` describes it as JSON; ``background`` are those of its photons that do not come from a crystal.
+    """
     e = scene
     recip = np.array(e.crystal.recip)
     nexus = recip @ turn(e.beam.direction, e.scan.spindle).T
@@ -82,7 +92,14 @@ def truth_of(number: int, words: Sequence[str], scene: Scene, image: np.ndarray,
         (*e.crystal.cell[:3], *(clean_degrees(angle) for angle in e.crystal.cell[3:])),
         wavelength(e), e.beam.total_flux, float(image.sum(dtype=np.float64)),
         -e.noise.seed, -e.crystal.mosaic_seed, *rotation(e), *(tuple(part.tolist()) for part in spectrum(e)),
+        background, counts_per_photon(e),
     )  # fmt: skip
+
+
+def counts_per_photon(scene: Scene) -> float:
+    """Of a frame: the gain of what is written, and what flicker and shutter leave of its photons."""
+    response = scene.response
+    return 1.0 if response is None else response.counts[0] * frame_factor(response, scene.noise.seed)
 
 
 def columns(truths: Sequence[Truth]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from nanobragg.engine.factors.atoms import indices_within
 from nanobragg.engine.model.structure_factors import StructureFactors
 from nanobragg.engine.placed import Placed, panels_of_scene, turned_about
 from nanobragg.engine.scene.scene import Scene
+from nanobragg.kernels.image.indices import near_indices
 
 LARGEST_SLICE = math.radians(1.0)  # of a rotation
 WEAKEST = 0.05  # partiality below which a spot is left out
@@ -28,7 +29,9 @@ class Spots:
 
     ``hkl`` (n, 3); ``slow`` and ``fast`` in pixels (whole numbers and a half are centres of pixels); ``d_A``;
     ``phi_deg``, where the crystal reflects best; ``partiality``, the recorded share of the reflection's rocking curve;
-    ``F``, electrons; ``panel``, the number of the panel.
+    ``F``, electrons; ``panel``, the number of the panel; ``path``, metres from the sample; ``entering``, whether the
+    node comes into the Ewald sphere; ``whole``, whether it passes it while the image is taken. ``front_slow`` and
+    ``front_fast`` are where the beam meets the panel's front; photons are seen where the sensor absorbs them.
     """
 
     hkl: np.ndarray
@@ -39,6 +42,11 @@ class Spots:
     partiality: np.ndarray
     F: np.ndarray
     panel: np.ndarray
+    path: np.ndarray
+    entering: np.ndarray
+    whole: np.ndarray
+    front_slow: np.ndarray
+    front_fast: np.ndarray
 
     def __len__(self) -> int:
         return len(self.hkl)
@@ -65,20 +73,23 @@ def predict_spots(scene: Scene, weakest: float = WEAKEST) -> Spots:
     if not isinstance(scene, Scene):
         raise BadInput(f"predict_spots: takes what set_up returns, not {type(scene).__name__}")
     e, panels = scene, panels_of_scene(scene)
-    hkl = _candidates(np.array(e.crystal.recip), panels)
     begin, width = e.scan.mean - e.scan.osc / 2.0, e.scan.osc
     count = max(math.ceil(width / LARGEST_SLICE), 1)
     slices = [begin + width * n / count for n in range(count + 1)]
-    parts = [part for ends in itertools.pairwise(slices) for part in _in_slice(e, panels, hkl, *ends, weakest)]
+    longest = _longest(panels)
+    parts = [part for ends in itertools.pairwise(slices) for part in _in_slice(e, panels, longest, *ends, weakest)]
     return Spots(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _in_slice(
-    e: Scene, panels: list[Placed], hkl: np.ndarray, begin: float, end: float, weakest: float
+    e: Scene, panels: list[Placed], longest: float, begin: float, end: float, weakest: float
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """The columns of `Spots` in a rotation that is small enough for nodes to pass the sphere on a straight way."""
     placed = panels[0]  # wavelength and beam are those of all
-    q = hkl @ np.array(e.crystal.recip)
+    recip = np.array(e.crystal.recip)
+    turned = [turned_about(recip, e.scan.spindle, phi) for phi in (begin, end)]
+    hkl = near_indices(*turned, placed.beam, 1.0 / placed.wavelength_A, longest, _widths(e))
+    q = hkl @ recip
     at_ends = [_excitation(turned_about(q, e.scan.spindle, phi), placed) for phi in (begin, end)]
     turns = end > begin
     share = np.clip(at_ends[0] / np.where(at_ends[0] == at_ends[1], 1.0, at_ends[0] - at_ends[1]), 0.0, 1.0)
@@ -88,15 +99,21 @@ def _in_slice(
     parts = _normal(at_ends[1] / width) - _normal(at_ends[0] / width) if turns else np.exp(-0.5 * (error / width) ** 2)
     partiality = np.abs(parts)
     strong = partiality >= weakest
+    entering, whole = at_ends[1] < at_ends[0], (share > 0.0) & (share < 1.0)
     hkl, q, best, phi, partiality = hkl[strong], q[strong], best[strong], phi[strong], partiality[strong]
+    entering, whole = entering[strong], whole[strong]
     for number, panel in enumerate(panels):
-        slow, fast = _hits(best, panel)
+        front_slow, front_fast = _hits(best, panel)
+        slow, fast = _absorbed_at(e, best, panel, front_slow, front_fast)
         kept = (slow >= 0) & (slow < panel.shape[0]) & (fast >= 0) & (fast < panel.shape[1])
         kept &= _is_rendered(e, number, slow, fast, kept)
         d = 1.0 / np.linalg.norm(q[kept], axis=1)
         F = amplitudes_at(e.factors, hkl[kept])
-        where = np.full(len(F), number)
-        yield hkl[kept], slow[kept], fast[kept], d, np.degrees(phi[kept]), partiality[kept], F, where
+        path = np.linalg.norm(panel.points(slow[kept], fast[kept]), axis=1)
+        yield (
+            hkl[kept], slow[kept], fast[kept], d, np.degrees(phi[kept]), partiality[kept], F, np.full(len(F), number),
+            path, entering[kept], whole[kept], front_slow[kept], front_fast[kept],
+        )  # fmt: skip
 
 
 def near_sphere(placed: Placed, half_turn: float) -> tuple[np.ndarray, np.ndarray]:
@@ -126,11 +143,16 @@ def amplitudes_at(factors: StructureFactors, hkl: np.ndarray) -> np.ndarray:
 
 def _candidates(recip: np.ndarray, panels: list[Placed]) -> np.ndarray:
     """Whole indices (n, 3) to the resolution of the panels' finest corner."""
+    return indices_within(recip, _longest(panels), "the image").hkl
+
+
+def _longest(panels: list[Placed]) -> float:
+    """The longest scattering vector that a corner of the panels sees, 1/Angstrom."""
     shape = panels[0].shape
     corners = [(s, f) for s in (0, shape[0]) for f in (0, shape[1])]
     slow, fast = (np.array(at, float) for at in zip(*corners, strict=True))
     longest = max(float(np.linalg.norm(panel.scattering(slow, fast), axis=1).max()) for panel in panels) * 1.01
-    return indices_within(recip, min(longest, 2.0 / panels[0].wavelength_A), "the image").hkl
+    return min(longest, 2.0 / panels[0].wavelength_A)
 
 
 def _excitation(q: np.ndarray, placed: Placed) -> np.ndarray:
@@ -139,20 +161,28 @@ def _excitation(q: np.ndarray, placed: Placed) -> np.ndarray:
     return np.asarray(np.linalg.norm(q + k * placed.beam, axis=1) - k)
 
 
-def _width(q: np.ndarray, e: Scene) -> np.ndarray:
-    """Standard deviation of the excitation error, 1/Angstrom."""
+def _widths(e: Scene) -> tuple[float, float, float]:
+    """Parts of the squared standard deviation of the excitation error: without q, with its square, its fourth power."""
     edges = [n * float(np.linalg.norm(v)) for n, v in zip(e.crystal.n_cells, e.crystal.real_A, strict=True)]
     shape = OF_FULL_WIDTH / float(np.exp(np.mean(np.log(edges))))
-    length = np.linalg.norm(q, axis=1)
-    mosaic = length * e.crystal.mosaic_spread * 0.5
-    band = 0.5 * length**2 * float(np.ptp(e.beam.wavelengths)) * 1e10 * OF_RANGE
-    spread = length * float(np.ptp(e.beam.directions, axis=0).max(initial=0.0)) * OF_RANGE
-    return np.asarray(np.sqrt(shape**2 + mosaic**2 + band**2 + spread**2))
+    mosaic = e.crystal.mosaic_spread * 0.5
+    band = 0.5 * float(np.ptp(e.beam.wavelengths)) * 1e10 * OF_RANGE
+    spread = float(np.ptp(e.beam.directions, axis=0).max(initial=0.0)) * OF_RANGE
+    return shape**2, mosaic**2 + spread**2, band**2
+
+
+def _width(q: np.ndarray, e: Scene) -> np.ndarray:
+    """Standard deviation of the excitation error, 1/Angstrom."""
+    squared = (q**2).sum(axis=1)
+    shape, of_square, of_fourth = _widths(e)
+    return np.asarray(np.sqrt(shape + of_square * squared + of_fourth * squared**2))
 
 
 def _normal(x: np.ndarray) -> np.ndarray:
     """The normal distribution's integral up to ``x``."""
-    return np.array([0.5 * (1.0 + math.erf(v / math.sqrt(2.0))) for v in x])
+    from scipy import special  # a start of the command does without
+
+    return np.asarray(special.ndtr(x))
 
 
 def _hits(q: np.ndarray, placed: Placed) -> tuple[np.ndarray, np.ndarray]:
@@ -164,6 +194,25 @@ def _hits(q: np.ndarray, placed: Placed) -> tuple[np.ndarray, np.ndarray]:
         points = beams * reach[:, None] - placed.origin
     slow, fast = (np.where(reach > 0.0, points @ v / placed.pixel_size, -1.0) for v in (placed.slow, placed.fast))
     return np.nan_to_num(slow, nan=-1.0), np.nan_to_num(fast, nan=-1.0)
+
+
+def _absorbed_at(
+    e: Scene, q: np.ndarray, placed: Placed, slow: np.ndarray, fast: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where photons are absorbed on average that meet the front of the sensor there, pixels (slow, fast).
+
+    Along their way in the sensor that is 1/mu - l exp(-mu l)/(1 - exp(-mu l)) for a way of length l.
+    """
+    d = e.detector
+    if d.thickness == 0.0 or d.mu == 0.0:
+        return slow, fast
+    beams = q + placed.beam / placed.wavelength_A
+    beams = beams / np.linalg.norm(beams, axis=1)[:, None]
+    normal = np.cross(placed.fast, placed.slow)
+    way = d.layer_step * d.layers / np.maximum(np.abs(beams @ normal), 1e-3)
+    depth = 1.0 / d.mu - way * np.exp(-d.mu * way) / -np.expm1(-d.mu * way)
+    moved = [depth * (beams @ axis) / placed.pixel_size for axis in (placed.slow, placed.fast)]
+    return np.where(slow >= 0.0, slow + moved[0], slow), np.where(fast >= 0.0, fast + moved[1], fast)
 
 
 def _is_rendered(e: Scene, panel: int, slow: np.ndarray, fast: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from nanobragg.kernels.compiling.decorators import scalar
 from nanobragg.kernels.compiling.vector import rounded_once as fma
 from nanobragg.kernels.image.philox import exponential
 from nanobragg.kernels.response.plan import ADC_BITS, CODE, GAIN, MOST, PEDESTAL, READOUT
+from nanobragg.kernels.step.polynomials import whole_below
 
 LONGEST_DEAD = 700.0  # exposures, behind which nothing is counted
 
@@ -49,8 +50,8 @@ def staged_value(response, light, index, deviate):
         at += 1
     gain, pedestal = stages[at, GAIN], stages[at, PEDESTAL]
     seen = light * sensitivity(response, at, index)
-    read = np.floor(fma(seen, gain, fma(stages[at, READOUT], deviate, pedestal + 0.5)))
-    read = min(max(read, 0.0), np.float64((1 << ADC_BITS) - 1))
+    read = fma(seen, gain, fma(stages[at, READOUT], deviate, pedestal + 0.5))
+    read = whole_below(min(max(read, 0.0), np.float64((1 << ADC_BITS) - 1)))
     if response.calibrated:
         return fma((read - pedestal) / gain, response.scale, response.half)
     return read + stages[at, CODE] * np.float64(1 << ADC_BITS)
@@ -62,7 +63,7 @@ def limited(response, value, index):
     if sensitivity(response, 0, index) < 0.0:
         value = response.highest + 1.0
     inside = min(max(value, response.lowest), response.highest)
-    return np.int32(np.floor(inside)), np.floor(value) > response.highest
+    return np.int32(whole_below(inside)), value >= response.highest + 1.0
 
 
 @scalar

@@ -62,10 +62,10 @@ def between_blocks(blocks, slow, fast):
     """Far light at a pixel, linear between the middles of blocks."""
     y = (slow + 0.5) * (1.0 / BLOCK) - 0.5
     x = (fast + 0.5) * (1.0 / BLOCK) - 0.5
-    row, column = np.floor(y), np.floor(x)
+    row, column = int(y + 1.0) - 1, int(x + 1.0) - 1  # both are above -1
     y, x = y - row, x - column
-    top, left = max(int(row), 0), max(int(column), 0)
-    bottom, right = min(int(row) + 1, blocks.shape[0] - 1), min(int(column) + 1, blocks.shape[1] - 1)
+    top, left = max(row, 0), max(column, 0)
+    bottom, right = min(row + 1, blocks.shape[0] - 1), min(column + 1, blocks.shape[1] - 1)
     above = fma(x, blocks[top, right] - blocks[top, left], blocks[top, left])
     below = fma(x, blocks[bottom, right] - blocks[bottom, left], blocks[bottom, left])
     return fma(y, below - above, above)

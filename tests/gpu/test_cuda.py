@@ -180,7 +180,7 @@ def test_panels_and_tables(tmp_path):
     assert_close_image(ours.image, theirs.image)
     assert ours.sums()[0] == 60 and ours.sums()[4] == theirs.sums()[4]
     assert ours.solid_angle(1) == pytest.approx(theirs.solid_angle(1), rel=1e-12)
-    one, other = (by.counts(0.0, 3, 1, 65535)[0] for by in (ours, Rendered(both, np.array(ours.panels))))
+    one, other = (by.counts(counting(3, 0.0, 65535), 1)[0] for by in (ours, Rendered(both, np.array(ours.panels))))
     assert_same_image(one, other)
     sensor = {"thickness": 3e-4, "layers": 2, "layer_step": 1.5e-4, "chromatic": True, "oversample_thick": True}
     each = both.changed(
@@ -202,7 +202,7 @@ def test_wide_pixels(tmp_path):
         ours, theirs = render(wide, "cuda"), render(wide, "strict")
         assert_close_image(ours.panels, theirs.panels)
         on_host = Rendered(wide, np.array(ours.panels))
-        assert_same_image(ours.counts(0.0, 3, 1, 65535)[0], on_host.counts(0.0, 3, 1, 65535)[0])
+        assert_same_image(ours.counts(counting(3, 0.0, 65535), 1)[0], on_host.counts(counting(3, 0.0, 65535), 1)[0])
         assert (theirs.panels != render(plan.changed(**more), "strict").panels).any()
 
 

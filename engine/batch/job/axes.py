@@ -6,18 +6,20 @@ import dataclasses
 import math
 import os
 import shlex
+import zlib
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
 import numpy as np
 
-from nanobragg.engine.deviates import deviates
+from nanobragg.engine.deviates import LEAST, NORMAL, deviates
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.formats.reading import reason
 from nanobragg.kernels.image.random import misset_of
 
-ORIENTATION_STREAM, SEED_STREAM = 1, 2
+ORIENTATION_STREAM, SEED_STREAM, DRAW_STREAM = 1, 2, 1 << 33
+DRAWS = ("uniform", "normal", "lognormal", "choice")
 DIGITS = 15
 YES, NO = "true", "false"
 FLAG, FIELD = "flag", "field"
@@ -114,6 +116,58 @@ class Orientation:
     def canonical(self) -> dict[str, Any]:
         """As in a job file."""
         return {"orientation": "random", "name": self.name}
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """Random values; each depends on the job's seed, the name, and the number of its image alone.
+
+    ``kind`` is one of `DRAWS`; ``first`` and ``second`` are the ends of ``uniform``, mean and standard deviation of
+    ``normal``, median and standard deviation of the logarithm of ``lognormal``, a number each or a list of as many;
+    ``choices`` are the words of those of ``choice``. ``least`` and ``most`` bound numbers, ``whole`` rounds them.
+    """
+
+    name: str
+    seed: int
+    kind: str
+    first: tuple[float, ...] = ()
+    second: tuple[float, ...] = ()
+    choices: tuple[tuple[str, ...], ...] = ()
+    least: float = -math.inf
+    most: float = math.inf
+    whole: bool = False
+    length: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The only one."""
+        return (self.name,)
+
+    def given(self, place: int) -> list[tuple[str, list[str]]]:
+        """Name and drawn value."""
+        stream = DRAW_STREAM + zlib.crc32(self.name.encode())
+        drawn = deviates(self.seed, stream, place, max(len(self.first), 1))
+        if self.kind == "choice":
+            return [(self.name, list(self.choices[int(drawn[0] * len(self.choices))]))]
+        values = [self._value(u, a, b) for u, a, b in zip(drawn, self.first, self.second, strict=True)]
+        return [(self.name, [str(round(x)) if self.whole else repr(x) for x in values])]
+
+    def _value(self, u: float, first: float, second: float) -> float:
+        normal = NORMAL.inv_cdf(u or LEAST)
+        by_kind = {
+            "uniform": lambda: first + (second - first) * u, "normal": lambda: first + second * normal,
+            "lognormal": lambda: first * math.exp(second * normal),
+        }  # fmt: skip
+        return min(max(by_kind[self.kind](), self.least), self.most)
+
+    def canonical(self) -> dict[str, Any]:
+        """As in a job file."""
+        said: dict[str, Any] = {kind_of(self.name): self.name, "draw": self.kind, "whole": self.whole}
+        if self.kind == "choice":
+            return said | {"choices": [list(row) for row in self.choices]}
+        said |= {"first": list(self.first), "second": list(self.second)}
+        bounds = {"least": self.least, "most": self.most}
+        return said | {key: value for key, value in bounds.items() if math.isfinite(value)}
 
 
 class Table:
@@ -218,6 +272,12 @@ def axis_of(canonical: dict[str, Any], folder: str, seed: int) -> Axis:
     if "table" in canonical:
         return Table(os.path.join(folder, canonical["table"]), canonical["table"], canonical["whole"])
     name = canonical[FLAG] if FLAG in canonical else canonical[FIELD]
+    if "draw" in canonical:
+        rows = tuple(tuple(row) for row in canonical.get("choices", ()))
+        return Draw(
+            name, seed, canonical["draw"], tuple(canonical.get("first", ())), tuple(canonical.get("second", ())), rows,
+            canonical.get("least", -math.inf), canonical.get("most", math.inf), canonical["whole"],
+        )  # fmt: skip
     if "values" in canonical:
         return Values(name, tuple(tuple(row) for row in canonical["values"]))
     return Range(name, Decimal(canonical["start"]), Decimal(canonical["step"]), canonical.get("count"))

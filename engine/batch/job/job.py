@@ -19,6 +19,7 @@ from nanobragg.engine.model.spectrum import KINDS
 FORMATS = ("nxmx", "smv", "cbf", "float")
 VALUES = ("int32", "uint16", "float32")
 NOISES = ("philox", "original", "none")
+TRUTHS = ("spots", "pixels", "refl", "stream", "boxes")
 COMBINE = ("together", "product")
 COMPRESSIONS = ("bitshuffle-lz4", "gzip", "none")
 # What the images of a job are to readers: one crystal that turns on from image to image, upwards or downwards, or
@@ -43,6 +44,7 @@ class Job:
     ``arguments`` are nanoBragg's, or ``model`` holds the tables of an experiment; ``axes`` hold what varies in JSON
     form (`axes.axis_of` reads it), ``varying`` the names of the settings or fields that do, ``scan`` is one of `SCANS`,
     ``inputs`` the SHA-256 of each file that the job names, ``geometry`` the one whose detector and mask images have.
+    ``truth`` are those of `TRUTHS` that are written beside the images.
     ``folder`` is where names of files are relative to and ``output`` where images go; neither is part of the digest.
     """
 
@@ -66,12 +68,15 @@ class Job:
     folder: str
     output: str
     geometry: str | None = None
+    truth: tuple[str, ...] = ()
 
     def canonical(self) -> dict[str, Any]:
         """What images depend on, as JSON."""
         fields = dataclasses.asdict(self)
         if self.geometry is None:
             del fields["geometry"]  # a job without one is what it was
+        if not self.truth:
+            del fields["truth"]
         for place in ("folder", "output"):
             del fields[place]
         return fields | {"schema": SCHEMA}
@@ -204,6 +209,7 @@ def from_text(text: str, name: str, output: str) -> Job:
         fields.pop("nanobragg", None)  # of schema 1
         fields.setdefault("model", None)
         fields |= {name: tuple(fields[name]) for name in ("arguments", "axes", "varying")}
+        fields["truth"] = tuple(fields.get("truth", ()))
         job = Job(**fields, folder=os.fspath(kept["folder"]), output=output)
         digest = kept["digest"]
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.model.experiment import TABLES
+from nanobragg.engine.model.experiment import LISTS, TABLES
 from nanobragg.engine.model.part import unknown_name
 
 # Fields that say the same in two ways: who gives one takes the other back.
@@ -42,6 +42,11 @@ def _one(word: str) -> Any:
 def check_field(field: str, what: str) -> None:
     """Refuse a name that is no field of the model, with the nearest that is."""
     table, dot, name = field.partition(".")
+    if dot and table in LISTS:
+        number, dot, name = name.partition(".")
+        if not dot or not number.isdigit() or not name:
+            raise BadInput(f"{what}: {field!r} is no field of the model: {table}.NUMBER.NAME, NUMBER from 0 on")
+        return
     if not dot or table not in TABLES:
         raise BadInput(f"{what}: {field!r} is no field of the model: TABLE.NAME, TABLE one of {', '.join(TABLES)}")
     names = [f.name for f in dataclasses.fields(TABLES[table])]  # type: ignore[arg-type]
@@ -57,5 +62,12 @@ def with_fields(tables: dict[str, Any], given: Iterable[tuple[str, Any]]) -> dic
             of_table, _, name = rival.partition(".")
             changed.get(of_table, {}).pop(name, None)
         table, _, name = field.partition(".")
+        if table in LISTS:
+            number, _, name = name.partition(".")
+            parts = changed.get(table, [])
+            if int(number) >= len(parts):
+                raise BadInput(f"{field}: there are {len(parts)} of [[{table}]], numbered from 0 on")
+            parts[int(number)][name] = value
+            continue
         changed.setdefault(table, {})[name] = value
     return changed

@@ -23,10 +23,13 @@ from nanobragg.engine.batch.store.records import Record
 from nanobragg.engine.batch.store.shard_file import FrameOfShard, ShardFile
 from nanobragg.engine.errors import BadInput, DeviceLost
 from nanobragg.engine.exposure import expose
+from nanobragg.engine.formats import nexus
 from nanobragg.engine.formats.nexus import now
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import choose, counts_of
 from nanobragg.engine.scene.scene import PlacedDetector, Scene
+from nanobragg.engine.surroundings import surroundings_of
+from nanobragg.engine.truth.labels import PixelTruth, SpotTruth, labels_of, most_photons, pixels_of
 from nanobragg.engine.truth.of_image import truth_of
 from nanobragg.kernels.backend import Unavailable
 from nanobragg.kernels.cuda import driver
@@ -108,12 +111,25 @@ class ShardRenderer:
         how = {"threads": self.threads, "device": self._device, "precision": self.job.precision}
         rendered = expose(scene, plan, self.backend, **how)
         described = self._scene_of.described(number, scene)
-        truth = truth_of(number, self.job.words(number), scene, rendered.image, described)
+        around = surroundings_of(scene, self.threads)
+        below = 0.0 if around is None else float(around.scattered.sum(dtype=np.float64)) * around.scale
+        truth = truth_of(number, self.job.words(number), scene, rendered.image, described, below)
         if not np.isfinite(truth.photons):
             raise BadInput("the image overflows: a pixel is infinite or not a number")
         for remark in reasons.of_faint(scene, plan, rendered.image):
             self._note(remark)
-        return FrameOfShard(self._values(scene, rendered).reshape(scene.detector.stacked_shape), truth, scene)
+        values = self._values(scene, rendered).reshape(scene.detector.stacked_shape)
+        return FrameOfShard(values, truth, scene, *self._labels(scene, rendered))
+
+    def _labels(self, scene: Scene, rendered: Rendered) -> tuple[SpotTruth | None, PixelTruth | None]:
+        """What is known of the image's spots and pixels, as far as the job wants it."""
+        if not self.job.truth:
+            return None, None
+        labels = labels_of(scene, rendered.panels, self.threads)
+        if "pixels" not in self.job.truth:
+            return labels.spots, None
+        largest = nexus.SATURATION[self.job.values]
+        return labels.spots, pixels_of(scene, labels, rendered.panels, most_photons(scene, largest))
 
     def _note(self, remark: str) -> None:
         """Keep what a user should know, of the first image that it is true of."""

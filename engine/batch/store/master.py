@@ -25,7 +25,9 @@ from nanobragg.engine.truth.of_image import (
     OF_FLUX,
     OF_SPECTRUM,
     SHAPES,
+    PIXELS,
     SPECTRA,
+    SPOTS,
     TEXTS,
     TYPES,
     UNITS,
@@ -148,7 +150,23 @@ def _write(job: Job, scene_of: SceneOf, name: str, found: dict[int, Record], sha
             group.create_virtual_dataset(column, truth(column), fillvalue=empty)
             if column in UNITS:
                 group[column].attrs["units"] = UNITS[column]
+        _spots_and_pixels(job, file, layout, found, shown)
     places.publish(job.output, beside, name)
+
+
+def _spots_and_pixels(job: Job, file: Any, layout: Any, found: dict[int, Record], shown: list[Shard]) -> None:
+    """Maps of pixels as one, where shards have them; spots, which are not as many in each, by links to the shards."""
+    h5py, _ = hdf5()
+    for shard in shown:
+        if shard.number in found and job.truth:
+            name = found[shard.number].files[0].name
+            where = f"{SPOTS}/{os.path.splitext(name)[0]}"
+            file[where] = h5py.ExternalLink(name, f"/{SPOTS}")
+    if "pixels" in job.truth:
+        with open_file(places.path(job.output, found[min(found)].files[0].name)) as first:
+            kinds = {name: (data.shape[1:], data.dtype) for name, data in first[PIXELS].items()}
+        for name, (tail, kind) in kinds.items():
+            file.require_group(PIXELS).create_virtual_dataset(name, layout(f"{PIXELS}/{name}", tail, kind), fillvalue=0)
 
 
 def _angles(job: Job, scene: Scene, shown: list[Shard], known: int) -> tuple[np.ndarray, np.ndarray]:

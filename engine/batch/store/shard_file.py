@@ -17,7 +17,19 @@ from nanobragg.engine.batch.store.folder import File, OutputLost
 from nanobragg.engine.formats import nexus
 from nanobragg.engine.formats.hdf5 import compressed, hdf5, open_file, said_of
 from nanobragg.engine.scene.scene import Scene
-from nanobragg.engine.truth.of_image import GROUP, OF_SPECTRUM, SPECTRA, TEXTS, UNITS, Truth, columns, spectrum
+from nanobragg.engine.truth.labels import PixelTruth, SpotTruth
+from nanobragg.engine.truth.of_image import (
+    GROUP,
+    OF_SPECTRUM,
+    PIXELS,
+    SPECTRA,
+    SPOTS,
+    TEXTS,
+    UNITS,
+    Truth,
+    columns,
+    spectrum,
+)
 
 UNFINISHED = "unfinished"
 MARGIN = 1 << 20  # bytes; what is left free for tables and records
@@ -29,6 +41,8 @@ class FrameOfShard(NamedTuple):
     pixels: np.ndarray
     truth: Truth
     scene: Scene
+    spots: SpotTruth | None = None
+    pixel_truth: PixelTruth | None = None
 
 
 def digest_of(pixels: np.ndarray) -> str:
@@ -100,8 +114,34 @@ class ShardFile:
             if self._file is None:
                 self._open(frame.pixels)
             self._file[nexus.DATA][self.written] = frame.pixels
+            self._append_truth(frame)
         self.digests.append(digest_of(frame.pixels))
         self.truths.append(frame.truth)
+
+    def _append_truth(self, frame: FrameOfShard) -> None:
+        """What is known of the image's spots and pixels, where that is asked for."""
+        if frame.spots is not None:
+            columns = frame.spots._asdict() | {"image": np.full(len(frame.spots.d_A), frame.truth.number, np.int64)}
+            for name, values in columns.items():
+                where = f"{SPOTS}/{name}"
+                if where not in self._file:
+                    chunks = (4096, *values.shape[1:])
+                    self._file.create_dataset(
+                        where, (0, *values.shape[1:]), values.dtype, maxshape=(None, *values.shape[1:]), chunks=chunks,
+                        compression="gzip", compression_opts=1,
+                    )  # fmt: skip
+                dataset = self._file[where]
+                dataset.resize(len(dataset) + len(values), axis=0)
+                dataset[len(dataset) - len(values) :] = values
+        if frame.pixel_truth is not None:
+            for name, maps in frame.pixel_truth._asdict().items():
+                where, stacked = f"{PIXELS}/{name}", maps.reshape(*frame.pixels.shape, *maps.shape[3:])
+                if where not in self._file:
+                    self._file.create_dataset(
+                        where, (self.shard.images, *stacked.shape), maps.dtype, chunks=(1, *stacked.shape),
+                        compression="gzip", compression_opts=1,
+                    )  # fmt: skip
+                self._file[where][self.written] = stacked
 
     def _check_room(self, needed: int) -> None:
         """HDF5 loses its way when the disk is full: stop before."""
@@ -161,7 +201,7 @@ def write_metadata(file: Any, job: Job, scene: Scene, truths: list[Truth], diges
     nexus.frame_axes(file, wavelengths, flux, _spectrum(job, scene, truth))
     if turns:
         nexus.rotation_axis(file, scene, truth["phi"], truth["phi_end"])
-    group = file.create_group(GROUP)
+    group = file.require_group(GROUP)
     label(group, job, scene)
     for name, values in (truth | {"sha256": digests}).items():
         if name in SPECTRA and not job.has_pulse_spectra:

@@ -1,0 +1,161 @@
+"""The truth of an image's spots and pixels: what is where, and how many photons it has."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from nanobragg.engine.response import defects
+from nanobragg.engine.scene.scene import Scatterer, Scene
+from nanobragg.engine.surroundings import surroundings_of
+from nanobragg.engine.truth.spots import Spots, predict_spots
+from nanobragg.kernels.image.claims import owners, sums_of_spots
+from nanobragg.kernels.surroundings.plan import Surroundings
+
+BACKGROUND, BRAGG, GAP, BAD, SATURATED = range(5)  # of a pixel
+CLASSES = ("background", "bragg", "gap", "bad", "saturated")
+LEAST_MARGIN, MOST_MARGIN = 2, 40  # pixels of a box on either side of its spot
+WEAKEST = 0.01  # partiality of a spot that is listed
+FEWEST_PHOTONS = 0.5  # of a pixel that shows a spot
+
+
+class SpotTruth(NamedTuple):
+    """Spots of an image, (n,) each.
+
+    ``crystal`` numbers the crystals in the beam; ``slow`` and ``fast`` are predictions in pixels (whole numbers and a
+    half are centres), ``slow_mm`` and ``fast_mm`` where the diffracted beam meets the panel's front; ``mean_slow`` and
+    ``mean_fast`` the centre of the photons; ``photons`` are those expected above the background, ``background`` those of
+    it in the same pixels; ``partiality`` is the recorded share of the reflection; ``box`` (n, 4) first and last fast,
+    first and last slow pixel, the last excluded; ``entering`` whether the node comes into the Ewald sphere; ``whole``
+    whether it passes it in this image.
+    """
+
+    hkl: np.ndarray
+    crystal: np.ndarray
+    panel: np.ndarray
+    slow: np.ndarray
+    fast: np.ndarray
+    slow_mm: np.ndarray
+    fast_mm: np.ndarray
+    d_A: np.ndarray
+    phi_deg: np.ndarray
+    F: np.ndarray
+    partiality: np.ndarray
+    photons: np.ndarray
+    background: np.ndarray
+    mean_slow: np.ndarray
+    mean_fast: np.ndarray
+    box: np.ndarray
+    entering: np.ndarray
+    whole: np.ndarray
+
+
+class PixelTruth(NamedTuple):
+    """Of each pixel (panel, slow, fast): its class, the share of the crystal in its photons, and indices (..., 3)."""
+
+    classes: np.ndarray
+    bragg_share: np.ndarray
+    hkl: np.ndarray
+
+
+class Labels(NamedTuple):
+    """What is known of an image, and the background that it was made with: a map up to a factor."""
+
+    spots: SpotTruth
+    owner: np.ndarray
+    background: np.ndarray
+    factor: float
+
+
+def labels_of(scene: Scene, panels: np.ndarray, threads: int) -> Labels:
+    """Spots of an image whose expected photons are ``panels`` (panel, slow, fast)."""
+    around = all_around(scene, threads)
+    background, factor = (around.scattered, around.scale) if around is not None else (np.empty(0, np.float32), 0.0)
+    crystals = [dataclasses.replace(scene, crystal=c, other_crystals=()) for c in (scene.crystal, *scene.other_crystals)]
+    found = [(predict_spots(alone, WEAKEST), alone) for alone in crystals]
+    boxes = np.concatenate([_boxes(alone, spots) for spots, alone in found])
+    joined = Spots(*(np.concatenate([getattr(s, f.name) for s, _ in found]) for f in dataclasses.fields(Spots)))
+    number = np.concatenate([np.full(len(spots), n) for n, (spots, _) in enumerate(found)])
+    places = np.column_stack([joined.slow, joined.fast])
+    owner = owners(panels.shape, places, boxes, joined.panel)
+    sums = sums_of_spots(panels, background, factor, owner, boxes, joined.panel)
+    photons = sums[:, 0]
+    with np.errstate(all="ignore"):
+        mean_slow, mean_fast = (np.where(photons > 0.0, sums[:, k] / photons, places[:, k - 1]) for k in (1, 2))
+    pixel_mm = scene.detector.pixel_size * 1e3
+    spots = SpotTruth(
+        hkl=joined.hkl.astype(np.int32), crystal=number.astype(np.int32), panel=joined.panel.astype(np.int32),
+        slow=joined.slow, fast=joined.fast, slow_mm=joined.front_slow * pixel_mm, fast_mm=joined.front_fast * pixel_mm,
+        d_A=joined.d_A, phi_deg=joined.phi_deg, F=joined.F, partiality=joined.partiality, photons=photons,
+        background=sums[:, 3], mean_slow=mean_slow, mean_fast=mean_fast, box=boxes.astype(np.int32),
+        entering=joined.entering, whole=joined.whole,
+    )  # fmt: skip
+    return Labels(spots, owner, background, factor)
+
+
+def all_around(scene: Scene, threads: int) -> Surroundings | None:
+    """What surrounds the sample, with what scatters the same in every direction among it."""
+    if not scene.background > 0.0:
+        return surroundings_of(scene, threads)
+    constant = Scatterer(
+        np.zeros(1), np.array([scene.background / scene.sampled.steps]), np.array([0.0, 1e10]), np.ones(2), np.zeros(2)
+    )
+    return surroundings_of(dataclasses.replace(scene, scatterers=(*scene.scatterers, constant)), threads)
+
+
+def _boxes(scene: Scene, spots: Spots) -> np.ndarray:
+    """Room for the widths that mosaicity, size, bandwidth and divergence give spots, (n, 4), within their panels."""
+    d, c, b = scene.detector, scene.crystal, scene.beam
+    edges = [n * length for n, length in zip(c.n_cells, c.lengths, strict=True)]
+    bragg = b.mean_wavelength / (2.0 * np.maximum(spots.d_A * 1e-10, b.mean_wavelength / 2.0))
+    angle = c.mosaic_spread + b.mean_wavelength / min(edges)
+    angle += float(np.ptp(b.directions, axis=0).max(initial=0.0))
+    stretched = 2.0 * bragg * float(np.ptp(b.wavelengths)) / b.mean_wavelength
+    margin = np.ceil(spots.path / d.pixel_size * (angle + stretched)) + 1.0
+    margin = np.clip(margin, LEAST_MARGIN, MOST_MARGIN).astype(int)
+    first_fast, first_slow = (np.floor(x).astype(int) - margin for x in (spots.fast, spots.slow))
+    last_fast, last_slow = (np.floor(x).astype(int) + margin + 1 for x in (spots.fast, spots.slow))
+    inside = (np.clip(first_fast, 0, d.n_fast), np.clip(last_fast, 0, d.n_fast))
+    return np.column_stack([*inside, np.clip(first_slow, 0, d.n_slow), np.clip(last_slow, 0, d.n_slow)])
+
+
+def pixels_of(scene: Scene, labels: Labels, panels: np.ndarray, highest: float) -> PixelTruth:
+    """The truth of each pixel; ``highest`` are photons from which on it is saturated."""
+    below = np.zeros(panels.shape, np.float32)
+    if len(labels.background):
+        below = (labels.background * np.float32(labels.factor)).reshape(panels.shape)
+    above = np.maximum(panels - below, 0.0)
+    owned = labels.owner >= 0
+    classes = np.zeros(panels.shape, np.uint8)
+    classes[owned & (above >= FEWEST_PHOTONS) & (above >= np.sqrt(below))] = BRAGG
+    classes[panels > highest] = SATURATED
+    classes[defects(scene)] = BAD
+    classes[~_rendered(scene)] = GAP
+    with np.errstate(all="ignore"):
+        share = np.where(panels > 0.0, above / panels, 0.0).astype(np.float16)
+    hkl = np.zeros((*panels.shape, 3), np.int16)
+    hkl[owned] = labels.spots.hkl[labels.owner[owned]]
+    return PixelTruth(classes, share, hkl)
+
+
+def _rendered(scene: Scene) -> np.ndarray:
+    """Pixels that are rendered, bool (panel, slow, fast)."""
+    d = scene.detector
+    kept = np.zeros((len(d.panels), d.n_slow, d.n_fast), bool)
+    left, right, top, bottom = d.roi
+    kept[:, max(top, 0) : max(bottom + 1, 0), max(left, 0) : max(right + 1, 0)] = True
+    if d.mask.size:
+        kept &= d.mask.reshape(kept.shape) != 0
+    return kept
+
+
+def most_photons(scene: Scene, largest: float) -> float:
+    """Photons whose count is the highest that the detector, or a file's numbers, hold."""
+    gain, offset = scene.response.counts if scene.response is not None else (1.0, scene.noise.offset)
+    highest = min(largest, scene.detector.saturation or math.inf)
+    if scene.response is not None:
+        highest = min(highest, scene.response.highest)
+    return (highest - offset) / gain
