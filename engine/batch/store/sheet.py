@@ -12,10 +12,12 @@ from nanobragg.engine.batch.job.job import Job
 from nanobragg.engine.batch.job.scenes import SceneOf
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store import records
+from nanobragg.engine.batch.store.labels import spots_of_shard
 from nanobragg.engine.formats.any_image import read_image
 from nanobragg.engine.formats.hdf5 import open_file
 from nanobragg.engine.formats.nexus import DATA, pedestal, rotation
 from nanobragg.engine.placed import panels_of_scene
+from nanobragg.engine.truth.reflections import can_be_seen
 from nanobragg.engine.view.assembled import assembled
 
 NAME = "contact-sheet.png"
@@ -44,13 +46,17 @@ def first_images(job: Job, most: int = MOST) -> Iterator[tuple[int, np.ndarray]]
 
 
 class SheetImage(NamedTuple):
-    """An image of the sheet: counts without their offset, where it was taken, and what is in it."""
+    """An image of the sheet: counts without their offset, where it was taken, and what is in it.
+
+    ``boxes`` (n, 4) are those of spots that can be seen, in pixels of the sheet: left, right, top, bottom.
+    """
 
     number: int
     pixels: np.ndarray
     phi: tuple[float, float]
     total: float
     brightest: float
+    boxes: np.ndarray
 
 
 def shown_images(job: Job, scene_of: SceneOf) -> Iterator[SheetImage]:
@@ -60,15 +66,30 @@ def shown_images(job: Job, scene_of: SceneOf) -> Iterator[SheetImage]:
         counts = image.astype(float) - pedestal(scene, job.values)
         counts[~np.isfinite(counts)] = 0.0
         total, brightest = counts.sum(), counts.max()
+        boxes = np.empty((0, 4))
+        if len(scene.detector.panels) == 1 and job.truth:
+            boxes = boxes_of(job, number) / step_of(image.shape)
         if len(scene.detector.panels) > 1:
             whole = assembled(panels_of_scene(scene), list(counts.reshape(scene.detector.shape)))[0]
             counts = np.nan_to_num(whole)
-        yield SheetImage(number, smaller(counts), rotation(scene), total, brightest)
+        yield SheetImage(number, smaller(counts), rotation(scene), total, brightest, boxes)
+
+
+def boxes_of(job: Job, number: int) -> np.ndarray:
+    """Boxes of an image's spots that can be seen, (n, 4)."""
+    shard = number // job.images_per_shard
+    spots = spots_of_shard(job, shard)[number - job.shard(shard).first]
+    return spots.box[can_be_seen(spots)].astype(float)
+
+
+def step_of(shape: tuple[int, ...]) -> int:
+    """How many pixels of an image are one of the sheet."""
+    return math.ceil(max(shape) / LARGEST)
 
 
 def smaller(image: np.ndarray) -> np.ndarray:
     """Blocks of pixels replaced by their brightest, so that spots stay."""
-    step = math.ceil(max(image.shape) / LARGEST)
+    step = step_of(image.shape)
     slow, fast = (-(-n // step) * step for n in image.shape)
     padded = np.zeros((slow, fast))
     padded[: image.shape[0], : image.shape[1]] = image
@@ -122,6 +143,9 @@ def write_sheet(job: Job, images: Sequence[SheetImage], tell: Callable[[str], No
         axis.add_patch(
             pyplot.Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, lw=0.5, color="0.7", clip_on=False)
         )
+        for left, right, top, bottom in image.boxes:
+            place, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
+            axis.add_patch(pyplot.Rectangle(place, *size, fill=False, lw=0.4, color="tab:red"))
         axis.set_title(title(image), fontsize=9)
     figure.tight_layout()
     beside = places.temporary(NAME)
