@@ -52,8 +52,8 @@ def gases():
         print(f'    "{name}": (')
         for values in ([f"{x:.1f}" for x in e], [f"{x:.5g}" for x in mu]):
             print("        (")
-            for k in range(0, len(values), 11):
-                print("            " + ", ".join(values[k : k + 11]) + ",")
+            for k in range(0, len(values), 9):
+                print("            " + ", ".join(values[k : k + 9]) + ",")
             print("        ),")
         print("    ),")
     print("}")

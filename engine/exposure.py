@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from nanobragg.engine.plan import plan_of
@@ -27,9 +26,9 @@ def expose(scene: Scene, plan: RenderPlan, backend: str, *, threads: int | None 
     """
     rendered = render(plan, backend, threads=threads, **how)
     how.pop("progress", None)
-    for crystal in scene.other_crystals:
-        alone = dataclasses.replace(scene, crystal=crystal, other_crystals=(), background=0.0, water=False)
-        rendered.add(render(plan_of(alone), backend, threads=threads, **how))
+    for alone in scene.each_crystal[1:]:
+        plan_of_other = plan_of(alone).changed(background=0.0, water=False)
+        rendered.add(render(plan_of_other, backend, threads=threads, **how))
     around = surroundings_of(scene, threads or default_threads())
     if around is not None:
         rendered.surround(around, threads or default_threads())

@@ -43,7 +43,7 @@ def response_plan(scene: Scene, seed: int, highest: int, threads: int) -> Respon
     assert r is not None
     kernel, far = NO_KERNEL, NO_FAR
     if r.kernel is not None:
-        kernel = _given(r.kernel)
+        kernel = _given(r.kernel)  # type: ignore[arg-type]
     elif r.point_spread != "none":
         kernel, far = point_spread.spread_of(r.point_spread, r.spread_um * 1e-6 / d.pixel_size)
     stages = r.stages or ((r.gain, r.offset, r.readout, math.inf),)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import threading
 from typing import Any
 
@@ -39,11 +40,14 @@ def surroundings_of(scene: Scene, threads: int) -> Surroundings | None:
         return Surroundings(shares, light, scale)
 
 
-def background_photons(scene: Scene, around: Surroundings | None) -> np.ndarray | None:
-    """Photons of all but the crystal, expected, in each pixel (panel * slow * fast,); none where there is no matter."""
+def background_of(scene: Scene, around: Surroundings | None) -> float:
+    """Photons that all rendered pixels have of amorphous matter together."""
     if around is None or not len(around.scattered):
-        return None
-    return np.asarray(around.scattered * np.float32(around.scale))
+        return 0.0
+    mask = scene.detector.mask
+    if not mask.size:
+        return float(around.scattered.sum(dtype=np.float64)) * around.scale
+    return float(np.dot(around.scattered, mask.astype(np.float32))) * around.scale
 
 
 def _remembered(key: Any, make: Any) -> np.ndarray:
@@ -77,26 +81,26 @@ def _transmission(scene: Scene, threads: int) -> np.ndarray:
 
 
 def _light(scene: Scene, place: Any, threads: int) -> tuple[np.ndarray, float]:
-    """The sum of all parts, up to a factor, and that: the last sum is kept, as many images differ by the factor alone."""
+    """The sum of all parts, up to a factor, and that; the last sum is kept: many images differ by the factor alone."""
     if not scene.scatterers:
         return NOTHING, 0.0
     nodes, of_nodes = _nodes(scene)
-    keys, weights = [], []
-    for scatterer in scene.scatterers:
-        amount = float(scatterer.molecules.sum())
-        for node, share, mu in zip(nodes, of_nodes, _absorption(scene, nodes), strict=True):
-            keys.append((place, scene.shade, _known(scatterer), float(node), float(mu), _directions_key(scene, node)))
-            weights.append(amount * float(share))
+    parts = [
+        (scatterer, float(node), float(share), float(mu))
+        for scatterer in scene.scatterers
+        for node, share, mu in zip(nodes, of_nodes, _absorption(scene, nodes), strict=True)
+    ]
+    keys = [
+        (place, scene.shade, _known(part), node, mu, _directions_key(scene, node)) for part, node, _, mu in parts
+    ]  # fmt: skip
+    weights = [float(part.molecules.sum()) * share for part, _, share, _ in parts]
     factor = sum(weights)
-    relative = tuple(round(weight / factor, 12) for weight in weights)
+    relative = [round(weight / factor, 12) for weight in weights]
     if not _sum or _sum[0][0] != (keys, relative):
-        made = iter([(s, float(n), float(mu)) for s in scene.scatterers
-                     for n, mu in zip(nodes, _absorption(scene, nodes), strict=True)])  # fmt: skip
         total = np.zeros(0, np.float32)
-        for key, weight in zip(keys, relative, strict=True):
-            part = next(made)
-            image = _remembered(key, lambda part=part: _made(scene, *part, threads))  # type: ignore[misc]
-            total = image * np.float32(weight) if not len(total) else total + image * np.float32(weight)
+        for key, weight, (part, node, _, mu) in zip(keys, relative, parts, strict=True):
+            of_part = _remembered(key, functools.partial(_made, scene, part, node, mu, threads)) * np.float32(weight)
+            total = total + of_part if len(total) else of_part
         total.setflags(write=False)
         _sum[:] = [((keys, relative), total)]
     return _sum[0][1], factor * scene.beam.fluence * R_E_SQR

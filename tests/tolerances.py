@@ -81,3 +81,20 @@ AGAIN = 1e-6
 SERIAL_SPOTS = 0.15
 # Stills fix the turn about axes in the detector's plane by where spots go out: a tenth of a degree is what is reached.
 SERIAL_ORIENTATION = 0.15
+
+# The background against a formula in binary64: images are binary32, tables have steps of 0.0004/A between which they are
+# linear.
+BACKGROUND = 2e-4
+# F of an azimuthal integration by pyFAI: pixels are rings as wide as themselves, of a curve with a peak.
+F_OF_STOL = 5e-3
+# What gas scatters, by 12 points along the beam against 100.
+GAS = 2e-3
+# Sums of kernels: binary32.
+KERNEL = 1e-6
+# Full rotations against Darwin's formula: partialities below 0.01, and tails of neighbours.
+DARWIN = 1e-2
+# Predictions against DIALS', pixels and images.
+DIALS_PREDICTIONS = 0.05
+# Sums of DIALS' integration against theory: scale, and correlation with |F|^2.
+DIALS_SCALE = 0.02
+DIALS_CORRELATION = 0.999

@@ -33,8 +33,8 @@ from nanobragg.engine.batch.run.work import How, Outcome, ShardRenderer, attempt
 from nanobragg.engine.batch.store import claims, records
 from nanobragg.engine.batch.store import folder as places
 from nanobragg.engine.batch.store.dials import are_written, unwritten, write_expts
-from nanobragg.engine.batch.store.labels import write_labels
 from nanobragg.engine.batch.store.folder import OutputLost
+from nanobragg.engine.batch.store.labels import write_labels
 from nanobragg.engine.batch.store.master import is_current, shown, write_masters
 from nanobragg.engine.batch.store.sheet import NAME as SHEET
 from nanobragg.engine.batch.store.sheet import in_counts, shown_images, write_sheet

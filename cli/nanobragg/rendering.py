@@ -14,9 +14,11 @@ from nanobragg.cli.nanobragg.time_left import TimeLeft
 from nanobragg.cli.signals import ended_by_signals
 from nanobragg.engine import cost
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.exposure import expose
 from nanobragg.engine.original.set_up import SetUp
 from nanobragg.engine.original.settings import Settings
-from nanobragg.engine.render import choose, render
+from nanobragg.engine.render import choose
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.summary import steps_in_words
 from nanobragg.kernels.backends import backend as backend_of
 from nanobragg.kernels.image.rendered import Rendered
@@ -52,19 +54,19 @@ def rendered_by(set_up: SetUp, plan: RenderPlan, options: Options, threads: int)
         remark(cost.in_words(plan, expected))
     progress = progress_of(plan, set_up.settings, expected)
     with ended_by_signals():
-        return backend, _rendered(plan, backend, options, threads, progress)
+        return backend, _rendered(set_up.scene, plan, backend, options, threads, progress)
 
 
-def _rendered(plan: RenderPlan, backend: str, options: Options, threads: int, progress: Any) -> Rendered:
+def _rendered(scene: Scene, plan: RenderPlan, backend: str, options: Options, threads: int, progress: Any) -> Rendered:
     """The image; a GPU that ``auto`` has chosen and that fails is replaced by the CPU."""
     own: dict[str, Any] = {"device": options.device, "precision": options.precision}
     try:
-        return render(plan, backend, threads=threads, progress=progress, **own)
+        return expose(scene, plan, backend, threads=threads, progress=progress, **own)
     except BadInput as error:
         if backend != "cuda" or options.backend == "cuda":
             raise
         remark(f"the GPU of this machine is not used ({error}): rendering on the CPU")
-        return render(plan, "fast", threads=threads, progress=progress, **own)
+        return expose(scene, plan, "fast", threads=threads, progress=progress, **own)
 
 
 def figures_of_pixels(

@@ -382,7 +382,7 @@ _rule("-dump", 1, "file", "binary dump of the amplitudes, written and read", set
 _section("files read")
 _rule("-img", 1, "file", "take geometry from the header of this SMV image", sets("img_file", reader=text))
 _rule("-stolout", 1, "file", "accepted; never written", sets("stolout_file", reader=text))
-_rule("=-stol", 1, "file", "amorphous scattering over sin(theta)/lambda: read, not used",
+_rule("=-stol", 1, "file", "amorphous scattering over sin(theta)/lambda: read, used with --fix background",
       sets("stol_file", reader=text, stol_mult=1e10))  # fmt: skip
 _rule("=-4stol", 1, "file", "the same over 4 sin(theta)/lambda", sets("stol_file", reader=text, stol_mult=1e10 / 4))
 _rule("=-Q", 1, "file", "the same over 4 pi sin(theta)/lambda",

@@ -26,7 +26,7 @@ CCD = Response(point_spread="fiber", spread_um=80.0, calibration_percent=3.0, of
 
 
 def _switching(*stages: tuple[float, float, float, float], calibration_percent: float = 1.0) -> Response:
-    """An integrating detector that switches its gain: counts for a photon of 12.4 keV, pedestal, noise, most photons."""
+    """A detector that switches its gain: counts for a photon of 12.4 keV, pedestal, noise, most photons of each."""
     return Response(stages=stages, calibration_percent=calibration_percent)
 
 

@@ -65,7 +65,7 @@ def spread_of(shape: str, fwhm: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _far(shape: str, fwhm: float, reach: int, left: float) -> np.ndarray:
-    """Of all pixels of a block to all of another one, on average; what is beyond the last block is put into them all."""
+    """Of all pixels of a block to all of another one, on average; what is beyond the last is put into them all."""
     widest = (FAR_REACH + 1) * BLOCK
     light = of_pixels(shape, fwhm, widest)
     middle = slice(widest - reach, widest + reach + 1)

@@ -5,7 +5,6 @@ DIALS' laboratory is NeXus' turned by half a turn about y: the beam goes along -
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import uuid
@@ -146,8 +145,7 @@ def _experiments(
     models: Models, scene: Scene, name: str, values: str, sensor: str, phi: float
 ) -> Iterator[dict[str, Any]]:
     """One for each crystal in the beam."""
-    for number, crystal in enumerate((scene.crystal, *scene.other_crystals)):
-        alone = scene if not number else dataclasses.replace(scene, crystal=crystal)
+    for alone in scene.each_crystal:
         yield _experiment(models, alone, name, values, sensor, phi)
 
 

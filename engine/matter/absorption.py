@@ -8,6 +8,6 @@ from nanobragg.engine.matter.gas_table import GASES
 
 
 def of_gas(name: str, energy_eV: float) -> float:
-    """The absorption of a gas at its usual density, 1/m, logarithmically between the table's energies; ends are held."""
+    """The absorption of a gas at its usual density, 1/m: logarithmic between the table's energies, ends are held."""
     energies, mu = (np.array(column) for column in GASES[name])
     return float(np.exp(np.interp(np.log(energy_eV), np.log(energies), np.log(mu))))

@@ -75,7 +75,7 @@ def incoherent(material: str, stol_A: np.ndarray) -> np.ndarray:
 
 
 def hard_spheres(x: np.ndarray, filling: float) -> np.ndarray:
-    """The structure factor of hard spheres, x = q times their diameter (Percus and Yevick; Ashcroft and Lekner 1966)."""
+    """The structure factor of hard spheres, x = q times their diameter (Ashcroft and Lekner 1966)."""
     x = np.maximum(x, 1e-2)
     a = (1.0 + 2.0 * filling) ** 2 / (1.0 - filling) ** 4
     b = -6.0 * filling * (1.0 + filling / 2.0) ** 2 / (1.0 - filling) ** 4

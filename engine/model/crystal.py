@@ -57,8 +57,8 @@ class Crystal(Part):
     water_um
         Edge of the droplet of water, micrometres.
     mosaic_axes_deg
-        Instead of ``mosaic_deg``: standard deviations of the domains' turns about a*, about what is at right angles to it
-        in the plane of a* and b*, and about c, degrees. About another axis n, 1/eta^2 = n^T diag(1/eta_i^2) n.
+        Instead of ``mosaic_deg``: standard deviations of the domains' turns about a*, about what is across it in the
+        plane of a* and b*, and about c, degrees. About another axis n, 1/eta^2 = n^T diag(1/eta_i^2) n.
     cell_spread_percent
         Standard deviations of a, b and c from domain to domain, percent.
     lattices, lattice_seed

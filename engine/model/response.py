@@ -28,8 +28,8 @@ class Response(Part):
     flicker_percent, shutter_percent
         Standard deviations of the beam's brightness and of the exposure, from frame to frame.
     point_spread, spread_um
-        ``fiber`` (g / (2 pi) (g^2 + r^2)^(-3/2), of light in fibre optics) or ``gaussian``, and their full width at half
-        maximum, micrometres; ``none`` where light stays in its pixel.
+        ``fiber`` (g / (2 pi) (g^2 + r^2)^(-3/2), of light in fibre optics) or ``gaussian``, and their full width at
+        half maximum, micrometres; ``none`` where light stays in its pixel.
     kernel
         Instead: the shares of a photon's light in the pixels around its own, (n, n), n odd; scaled to 1 in all.
     calibration_percent
@@ -43,8 +43,8 @@ class Response(Part):
     gain, offset, readout
         Counts per photon, what is added to each count, and the noise of the readout, counts.
     stages
-        Instead, of an integrating detector that switches its gain: (gain, offset, readout, most photons) of each, in the
-        order in which they are tried; raw values have 14 bits.
+        Instead, of an integrating detector that switches its gain: (gain, offset, readout, most photons) of each, in
+        the order in which they are tried; raw values have 14 bits.
     output
         Of such a detector: ``calibrated`` photons, times ``counts_per_photon``, or ``raw`` values, whose two highest
         bits are the stage (0, 1, 3).

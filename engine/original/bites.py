@@ -32,6 +32,11 @@ def carries_over(run: RunOfOriginal) -> bool:
     return any(phi == 0.0 for phi in angles) and any(phi != 0.0 for phi in angles)
 
 
+def unused_stol(run: RunOfOriginal) -> bool:
+    """Whether there is water, and a table of what it scatters."""
+    return run.set_up.settings.stol_file is not None and run.set_up.settings.water > 0.0
+
+
 def running_product(run: RunOfOriginal) -> bool:
     """Whether factors of a term meet more than one evaluation."""
     return has_products(run.plan) and run.plan.evaluations > 1

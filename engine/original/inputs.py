@@ -13,6 +13,7 @@ from nanobragg.engine.factors.tables import read_dump_table, read_hkl
 from nanobragg.engine.formats.columns import read_columns
 from nanobragg.engine.formats.dump import write_dump
 from nanobragg.engine.formats.reading import read, reason, scan_reals
+from nanobragg.engine.model.background import check_stol
 from nanobragg.engine.model.structure_factors import StructureFactors, constant_factors
 from nanobragg.engine.original.quirks import NONE, Fixes
 from nanobragg.engine.original.settings import Settings
@@ -48,6 +49,16 @@ def rows_of(path: str, flag: str, columns: int) -> np.ndarray:
     if not len(rows):
         raise BadFile(f"{flag} {path}: no line in it")
     return rows
+
+
+def read_stol(settings: Settings) -> np.ndarray | None:
+    """The table of amorphous scattering, stol (1/metre) and F, (n, 2), where it is used (Q73)."""
+    if settings.stol_file is None or "Q73" not in settings.fixes:
+        return None
+    what = f"-stol {settings.stol_file}"
+    rows = rows_of(settings.stol_file, "-stol, -4stol or -Q", 2)
+    check_stol(rows[:, 0], rows[:, 1], what)
+    return np.column_stack([rows[:, 0] * settings.stol_mult, rows[:, 1]])
 
 
 def plain_rows(path: str, columns: int) -> np.ndarray:

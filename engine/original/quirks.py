@@ -122,6 +122,8 @@ FIXES = (  # what a run can compute right instead
           "swapped, other types refused", "headers"),
     Quirk("Q70", "files", "a header image that is missing is passed over", "an error", "headers"),
     Quirk("Q71", "files", "a mask of another size is used", "an error", "detector"),
+    Quirk("Q73", "background", "a table of amorphous scattering is not used: water scatters evenly",
+          "-water scatters as the table says", "set_up", bites.unused_stol),
     Quirk("Q92", "flags", "flags match by part of their name", "exact names", "options"),
     Quirk("Q93", "flags", "a missing value crashes", "an error", "options"),
     Quirk("Q74", "smv", "a long header shifts the pixels", "a larger header", "smv_header"),

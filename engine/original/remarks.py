@@ -32,6 +32,8 @@ def before(set_up: SetUp, plan: RenderPlan) -> Iterator[str]:
             "directions are given (custom convention): the beam centre is counted from the corner of the image along "
             "fast and slow, without MOSFLM's half pixel; unset, it is the middle"
         )
+    if s.stol_file is not None and "Q73" in s.fixes and not s.water > 0.0:
+        yield "-stol: nothing scatters without -water"
     if s.coherent:
         yield "Q33: -coherent has no effect, in the original either"
     yield from told

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
+from nanobragg.engine.matter.molecules import between
 from nanobragg.engine.model.background import AVOGADRO, WATER_F, WATER_WEIGHT
 from nanobragg.engine.model.structure_factors import StructureFactors
 from nanobragg.engine.original import beam as beams
@@ -25,8 +26,9 @@ from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.plan import R_E_SQR
 from nanobragg.engine.scene.cell import recommended_oversampling
 from nanobragg.engine.scene.checks import MOST_DOMAINS, check_cells
+from nanobragg.engine.scene.matter import grid
 from nanobragg.engine.scene.of_model import LARGEST_SPREAD, RIGHT
-from nanobragg.engine.scene.scene import Noise, Rotation, Sampled, Scene
+from nanobragg.engine.scene.scene import Noise, Rotation, Sampled, Scatterer, Scene
 from nanobragg.kernels.image.random import new_table
 
 MOST_STEPS = 2**31 - 1
@@ -56,6 +58,7 @@ class SetUp(Geometry):
     beam: ToldBeam
     factors: StructureFactors
     interpolate: bool
+    stol: np.ndarray | None
 
     @functools.cached_property
     def scene(self) -> Scene:
@@ -68,12 +71,14 @@ class SetUp(Geometry):
         rounded = philox and "Q78" in s.fixes
         offset = float(np.floor(s.adc + 0.5)) if rounded else s.adc
         some = ", some of it right" if s.fixes else ""
+        amorphous = () if self.stol is None else droplet(s.water, self.stol)
+        everywhere = background(s, self.beam.fluence, float(count)) if self.stol is None else 0.0
         return Scene(
             detector=self.detector, beam=self.beam, crystal=self.crystal, scan=self.scan, factors=self.factors,
-            sampled=sampled, background=background(s, self.beam.fluence, float(count)), water=s.water != 0.0,
+            sampled=sampled, background=everywhere, water=s.water != 0.0 and self.stol is None,
             dmin=s.dmin, noise=Noise(s.seed, offset, None if philox else self.random_table),
             habits=habits_of(s.fixes, running_products=running_products(self)),
-            physics=RIGHT if s.fixes >= FIXABLE else f"as the original's{some}",
+            physics=RIGHT if s.fixes >= FIXABLE else f"as the original's{some}", scatterers=amorphous,
         )  # fmt: skip
 
 
@@ -148,7 +153,8 @@ def set_up(
     if beam is None:
         beam = beam_of(start)
     parts = {field.name: getattr(start, field.name) for field in dataclasses.fields(start)}
-    return SetUp(**parts, beam=beam, factors=factors, interpolate=start.crystal.interpolate and factors.n_hkl != 0)
+    return SetUp(**parts, beam=beam, factors=factors, interpolate=start.crystal.interpolate and factors.n_hkl != 0,
+                 stol=inputs.read_stol(start.settings))  # fmt: skip
 
 
 def steps(e: SetUp) -> int:
@@ -172,6 +178,16 @@ def background(settings: Settings, fluence: float, count: float) -> float:
     if "Q12" in settings.fixes:
         return WATER_F * WATER_F * w * w * w * 1e6 * AVOGADRO / WATER_WEIGHT * count
     return WATER_F * WATER_F * R_E_SQR * fluence * w * w * w * 1e6 * AVOGADRO / WATER_WEIGHT
+
+
+def droplet(edge: float, table: np.ndarray) -> tuple[Scatterer, ...]:
+    """Water's molecules in a cube of an edge, metres, that scatter as a table of stol and F says (Q73)."""
+    molecules = edge * edge * edge * 1e6 * AVOGADRO / WATER_WEIGHT
+    if not molecules > 0.0:
+        return ()
+    stol_A = grid()
+    coherent = between(table[:, 0] * 1e-10, table[:, 1], stol_A) ** 2
+    return (Scatterer(np.zeros(1), np.array([molecules]), stol_A * 1e10, coherent, np.zeros(len(stol_A))),)
 
 
 def own_factors(e: SetUp) -> tuple[bool, bool, bool]:

@@ -193,8 +193,8 @@ class Lattice:
     """A block of unit cells. ``real`` in metres and ``recip`` in 1/Angstrom at phi = 0, laboratory frame.
 
     ``real_A`` are the real vectors in Angstrom, as they were before they became metres: last digits may differ.
-    ``domain_scales`` (n, 3) are how much longer the edges of each domain are, empty where all are the same; ``share`` is
-    that of the beam which meets this crystal.
+    ``domain_scales`` (n, 3) are how much longer the edges of each domain are, empty where all are the same; ``share``
+    is that of the beam which meets this crystal.
     ``lengths`` are those of the real vectors in metres; ``cell`` and ``recip_cell`` hold lengths in Angstrom (and
     1/Angstrom) and angles in radians; ``volume`` is in cubic Angstrom; ``n_cells`` are whole numbers. ``spot_vectors``
     are what Gaussian and top-hat spots measure distances with. ``rotations`` are those of the domains, (n, 9).
@@ -314,6 +314,12 @@ class Scene:
         from nanobragg.engine.summary import lines
 
         return "\n".join(lines(self))
+
+    @property
+    def each_crystal(self) -> list[Scene]:
+        """Scenes that have one of the crystals each."""
+        crystals = (self.crystal, *self.other_crystals)
+        return [dataclasses.replace(self, crystal=crystal, other_crystals=()) for crystal in crystals]
 
     @property
     def evaluations(self) -> float:

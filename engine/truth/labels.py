@@ -27,10 +27,10 @@ class SpotTruth(NamedTuple):
 
     ``crystal`` numbers the crystals in the beam; ``slow`` and ``fast`` are predictions in pixels (whole numbers and a
     half are centres), ``slow_mm`` and ``fast_mm`` where the diffracted beam meets the panel's front; ``mean_slow`` and
-    ``mean_fast`` the centre of the photons; ``photons`` are those expected above the background, ``background`` those of
-    it in the same pixels; ``partiality`` is the recorded share of the reflection; ``box`` (n, 4) first and last fast,
-    first and last slow pixel, the last excluded; ``entering`` whether the node comes into the Ewald sphere; ``whole``
-    whether it passes it in this image.
+    ``mean_fast`` the centre of the photons; ``photons`` are those expected above the background, ``background`` those
+    of it in the same pixels; ``partiality`` is the recorded share of the reflection; ``box`` (n, 4) first and last
+    fast, first and last slow pixel, the last excluded; ``entering`` whether the node comes into the Ewald sphere;
+    ``whole`` whether it passes it in this image.
     """
 
     hkl: np.ndarray
@@ -74,8 +74,7 @@ def labels_of(scene: Scene, panels: np.ndarray, threads: int) -> Labels:
     """Spots of an image whose expected photons are ``panels`` (panel, slow, fast)."""
     around = all_around(scene, threads)
     background, factor = (around.scattered, around.scale) if around is not None else (np.empty(0, np.float32), 0.0)
-    crystals = [dataclasses.replace(scene, crystal=c, other_crystals=()) for c in (scene.crystal, *scene.other_crystals)]
-    found = [(predict_spots(alone, WEAKEST), alone) for alone in crystals]
+    found = [(predict_spots(alone, WEAKEST), alone) for alone in scene.each_crystal]
     boxes = np.concatenate([_boxes(alone, spots) for spots, alone in found])
     joined = Spots(*(np.concatenate([getattr(s, f.name) for s, _ in found]) for f in dataclasses.fields(Spots)))
     number = np.concatenate([np.full(len(spots), n) for n, (spots, _) in enumerate(found)])

@@ -87,11 +87,12 @@ def truth_of(
     e = scene
     recip = np.array(e.crystal.recip)
     nexus = recip @ turn(e.beam.direction, e.scan.spindle).T
+    waves, shares = (tuple(part.tolist()) for part in spectrum(e))
     return Truth(
         number, shlex.join(words), experiment, tuple(recip.ravel().tolist()), tuple(nexus.ravel().tolist()),
         (*e.crystal.cell[:3], *(clean_degrees(angle) for angle in e.crystal.cell[3:])),
         wavelength(e), e.beam.total_flux, float(image.sum(dtype=np.float64)),
-        -e.noise.seed, -e.crystal.mosaic_seed, *rotation(e), *(tuple(part.tolist()) for part in spectrum(e)),
+        -e.noise.seed, -e.crystal.mosaic_seed, *rotation(e), waves, shares,
         background, counts_per_photon(e),
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -41,7 +40,7 @@ def of_stills(images: Sequence[SpotsOfImage]) -> dict[str, np.ndarray]:
 def of_scan(images: Sequence[SpotsOfImage], *, falling: bool) -> dict[str, np.ndarray]:
     """The same of a rotation: what several images have of a passage is one reflection.
 
-    Passages that begin before the first image or end behind the last are among them if the node meets the sphere in one.
+    Passages that begin before the first image or end behind the last are among them if the node meets the sphere.
     """
     parts = [_columns(image, np.arange(len(image.spots.d_A)), falling=falling) for image in images]
     joined = _joined(parts)
@@ -82,9 +81,8 @@ def _merged(joined: dict[str, np.ndarray], starts: np.ndarray) -> dict[str, np.n
 def _columns(image: SpotsOfImage, some: np.ndarray, *, falling: bool) -> dict[str, np.ndarray]:
     scene, s, lab = image.scene, image.spots, to_dials(image.scene)
     d, count = scene.detector, len(some)
-    crystals = [dataclasses.replace(scene, crystal=c) for c in (scene.crystal, *scene.other_crystals)]
     q = np.zeros((count, 3))
-    for n, alone in enumerate(crystals):
+    for n, alone in enumerate(scene.each_crystal):
         own = s.crystal == n
         turned = np.array(alone.crystal.recip)
         if scene.scan.osc == 0.0:

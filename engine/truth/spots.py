@@ -87,8 +87,8 @@ def _in_slice(
     """The columns of `Spots` in a rotation that is small enough for nodes to pass the sphere on a straight way."""
     placed = panels[0]  # wavelength and beam are those of all
     recip = np.array(e.crystal.recip)
-    turned = [turned_about(recip, e.scan.spindle, phi) for phi in (begin, end)]
-    hkl = near_indices(*turned, placed.beam, 1.0 / placed.wavelength_A, longest, _widths(e))
+    first, last = (turned_about(recip, e.scan.spindle, phi) for phi in (begin, end))
+    hkl = near_indices(first, last, placed.beam, 1.0 / placed.wavelength_A, longest, _widths(e))
     q = hkl @ recip
     at_ends = [_excitation(turned_about(q, e.scan.spindle, phi), placed) for phi in (begin, end)]
     turns = end > begin

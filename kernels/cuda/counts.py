@@ -40,11 +40,11 @@ def counts_on(
 def _there(device: Device, response: ResponsePlan) -> Any:
     """The same with its arrays on the device; what is the same for all frames stays there."""
 
-    def put(name: str) -> DeviceArray:
+    def put(name: str) -> Any:
         array = getattr(response, name)
         if not array.size:
             return DeviceArray(None, (0,) * array.ndim, array.dtype)
-        return device.kept(name, (array,), lambda: device.put(array))  # type: ignore[no-any-return]
+        return device.kept(name, (array,), lambda: device.put(array))
 
     return response._replace(**{name: put(name) for name in ("kernel", "far", "pattern", "stages")})
 

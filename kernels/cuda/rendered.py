@@ -80,11 +80,11 @@ class RenderedOnDevice(Rendered):
 
         device = self._device
 
-        def put(name: str) -> DeviceArray:
+        def put(name: str) -> Any:
             array: np.ndarray = getattr(around, name)
             if not array.size:
                 return DeviceArray(None, (0,), np.float32)
-            return device.kept(name, (array,), lambda: device.put(array))  # type: ignore[no-any-return]
+            return device.kept(name, (array,), lambda: device.put(array))
 
         with device.active():
             there = around._replace(transmission=put("transmission"), scattered=put("scattered"))

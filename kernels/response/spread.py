@@ -1,4 +1,4 @@
-"""Light that spreads from the pixel of its photon: near it by a sum over a kernel, far from it over blocks of pixels."""
+"""Light that spreads from the pixel of its photon: near it by a sum over a kernel, far away over blocks of pixels."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from nanobragg.engine.formats.nexus import now
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import choose, counts_of
 from nanobragg.engine.scene.scene import PlacedDetector, Scene
-from nanobragg.engine.surroundings import surroundings_of
+from nanobragg.engine.surroundings import background_of, surroundings_of
 from nanobragg.engine.truth.labels import PixelTruth, SpotTruth, labels_of, most_photons, pixels_of
 from nanobragg.engine.truth.of_image import truth_of
 from nanobragg.kernels.backend import Unavailable
@@ -108,11 +108,11 @@ class ShardRenderer:
         self._image = number
         scene = self.scene(number)
         plan = plan_of(scene)
-        how = {"threads": self.threads, "device": self._device, "precision": self.job.precision}
-        rendered = expose(scene, plan, self.backend, **how)
+        rendered = expose(
+            scene, plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision
+        )
         described = self._scene_of.described(number, scene)
-        around = surroundings_of(scene, self.threads)
-        below = 0.0 if around is None else float(around.scattered.sum(dtype=np.float64)) * around.scale
+        below = background_of(scene, surroundings_of(scene, self.threads))
         truth = truth_of(number, self.job.words(number), scene, rendered.image, described, below)
         if not np.isfinite(truth.photons):
             raise BadInput("the image overflows: a pixel is infinite or not a number")

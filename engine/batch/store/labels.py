@@ -1,8 +1,9 @@
-"""The truth of spots beside a job's images: reflections for DIALS, a stream for CrystFEL, boxes for learning programs."""
+"""The truth of spots beside a job's images: reflections for DIALS, a stream for CrystFEL, boxes to learn from."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -106,7 +107,7 @@ def spots_of_shard(job: Job, number: int) -> list[SpotTruth]:
     ends = np.searchsorted(columns.pop("image"), np.arange(shard.first, shard.first + shard.images + 1))
     return [
         SpotTruth(**{name: values[begin:end] for name, values in columns.items()})
-        for begin, end in zip(ends[:-1], ends[1:], strict=True)
+        for begin, end in itertools.pairwise(ends)
     ]
 
 
