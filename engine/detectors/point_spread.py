@@ -27,7 +27,7 @@ def gaussian(fwhm: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The same of a Gaussian."""
     from scipy import special
 
-    scale = math.sqrt(math.log(16.0)) / math.sqrt(2.0) / fwhm
+    scale = math.sqrt(math.log(16.0)) / fwhm
     return np.asarray(special.erf(x * scale) * special.erf(y * scale) / 4.0)
 
 
@@ -65,7 +65,7 @@ def spread_of(shape: str, fwhm: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _far(shape: str, fwhm: float, reach: int, left: float) -> np.ndarray:
-    """Of all pixels of a block to all of another one, on average; what is beyond the last is put into them all."""
+    """Of all pixels of a block to all of another one, on average; what is beyond the last is dealt to them all."""
     widest = (FAR_REACH + 1) * BLOCK
     light = of_pixels(shape, fwhm, widest)
     middle = slice(widest - reach, widest + reach + 1)
@@ -74,7 +74,7 @@ def _far(shape: str, fwhm: float, reach: int, left: float) -> np.ndarray:
     blocks = np.arange(-FAR_REACH, FAR_REACH + 1) * BLOCK
     pairs = np.maximum(BLOCK - np.abs(offsets[None, :] - blocks[:, None]), 0)
     far = pairs @ light @ pairs.T / BLOCK**4
-    return far * (left / (far.sum() * BLOCK**2))
+    return np.asarray(far + (left - far.sum() * BLOCK**2) / (far.size * BLOCK**2))
 
 
 def given_kernel(values: npt.ArrayLike) -> np.ndarray:

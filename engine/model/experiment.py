@@ -140,7 +140,7 @@ class Experiment:
         if self.backgrounds:
             tables["background"] = [_kind_of(part) | part.to_json() for part in self.backgrounds]
         if self.other_crystals:
-            tables["other_crystal"] = [crystal.to_json() for crystal in self.other_crystals]
+            tables["other_crystal"] = [_unlike(self.crystal, crystal) for crystal in self.other_crystals]
         return tables
 
     @classmethod
@@ -186,6 +186,15 @@ RIVALS_OF_CELL = ("cell", "reciprocal")
 def _kind_of(background: Background) -> dict[str, str]:
     (kind,) = (name for name, class_of_kind in KINDS.items() if class_of_kind is type(background))
     return {"kind": kind}
+
+
+def _unlike(first: Crystal, other: Crystal) -> dict[str, Any]:
+    """What another crystal has of its own, for `_other_crystal`."""
+    alone = dataclasses.replace(first, lattices=1)
+    names = [f.name for f in dataclasses.fields(Crystal)]
+    own = {name: getattr(other, name) for name in names if getattr(other, name) != getattr(alone, name)}
+    rival = {"cell": "reciprocal", "reciprocal": "cell"}
+    return {name: value for name, value in own.items() if value is not None or name not in rival}
 
 
 def _other_crystal(first: dict[str, Any], table: Any, what: str) -> Crystal:

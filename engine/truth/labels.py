@@ -74,7 +74,7 @@ def labels_of(scene: Scene, panels: np.ndarray, threads: int) -> Labels:
     """Spots of an image whose expected photons are ``panels`` (panel, slow, fast)."""
     around = all_around(scene, threads)
     background, factor = (around.scattered, around.scale) if around is not None else (np.empty(0, np.float32), 0.0)
-    found = [(predict_spots(alone, WEAKEST), alone) for alone in scene.each_crystal]
+    found = [(each_passage(predict_spots(alone, WEAKEST)), alone) for alone in scene.each_crystal]
     boxes = np.concatenate([_boxes(alone, spots) for spots, alone in found])
     joined = Spots(*(np.concatenate([getattr(s, f.name) for s, _ in found]) for f in dataclasses.fields(Spots)))
     number = np.concatenate([np.full(len(spots), n) for n, (spots, _) in enumerate(found)])
@@ -93,6 +93,23 @@ def labels_of(scene: Scene, panels: np.ndarray, threads: int) -> Labels:
         entering=joined.entering, whole=joined.whole,
     )  # fmt: skip
     return Labels(spots, owner, background, factor)
+
+
+def each_passage(spots: Spots) -> Spots:
+    """One spot for each passage through the sphere, whose shares in parts of a wide rotation are added up.
+
+    It stands where the node meets the sphere, or is nearest to it.
+    """
+    if not len(spots):
+        return spots
+    key = np.column_stack([spots.hkl, spots.entering, spots.panel])
+    _, passage = np.unique(key, axis=0, return_inverse=True)
+    order = np.lexsort((-spots.partiality, ~spots.whole, passage.ravel()))
+    _, first = np.unique(passage.ravel()[order], return_index=True)
+    best = np.sort(order[first])
+    total = np.bincount(passage.ravel(), spots.partiality)[passage.ravel()][best]
+    kept = {f.name: getattr(spots, f.name)[best] for f in dataclasses.fields(Spots)}
+    return Spots(**kept | {"partiality": np.minimum(total, 1.0)})
 
 
 def all_around(scene: Scene, threads: int) -> Surroundings | None:
