@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from nanobragg.kernels.response.plan import NO_FAR, NO_KERNEL, NO_PATTERN, Respo
 FLICKER_STREAM, SHUTTER_STREAM = 21, 22  # of random numbers of a frame
 PATTERN_DRAW, DEFECT_DRAW = 0xFFFFFFF0, 0xFFFFFFE0  # of a pixel; stages have draws of their own behind the first
 HOT = -1.0
+_last_pattern: dict[Any, np.ndarray] = {}
 
 
 def frame_factor(response: Response, seed: int) -> float:
@@ -79,11 +81,25 @@ def _of_pattern(r: Response) -> tuple[int, float, float, float]:
     return int(r.detector_seed), r.calibration_percent / 100.0, r.dead_pixels, r.hot_pixels
 
 
-@functools.lru_cache(maxsize=2)
 def pattern_of(
     known: tuple[int, float, float, float], shape: tuple[int, int, int], stages: int, threads: int
 ) -> np.ndarray:
-    """Sensitivities (stage, panel * slow * fast) of a detector, by its seed, width, dead and hot pixels; or none."""
+    """Sensitivities (stage, panel * slow * fast) of a detector, by its seed, width, dead and hot pixels; or none.
+
+    The last one is kept: frames of a detector have the same, whatever the number of threads.
+    """
+    key = (known, shape, stages)
+    kept = _last_pattern.get(key)
+    if kept is None:
+        kept = _pattern(known, shape, stages, threads)
+        _last_pattern.clear()
+        _last_pattern[key] = kept
+    return kept
+
+
+def _pattern(
+    known: tuple[int, float, float, float], shape: tuple[int, int, int], stages: int, threads: int
+) -> np.ndarray:
     from nanobragg.kernels.response import host
 
     seed, width, dead, hot = known

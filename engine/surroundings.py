@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import functools
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,10 @@ from nanobragg.kernels.surroundings.plan import Matter, Shade, Surroundings
 NOTHING = np.empty(0, np.float32)
 SPAN_OF_NODE = 0.0025  # of the wavelengths, relative, that a node stands for
 FEWEST_NODES, MOST_NODES = 3, 9
-MOST_KEPT = 24  # images of parts
+MOST_KEPT, MOST_SUMS = 24, 3  # images of parts, and of what was made of them
 _lock = threading.Lock()
 _kept: collections.OrderedDict[Any, np.ndarray] = collections.OrderedDict()
-_sum: list[tuple[Any, np.ndarray]] = []
+_sums: collections.OrderedDict[Any, np.ndarray] = collections.OrderedDict()
 
 
 def surroundings_of(scene: Scene, threads: int) -> Surroundings | None:
@@ -35,7 +36,7 @@ def surroundings_of(scene: Scene, threads: int) -> Surroundings | None:
     with _lock:
         shares = NOTHING
         if scene.shade != NO_SHADE:
-            shares = _remembered(("shade", place, scene.shade), lambda: _transmission(scene, threads))
+            shares = _remembered(_kept, MOST_KEPT, ("shade", place, scene.shade), lambda: _transmission(scene, threads))
         light, scale = _light(scene, place, threads)
         return Surroundings(shares, light, scale)
 
@@ -50,14 +51,17 @@ def background_of(scene: Scene, around: Surroundings | None) -> float:
     return float(np.dot(around.scattered, mask.astype(np.float32))) * around.scale
 
 
-def _remembered(key: Any, make: Any) -> np.ndarray:
-    if key not in _kept:
-        _kept[key] = make()
-        _kept[key].setflags(write=False)
-        while len(_kept) > MOST_KEPT:
-            _kept.popitem(last=False)
-    _kept.move_to_end(key)
-    return _kept[key]
+def _remembered(
+    among: collections.OrderedDict[Any, np.ndarray], most: int, key: Any, make: Callable[[], np.ndarray]
+) -> np.ndarray:
+    """What was made for a key; what was asked for longest ago is forgotten."""
+    if key not in among:
+        among[key] = make()
+        among[key].setflags(write=False)
+        while len(among) > most:
+            among.popitem(last=False)
+    among.move_to_end(key)
+    return among[key]
 
 
 def _place(scene: Scene) -> Any:
@@ -90,27 +94,30 @@ def _light(scene: Scene, place: Any, threads: int) -> tuple[np.ndarray, float]:
         for scatterer in scene.scatterers
         for node, share, mu in zip(nodes, of_nodes, _absorption(scene, nodes), strict=True)
     ]
-    keys = [
+    keys = tuple(
         (place, scene.shade, _known(part), node, mu, _directions_key(scene, node)) for part, node, _, mu in parts
-    ]  # fmt: skip
+    )  # fmt: skip
     weights = [float(part.molecules.sum()) * share for part, _, share, _ in parts]
     factor = sum(weights)
-    relative = [round(weight / factor, 12) for weight in weights]
-    if not _sum or _sum[0][0] != (keys, relative):
-        total = np.zeros(0, np.float32)
-        for key, weight, (part, node, _, mu) in zip(keys, relative, parts, strict=True):
-            of_part = _remembered(key, functools.partial(_made, scene, part, node, mu, threads)) * np.float32(weight)
-            total = total + of_part if len(total) else of_part
-        total.setflags(write=False)
-        _sum[:] = [((keys, relative), total)]
-    return _sum[0][1], factor * scene.beam.fluence * R_E_SQR
+    relative = tuple(round(weight / factor, 12) for weight in weights)
+
+    def total() -> np.ndarray:
+        images = (
+            _remembered(_kept, MOST_KEPT, key, functools.partial(_made, scene, part, node, mu, threads))
+            for key, (part, node, _, mu) in zip(keys, parts, strict=True)
+        )
+        found = NOTHING
+        for image, weight in zip(images, relative, strict=True):
+            found = found + image * np.float32(weight) if len(found) else image * np.float32(weight)
+        return found
+
+    return _remembered(_sums, MOST_SUMS, (keys, relative), total), factor * scene.beam.fluence * R_E_SQR
 
 
 def _known(scatterer: Scatterer) -> Any:
     """What a part scatters, whatever its amount."""
-    s = scatterer
-    share = s.molecules / s.molecules.sum()
-    return tuple(part.tobytes() for part in (s.offsets, np.round(share, 12), s.coherent, s.incoherent))
+    share = scatterer.molecules / scatterer.molecules.sum()
+    return scatterer.table, scatterer.offsets.tobytes(), np.round(share, 12).tobytes()
 
 
 def _nodes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
@@ -161,8 +168,8 @@ def _made(scene: Scene, scatterer: Scatterer, node: float, mu: float, threads: i
     directions, shares = _directions(scene, node)
     s, shade = scatterer, scene.shade
     matter = Matter(
-        places=np.column_stack([s.offsets, s.molecules / s.molecules.sum()]), coherent=s.coherent,
-        incoherent=s.incoherent, stol_step=float(s.stol[1] - s.stol[0]), directions=directions, shares=shares,
+        places=np.column_stack([s.offsets, s.molecules / s.molecules.sum()]), coherent=s.table.coherent,
+        incoherent=s.table.incoherent, stol_step=s.table.step, directions=directions, shares=shares,
         wavelength=node, absorption=mu,
     )  # fmt: skip
     assert isinstance(shade, Shade)

@@ -241,7 +241,7 @@ def test_a_batch_makes_it_once(monkeypatch):
     scattered = host.scattered
     monkeypatch.setattr(host, "scattered", lambda *a: (made.append(1), scattered(*a))[1])
     surroundings._kept.clear()
-    surroundings._sum.clear()
+    surroundings._sums.clear()
     slab, gas = (nb.Amorphous(material="water", thickness_um=80), nb.Gas(absorbs=False))
     first = image_of(experiment(slab, gas))
     assert len(made) == 2

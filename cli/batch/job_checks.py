@@ -19,6 +19,8 @@ from nanobragg.engine.original.settings import OF_DETECTOR
 # Fields of other tables that stand once for all images of a file.
 OF_FILE = (
     "sampling.roi", "beam.exposure_s", "beam.beamsize_mm", "beam.direction", "beam.polarization_axis", "scan.axis",
+    "response.gain", "response.offset", "response.stages", "response.output", "response.counts_per_photon",
+    "response.saturation",
 )  # fmt: skip
 
 

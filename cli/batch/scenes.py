@@ -28,6 +28,9 @@ from nanobragg.engine.scene.scene import Illumination, Lattice, Noise, PlacedDet
 from nanobragg.kernels.image.random import new_table
 
 
+MOST_FACTORS = 4  # kept: of some wavelengths that come again and again
+
+
 class Scenes:
     """Makes the scene of an image, by its number; what images share is kept from one to the next."""
 
@@ -74,7 +77,7 @@ class _OfModel:
 
     def __init__(self, job: Job, remark: Callable[[str], None]):
         self._job, self._remark = job, remark
-        self._factors: tuple[Any, StructureFactors | None] = (None, None)  # the last, replaced whole: threads may ask
+        self._factors: dict[Any, StructureFactors] = {}  # the last ones, replaced whole: threads may ask
         self._mask: tuple[np.ndarray | None] | None = None  # of the file of the geometry, once it was read
 
     def scene(self, number: int) -> Scene:
@@ -131,11 +134,12 @@ class _OfModel:
             if source.structure is not None:
                 reach = source.d_min_A or seen_to(detector, crystal, beam, dmin_A)
                 key = (source, beam.wavelength, crystal.cell, reach, energies_of_tables(source, beam))
-            known, factors = self._factors
-            if factors is None or known != key:
-                factors = load(self._found(source), detector, crystal, beam, dmin_A=dmin_A, tell=self._remark)
-                self._factors = (key, factors)
-            return factors
+            known = self._factors
+            if key not in known:
+                made = load(self._found(source), detector, crystal, beam, dmin_A=dmin_A, tell=self._remark)
+                others = list(known.items())[1 - MOST_FACTORS :]
+                known = self._factors = dict(others) | {key: made}
+            return known[key]
 
         return loaded
 

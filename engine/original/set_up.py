@@ -9,7 +9,6 @@ from collections.abc import Callable
 import numpy as np
 
 from nanobragg.engine.errors import BadInput
-from nanobragg.engine.matter.molecules import between
 from nanobragg.engine.model.background import AVOGADRO, WATER_F, WATER_WEIGHT
 from nanobragg.engine.model.structure_factors import StructureFactors
 from nanobragg.engine.original import beam as beams
@@ -26,7 +25,7 @@ from nanobragg.engine.original.settings import Settings
 from nanobragg.engine.plan import R_E_SQR
 from nanobragg.engine.scene.cell import recommended_oversampling
 from nanobragg.engine.scene.checks import MOST_DOMAINS, check_cells
-from nanobragg.engine.scene.matter import grid
+from nanobragg.engine.scene.matter import of_points
 from nanobragg.engine.scene.of_model import LARGEST_SPREAD, RIGHT
 from nanobragg.engine.scene.scene import Noise, Rotation, Sampled, Scatterer, Scene
 from nanobragg.kernels.image.random import new_table
@@ -185,9 +184,8 @@ def droplet(edge: float, table: np.ndarray) -> tuple[Scatterer, ...]:
     molecules = edge * edge * edge * 1e6 * AVOGADRO / WATER_WEIGHT
     if not molecules > 0.0:
         return ()
-    stol_A = grid()
-    coherent = between(table[:, 0] * 1e-10, table[:, 1], stol_A) ** 2
-    return (Scatterer(np.zeros(1), np.array([molecules]), stol_A * 1e10, coherent, np.zeros(len(stol_A))),)
+    scattered = of_points(tuple((table[:, 0] * 1e-10).tolist()), tuple(table[:, 1].tolist()))
+    return (Scatterer(np.zeros(1), np.array([molecules]), scattered),)
 
 
 def own_factors(e: SetUp) -> tuple[bool, bool, bool]:

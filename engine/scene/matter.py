@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from nanobragg.engine.formats.reading import reason
 from nanobragg.engine.matter import absorption, molecules
 from nanobragg.engine.model.background import BEHIND_MM, Amorphous, Background, Gas, Ice, check_stol
 from nanobragg.engine.model.beamstop import Beamstop
-from nanobragg.engine.scene.scene import NO_SHADE, Illumination, Scatterer
+from nanobragg.engine.scene.scene import NO_SHADE, Illumination, Scatterer, ScatteringTable
 from nanobragg.kernels.surroundings.plan import Shade
 from nanobragg.kernels.vectors import cross, dot, unit
 
@@ -40,27 +42,46 @@ def grid(narrowest: float = math.inf) -> np.ndarray:
     return np.arange(0.0, STOL_END_A + step, step)
 
 
+def table_of(stol_A: np.ndarray, coherent: np.ndarray, incoherent: np.ndarray | None = None) -> ScatteringTable:
+    """The table of what was made on a grid."""
+    nothing = np.zeros(len(stol_A)) if incoherent is None else incoherent
+    return ScatteringTable(float(stol_A[1]) * 1e10, coherent, nothing)
+
+
+@functools.lru_cache(maxsize=16)
+def _of_material(material: str, compton: bool) -> ScatteringTable:
+    stol_A = grid()
+    incoherent = molecules.incoherent(material, stol_A) if compton else None
+    return table_of(stol_A, molecules.coherent(material, stol_A), incoherent)
+
+
+@functools.lru_cache(maxsize=4)
+def _of_ice(width: float) -> ScatteringTable:
+    stol_A = grid(width)
+    return table_of(stol_A, molecules.ice(stol_A, width))
+
+
+@functools.lru_cache(maxsize=16)
+def of_points(stol_A: tuple[float, ...], F: tuple[float, ...], material: str | None = None) -> ScatteringTable:
+    """The table of some points, stol in 1/Angstrom; with the Compton scattering of a material, if one is said."""
+    at = grid()
+    incoherent = None if material is None else molecules.incoherent(material, at)
+    return table_of(at, molecules.between(np.array(stol_A), np.array(F), at) ** 2, incoherent)
+
+
 def _of_slab(part: Amorphous | Ice, beam: Illumination) -> Scatterer:
     number = np.array([part.molecules_per_area * beam.beamsize**2])
-    if isinstance(part, Ice):
-        stol_A = grid(part.width)
-        coherent, incoherent = molecules.ice(stol_A, part.width), np.zeros(len(stol_A))
-    else:
-        stol_A = grid()
-        coherent = _coherent(part, stol_A)
-        incoherent = molecules.incoherent(part.material, stol_A) if part.compton and part.material else 0.0 * stol_A
-    return Scatterer(np.zeros(1), number, stol_A * 1e10, coherent, incoherent)
+    table = _of_ice(part.width) if isinstance(part, Ice) else _table_of(part)
+    return Scatterer(np.zeros(1), number, table)
 
 
-def _coherent(part: Amorphous, stol_A: np.ndarray) -> np.ndarray:
-    if part.file is not None:
-        stol, F = read_stol(part.file)
-    elif part.stol is not None:
-        stol, F = np.asarray(part.stol, float), np.asarray(part.F, float)
-    else:
+def _table_of(part: Amorphous) -> ScatteringTable:
+    given: Any = (part.stol, part.F) if part.file is None else read_stol(part.file)
+    if given[0] is None:
         assert part.material is not None
-        return molecules.coherent(part.material, stol_A)
-    return molecules.between(stol, F, stol_A) ** 2
+        return _of_material(part.material, part.compton)
+    stol, F = (tuple(float(x) for x in values) for values in given)
+    return of_points(stol, F, part.material if part.compton else None)
 
 
 def _of_gas(part: Gas, beamstop: Beamstop | None, beam: Illumination) -> Scatterer:
@@ -71,10 +92,8 @@ def _of_gas(part: Gas, beamstop: Beamstop | None, beam: Illumination) -> Scatter
     nodes, weights = np.polynomial.legendre.leggauss(PLACES_OF_GAS)
     offsets = begin + (end - begin) * (nodes + 1.0) / 2.0
     number = part.molecules_per_volume * beam.beamsize**2 * (end - begin) * weights / 2.0
-    stol_A = grid()
-    incoherent = molecules.incoherent(part.material, stol_A) if part.compton else np.zeros(len(stol_A))
     lit = number > 0.0
-    return Scatterer(offsets[lit], number[lit], stol_A * 1e10, molecules.coherent(part.material, stol_A), incoherent)
+    return Scatterer(offsets[lit], number[lit], _of_material(part.material, part.compton))
 
 
 def shade_of(backgrounds: Sequence[Background], beamstop: Beamstop | None, beam: Illumination) -> Shade:

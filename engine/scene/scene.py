@@ -267,19 +267,29 @@ class Noise:
     table: np.ndarray | None = None
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScatteringTable:
+    """Squared electrons of a molecule, (m,) each, over sin(theta)/lambda from 0 on in steps of ``step``, 1/metre.
+
+    Many images have the same, made once: it is known by itself.
+    """
+
+    step: float
+    coherent: np.ndarray
+    incoherent: np.ndarray
+
+
 @dataclasses.dataclass(frozen=True)
 class Scatterer:
     """Amorphous matter in the beam.
 
     ``offsets`` (n,) are places along the beam, metres behind the sample, ``molecules`` (n,) how many are there;
-    ``stol`` (m,) evenly from 0 on, 1/metre, ``coherent`` and ``incoherent`` (m,) squared electrons of a molecule.
+    ``table`` is what each scatters.
     """
 
     offsets: np.ndarray
     molecules: np.ndarray
-    stol: np.ndarray
-    coherent: np.ndarray
-    incoherent: np.ndarray
+    table: ScatteringTable
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nanobragg.engine.response import defects
-from nanobragg.engine.scene.scene import Scatterer, Scene
+from nanobragg.engine.scene.scene import Scatterer, ScatteringTable, Scene
 from nanobragg.engine.surroundings import surroundings_of
 from nanobragg.engine.truth.spots import Spots, predict_spots
 from nanobragg.kernels.image.claims import owners, sums_of_spots
@@ -19,6 +19,7 @@ BACKGROUND, BRAGG, GAP, BAD, SATURATED = range(5)  # of a pixel
 CLASSES = ("background", "bragg", "gap", "bad", "saturated")
 LEAST_MARGIN, MOST_MARGIN = 2, 40  # pixels of a box on either side of its spot
 WEAKEST = 0.01  # partiality of a spot that is listed
+EVERYWHERE = ScatteringTable(1e10, np.ones(2), np.zeros(2))  # what scatters the same in every direction
 FEWEST_PHOTONS = 0.5  # of a pixel that shows a spot
 
 
@@ -116,9 +117,7 @@ def all_around(scene: Scene, threads: int) -> Surroundings | None:
     """What surrounds the sample, with what scatters the same in every direction among it."""
     if not scene.background > 0.0:
         return surroundings_of(scene, threads)
-    constant = Scatterer(
-        np.zeros(1), np.array([scene.background / scene.sampled.steps]), np.array([0.0, 1e10]), np.ones(2), np.zeros(2)
-    )
+    constant = Scatterer(np.zeros(1), np.array([scene.background / scene.sampled.steps]), EVERYWHERE)
     return surroundings_of(dataclasses.replace(scene, scatterers=(*scene.scatterers, constant)), threads)
 
 

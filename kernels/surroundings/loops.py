@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from nanobragg.kernels.compiling.decorators import kernel, scalar
+from nanobragg.kernels.compiling.vector import prefer_wide_registers
 from nanobragg.kernels.compiling.vector import rounded_once_single as fma_single
 from nanobragg.kernels.step import geometry
 from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
@@ -148,17 +149,34 @@ def surrounded(around, value, index):
     return value
 
 
+@scalar
+def is_left_out(mask, index):
+    """Whether a pixel is masked."""
+    return len(mask) != 0 and mask[index] == 0
+
+
 @kernel
 def surround_rows(around, mask, rows, columns, image):
-    """Put it into pixels of some rows of all panels that are rendered."""
-    n_fast = image.shape[1]
+    """Put it into rendered pixels of some rows of all panels: by vector code where none is masked."""
+    prefer_wide_registers()
+    shades, lit, scale = len(around.transmission) != 0, len(around.scattered) != 0, np.float32(around.scale)
+    count = columns[1] - columns[0]
     for row in range(rows[0], rows[1]):
-        before = row * n_fast
-        if len(mask) == 0:
-            for fast in range(columns[0], columns[1]):
-                image[row, fast] = surrounded(around, image[row, fast], before + fast)
+        first = np.uint64(row * image.shape[1] + columns[0])
+        of_row = image[row, columns[0] : columns[1]]
+        if len(mask) != 0:
+            for i in range(count):
+                index = first + np.uint64(i)
+                if not is_left_out(mask, index):
+                    of_row[i] = surrounded(around, of_row[i], index)
+        elif shades and lit:
+            for i in range(count):
+                index = first + np.uint64(i)
+                of_row[i] = fma_single(scale, around.scattered[index], of_row[i] * around.transmission[index])
+        elif lit:
+            for i in range(count):
+                of_row[i] = fma_single(scale, around.scattered[first + np.uint64(i)], of_row[i])
         else:
-            for fast in range(columns[0], columns[1]):
-                inside = surrounded(around, image[row, fast], before + fast)
-                image[row, fast] = inside if mask[before + fast] != 0 else image[row, fast]
+            for i in range(count):
+                of_row[i] = of_row[i] * around.transmission[first + np.uint64(i)]
     return 0

@@ -17,6 +17,7 @@ from nanobragg.engine.formats.any_image import read_image
 from nanobragg.engine.formats.hdf5 import open_file
 from nanobragg.engine.formats.nexus import DATA, pedestal, rotation
 from nanobragg.engine.placed import panels_of_scene
+from nanobragg.engine.response import defects
 from nanobragg.engine.truth.reflections import can_be_seen
 from nanobragg.engine.view.assembled import assembled
 
@@ -64,7 +65,7 @@ def shown_images(job: Job, scene_of: SceneOf) -> Iterator[SheetImage]:
     for number, image in first_images(job):
         scene = scene_of(number)
         counts = image.astype(float) - pedestal(scene, job.values)
-        counts[~np.isfinite(counts)] = 0.0
+        counts[~np.isfinite(counts) | defects(scene).reshape(counts.shape)] = 0.0
         total, brightest = counts.sum(), counts.max()
         boxes = np.empty((0, 4))
         if len(scene.detector.panels) == 1 and job.truth:
