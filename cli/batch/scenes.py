@@ -27,7 +27,6 @@ from nanobragg.engine.scene.of_model import scene_of
 from nanobragg.engine.scene.scene import Illumination, Lattice, Noise, PlacedDetector, Scene
 from nanobragg.kernels.image.random import new_table
 
-
 MOST_FACTORS = 4  # kept: of some wavelengths that come again and again
 
 
