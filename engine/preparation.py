@@ -12,7 +12,8 @@ from nanobragg.engine.api import Crystal, Detector, Scan, set_up, structure_fact
 from nanobragg.engine.check.trace import trace
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import render
-from nanobragg.kernels.image import figures, noise
+from nanobragg.kernels.image import claims, figures, noise
+from nanobragg.kernels.image.indices import near_indices
 from nanobragg.kernels.image.random import new_table
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.response import host as response
@@ -64,6 +65,14 @@ def _figures() -> Iterator[tuple[str, Callable[[], object]]]:
         response.counts_of(plan, spread, image, 1), response.pattern_of(1, 0, image.shape, 1, 0.1, 1),
     )  # fmt: skip
     yield "background", lambda: _surroundings(plan, image)
+    yield "truth", lambda: _truth(image)
+
+
+def _truth(image: np.ndarray) -> None:
+    near_indices(np.eye(3) / 50.0, np.eye(3) / 50.0, np.array([0.0, 0.0, 1.0]), 1.0, 0.05, (1e-6, 1e-6, 0.0))
+    places, boxes, panels = np.ones((1, 2)), np.array([[0, 2, 0, 2]]), np.zeros(1, np.int64)
+    owner = claims.owners(image.shape, places, boxes, panels)
+    claims.sums_of_spots(image, image.ravel(), 1.0, owner, boxes, panels)
 
 
 def _surroundings(plan: RenderPlan, image: np.ndarray) -> None:

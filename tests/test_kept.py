@@ -131,6 +131,19 @@ for name in sys.argv[2:]:
     images.greys(image, 1.0, frozenset())
     for philox in (False, True):
         counts_of(experiment.scene, image, philox=philox, threads=1)
+import nanobragg as nb
+from nanobragg.engine.truth.labels import labels_of
+stages = ((500.0, 3000.0, 12.0, 25.0), (-17.0, 15000.0, 8.0, 750.0))
+for backgrounds, response in (
+    ((nb.Gas(),), nb.Response(point_spread="fiber", spread_um=80, calibration_percent=3, readout=3)),
+    ((), nb.Response(stages=stages, dead_pixels=0.1)), ((nb.Water(edge_um=1),), nb.Response(point_spread="gaussian", spread_um=80)),
+):
+    detector = nb.Detector(shape=(20, 30), pixel_mm=1.0, thickness_um=300, attenuation_um=300)
+    crystal = nb.Crystal(cell=(50, 50, 50, 90, 90, 90), N=(3, 3, 3))
+    e = nb.Experiment(crystal, detector, nb.constant(3.0), backgrounds=backgrounds, response=response)
+    made, scene = nb.render_experiment(e, backend="fast", threads=1), nb.scene(e)
+    nb.read_out(made.image, scene, 1, threads=1)
+    labels_of(scene, made.panels, 1)
 """
 
 
