@@ -44,7 +44,17 @@ def lines(s: Scene) -> Iterator[str]:
         "steps": f"{steps_of(plan_of(s)):.3g}: {steps_in_words(s)}",
         "physics": s.physics,
     }
-    yield from (f"{name:12}{text}" for name, text in said.items())
+    yield from (f"{name:12}{text}" for name, text in (said | _around(s)).items())
+
+
+def _around(s: Scene) -> dict[str, str]:
+    """What there is beside a crystal and an ideal detector."""
+    others, parts = len(s.other_crystals), len(s.scatterers)
+    said = {"others": f"{others} crystal{'s' * (others > 1)} more in the beam"} if others else {}
+    shades = ["absorption on the way"] * (s.shade.absorption > 0.0) + ["a beamstop"] * (s.shade.distance > 0.0)
+    matter = [f"{parts} amorphous part{'s' * (parts > 1)}"] * (parts > 0)
+    said |= {"background": ", ".join(matter + shades)} if matter or shades else {}
+    return said | ({"response": repr(s.response)} if s.response is not None else {})
 
 
 def _seen(panels: list[Placed]) -> str:

@@ -229,3 +229,14 @@ def test_axes_that_cannot_be_meant(axis, says, tmp_path):
     (tmp_path / "job.toml").write_text(JOB + f"[[axis]]\n{axis}\n")
     with pytest.raises(nb.BadInput, match=says):
         read_job(str(tmp_path / "job.toml"))
+
+
+def test_the_original_has_no_words_for_these():
+    for fields in (
+        {"crystal": dataclasses.replace(CRYSTAL, lattices=2)}, {"beamstop": nb.Beamstop()}, {"response": nb.Response(gain=2)},
+        {"crystal": dataclasses.replace(CRYSTAL, share=0.5)}, {"other_crystals": (CRYSTAL,)},
+        {"crystal": dataclasses.replace(CRYSTAL, B_A2=5)}, {"backgrounds": (nb.Gas(),)},
+    ):  # fmt: skip
+        e = Experiment(**({"crystal": CRYSTAL, "detector": DETECTOR, "factors": FLAT} | fields))
+        with pytest.raises(nb.BadInput, match="no words for|the original knows"):
+            nb.render_experiment(e, quirks="c")

@@ -85,7 +85,10 @@ class _OfModel:
         experiment = self._with_mask(Experiment.of_json(self._whole(job.tables(number)), "model"))
         table = new_table() if job.noise == "original" else None
         noise = Noise(-job.noise_seed(number), 0.0, table)
-        return dataclasses.replace(scene_of(experiment, self._loader(experiment)), noise=noise)
+        made = scene_of(experiment, self._loader(experiment))
+        # Expected photons, and counts by the original's generator, are not what a response makes of photons.
+        response = made.response if job.noise == "philox" else None
+        return dataclasses.replace(made, noise=noise, response=response)
 
     def remarks(self, number: int) -> list[str]:
         """See `Scenes.remarks`."""

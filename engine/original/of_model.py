@@ -27,6 +27,15 @@ UNKNOWN: dict[str, Callable[[Experiment], Any]] = {
     "Beam: direction": lambda e: e.beam.direction,
     "Beam: polarization_axis": lambda e: e.beam.polarization_axis,
     "Scan: axis": lambda e: e.scan.axis,
+    "Crystal: mosaic_axes_deg": lambda e: e.crystal.mosaic_axes_deg,
+    "Crystal: cell_spread_percent": lambda e: any(e.crystal.cell_spread_percent),
+    "Crystal: lattices": lambda e: e.crystal.lattices > 1,
+    "Crystal: share": lambda e: e.crystal.share != 1.0,
+    "Crystal: B_A2": lambda e: e.crystal.B_A2,
+    "Crystal: dose_MGy": lambda e: e.crystal.dose_MGy,
+    "other_crystals": lambda e: e.other_crystals,
+    "beamstop": lambda e: e.beamstop,
+    "response": lambda e: e.response,
 }
 
 
