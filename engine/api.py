@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, overload
@@ -11,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobragg.engine import reasons
+from nanobragg.engine.api_counts import add_noise as add_noise
+from nanobragg.engine.api_counts import read_out as read_out
 from nanobragg.engine.api_files import cell_of as cell_of
 from nanobragg.engine.api_files import constant as constant
 from nanobragg.engine.api_files import read_geometry as read_geometry
@@ -22,7 +23,7 @@ from nanobragg.engine.api_files import structure_factors_from as structure_facto
 from nanobragg.engine.api_files import write as write
 from nanobragg.engine.api_files import write_float_image as write_float_image
 from nanobragg.engine.api_files import write_smv_image as write_smv_image
-from nanobragg.engine.api_words import in_own_words, pixels_of, words_for
+from nanobragg.engine.api_words import in_own_words, words_for
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.exposure import expose
 from nanobragg.engine.factors.load import load
@@ -51,9 +52,9 @@ from nanobragg.engine.model.spectrum import TopHatSpectrum as TopHatSpectrum
 from nanobragg.engine.model.structure_factors import FactorsFrom as FactorsFrom
 from nanobragg.engine.model.structure_factors import StructureFactors as StructureFactors
 from nanobragg.engine.plan import plan_of
-from nanobragg.engine.render import choose, counts_of, default_threads, drawn
+from nanobragg.engine.render import choose
 from nanobragg.engine.scene.of_model import RIGHT, scene_of
-from nanobragg.engine.scene.scene import Noise, Scene
+from nanobragg.engine.scene.scene import Scene
 from nanobragg.engine.truth.spots import Spots as Spots
 from nanobragg.engine.truth.spots import predict_spots as predict_spots
 from nanobragg.kernels.image.rendered import Rendered
@@ -273,124 +274,3 @@ def _chosen(backend: str, plan: RenderPlan) -> str:
     """``auto`` is the fast kernel in Python, whose calls are many: the C reference is for short programs."""
     chosen = choose(backend, plan)
     return "fast" if backend == "auto" and chosen == "cref" else chosen
-
-
-def add_noise(
-    image: Any,
-    seed: int,
-    *,
-    offset: float = 0.0,
-    dtype: npt.DTypeLike = np.uint16,
-    panel: int = 0,
-    threads: int | None = None,
-) -> Any:
-    """Counts of a photon-counting detector: Poisson deviates that depend on seed, panel and pixel alone.
-
-    Parameters
-    ----------
-    image
-        Photons per pixel, (slow, fast); or (panel, slow, fast), or a list of images: the panels of one detector, which
-        are numbered from ``panel`` on.
-    seed
-        Any 64-bit number.
-    offset
-        Added to each count.
-    dtype
-        uint16 or int32; what is above its largest number is that.
-    panel
-        Number of the panel, so that no two of a detector have the same noise.
-    threads
-        On the CPU; one by default. The counts do not depend on it.
-
-    Returns
-    -------
-    numpy.ndarray
-        Counts in the shape of the image; a list of them for a list.
-
-    Raises
-    ------
-    BadInput
-        For what is no image, and numbers that cannot be meant.
-    """
-    numbers("seed", seed, 1, whole=True)
-    numbers("offset", offset, 1)
-    numbers("panel", panel, 1, whole=True, lowest=0)
-    if threads is not None:
-        numbers("threads", threads, 1, whole=True, lowest=1)
-    try:
-        kind = np.dtype(dtype)
-    except TypeError:
-        kind = np.dtype(object)
-    if kind not in (np.uint16, np.int32):
-        raise BadInput(f"dtype: must be uint16 or int32, not {dtype!r}")
-    if isinstance(image, list | tuple) and _holds_images(image):
-        several = enumerate(image, panel)
-        return [add_noise(one, seed, offset=offset, dtype=kind, panel=n, threads=threads) for n, one in several]
-    if isinstance(image, np.ndarray) and image.ndim == 3:
-        several = enumerate(image, panel)
-        return np.stack(
-            [add_noise(one, seed, offset=offset, dtype=kind, panel=n, threads=threads) for n, one in several]
-        )
-    pixels = pixels_of(image)
-    if not np.isfinite(pixels).all():
-        raise BadInput("image: holds pixels that are infinite or not a number")
-    plan = _any_plan((pixels.shape[0], pixels.shape[1]))
-    return drawn(Rendered(plan, pixels), float(offset), int(seed), threads or 1, kind, panel=int(panel))[0][0]
-
-
-def read_out(
-    image: npt.ArrayLike, scene: Scene, seed: int, *, dtype: npt.DTypeLike = np.int32, threads: int | None = None
-) -> np.ndarray:
-    """Counts that a scene's detector makes of expected photons: its response, or a counter's where it has none.
-
-    Parameters
-    ----------
-    image
-        Photons per pixel, as `simulate` returns them.
-    scene
-        What `set_up` or `scene` returns.
-    seed
-        Any 64-bit number; counts depend on it, the panel and the pixel alone.
-    dtype
-        uint16 or int32; what is above its largest number is that.
-    threads
-        On the CPU; all processors by default. The counts do not depend on it.
-
-    Returns
-    -------
-    numpy.ndarray
-        Counts in the shape of the image.
-
-    Raises
-    ------
-    BadInput
-        For what is no image of the scene, and numbers that cannot be meant.
-    """
-    of_kind("scene", scene, Scene, "what set_up returns")
-    numbers("seed", seed, 1, whole=True)
-    if threads is not None:
-        numbers("threads", threads, 1, whole=True, lowest=1)
-    if dtype not in (np.uint16, np.int32):
-        raise BadInput(f"dtype: must be uint16 or int32, not {dtype!r}")
-    pixels = np.ascontiguousarray(np.asarray(image), np.float32)
-    if pixels.shape != scene.detector.shape:
-        raise BadInput(f"image: has shape {pixels.shape}, the detector {scene.detector.shape}")
-    if not np.isfinite(pixels).all():
-        raise BadInput("image: holds pixels that are infinite or not a number")
-    seeded = dataclasses.replace(scene, noise=Noise(int(seed), scene.noise.offset))
-    rendered = Rendered(plan_of(scene), pixels)
-    counts = counts_of(seeded, rendered, philox=True, threads=threads or default_threads(), dtype=dtype)[0]
-    return counts.reshape(pixels.shape)
-
-
-def _holds_images(some: Sequence[Any]) -> bool:
-    try:
-        return not some or np.ndim(some[0]) > 1
-    except ValueError:  # rows of different lengths
-        return False
-
-
-def _any_plan(shape: tuple[int, int]) -> RenderPlan:
-    """Some plan whose image has this shape."""
-    crystal = Crystal(cell=(50, 50, 50, 90, 90, 90))
-    return plan_of(set_up(crystal, Detector(shape), constant(1.0), oversample=1))

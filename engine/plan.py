@@ -29,7 +29,7 @@ def plan_of(scene: Scene) -> RenderPlan:
     BadInput
         Where numbers of the geometry overflow, and where no index is a number to interpolate at.
     """
-    s, c, f = scene, scene.crystal, scene.factors
+    s, c, f = scene, scene.crystal, scene.seen_factors
     chromatic, absorption = _absorption(s)
     low, high = ((int(h), int(k), int(l)) for h, k, l in f.bounds.T)
     plan = RenderPlan(

@@ -56,7 +56,7 @@ def response_plan(scene: Scene, seed: int, highest: int, threads: int) -> Respon
         seed=seed, first_panel=0, factor=frame_factor(r, seed), kernel=kernel, far=far,
         pattern=pattern_of(_of_pattern(r), shape, len(stages), threads),
         dead_time=r.dead_time_ns * 1e-9 / scene.beam.exposure if scene.beam.exposure > 0.0 else 0.0,
-        paralysable=r.paralysable, stages=np.array(rows), calibrated=bool(r.stages) and r.output == "calibrated",
+        paralysable=r.paralysable, stages=np.array(rows, float), calibrated=bool(r.stages) and r.output == "calibrated",
         scale=r.counts_per_photon, half=0.5 if not r.stages or r.output == "calibrated" else 0.0, lowest=0.0,
         highest=float(min(limits)),
     )  # fmt: skip

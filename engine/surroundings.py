@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from nanobragg.engine.plan import R_E_SQR, plan_of
-from nanobragg.engine.scene.scene import NO_SHADE, Scatterer, Scene
+from nanobragg.engine.scene.scene import NO_SHADE, Scatterer, ScatteringTable, Scene
 from nanobragg.kernels.surroundings.plan import Matter, Shade, Surroundings
 
 NOTHING = np.empty(0, np.float32)
 SPAN_OF_NODE = 0.0025  # of the wavelengths, relative, that a node stands for
 FEWEST_NODES, MOST_NODES = 3, 9
+EVERYWHERE = ScatteringTable(1e10, np.ones(2), np.zeros(2))  # what scatters the same in every direction
 MOST_KEPT, MOST_SUMS = 24, 3  # images of parts, and of what was made of them
 _lock = threading.Lock()
 _kept: collections.OrderedDict[Any, np.ndarray] = collections.OrderedDict()
@@ -39,6 +40,14 @@ def surroundings_of(scene: Scene, threads: int) -> Surroundings | None:
             shares = _remembered(_kept, MOST_KEPT, ("shade", place, scene.shade), lambda: _transmission(scene, threads))
         light, scale = _light(scene, place, threads)
         return Surroundings(shares, light, scale)
+
+
+def all_around(scene: Scene, threads: int) -> Surroundings | None:
+    """What surrounds the sample, with what scatters the same in every direction among it."""
+    if not scene.background > 0.0:
+        return surroundings_of(scene, threads)
+    constant = Scatterer(np.zeros(1), np.array([scene.background / scene.sampled.steps]), EVERYWHERE)
+    return surroundings_of(dataclasses.replace(scene, scatterers=(*scene.scatterers, constant)), threads)
 
 
 def background_of(scene: Scene, around: Surroundings | None) -> float:
@@ -103,7 +112,9 @@ def _light(scene: Scene, place: Any, threads: int) -> tuple[np.ndarray, float]:
 
     def total() -> np.ndarray:
         images = (
-            _remembered(_kept, MOST_KEPT, key, functools.partial(_made, scene, part, node, mu, threads))
+            _remembered(
+                _kept, max(MOST_KEPT, 2 * len(keys)), key, functools.partial(_made, scene, part, node, mu, threads)
+            )
             for key, (part, node, _, mu) in zip(keys, parts, strict=True)
         )
         found = NOTHING

@@ -175,6 +175,34 @@ def test_gas_along_the_beam_and_on_the_way():
     assert np.allclose(sample, bare * shares, rtol=1e-3, atol=1e-6 * bare.max()), "the crystal's light is absorbed too"
 
 
+def test_gas_ends_before_the_detector():
+    """Wherever its end is said to be; what is behind a panel does not light it from the back."""
+    near = nb.Detector(shape=(60, 60), pixel_mm=1.0, distance_mm=20)
+    images = [image_of(experiment(nb.Gas(behind_mm=end), detector=near)) for end in (19.6, 30, 300)]
+    assert np.allclose(images[0], images[1]) and np.allclose(images[0], images[2])
+    assert image_of(experiment(nb.Gas(behind_mm=5), detector=near)).sum() < images[0].sum()
+
+
+def test_shots_share_what_is_made(monkeypatch):
+    """A spectrum of its own for each shot, gas that absorbs, and a beamstop: light is made for the first alone."""
+    from nanobragg.kernels.surroundings import host
+
+    made, scattered = [], host.scattered
+    monkeypatch.setattr(host, "scattered", lambda *a: (made.append(1), scattered(*a))[1])
+    parts = (
+        nb.Amorphous(material="water", thickness_um=5),
+        nb.Amorphous(material="paratone", thickness_um=5),
+        nb.Gas(),
+        nb.Ice(thickness_um=1),
+    )
+    counts = []
+    for shot in range(3):
+        beam = nb.Beam(wavelength_A=1.1, spectrum=nb.SaseSpectrum(), shot=shot)
+        image_of(experiment(*parts, beam=beam, beamstop=nb.Beamstop()))
+        counts.append(len(made))
+    assert 0 < counts[0] == counts[1] == counts[2]
+
+
 def test_helium_is_exact_and_air_is_that_of_its_molecule():
     """Of the two electrons of helium, Compton scattering is Z - f^2/Z; F(0) of N2 is 14.1, and F^2 of a molecule's."""
     stol = np.linspace(0.0, 2.0, 50)

@@ -117,6 +117,14 @@ def test_dose_and_b_factor_fade_intensities():
         assert np.abs(faded[bright] / fresh[bright] / left[bright] - 1.0).max() < 0.3  # a pixel is not its spot's node
 
 
+def test_each_crystal_fades_by_itself():
+    nodes = np.stack(np.meshgrid(*[np.arange(-30, 31)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    factors = nb.structure_factors(nodes, np.full(len(nodes), 10.0))
+    other = dataclasses.replace(CRYSTAL, misset_deg=(60, 0, 40), B_A2=40.0)
+    both = image_of(CRYSTAL, factors, other_crystals=(other,)).astype(float)
+    assert np.allclose(both, image_of(CRYSTAL, factors).astype(float) + image_of(other, factors), rtol=1e-5)
+
+
 def test_models_travel_as_json():
     e = Experiment(
         dataclasses.replace(CRYSTAL, lattices=2, mosaic_axes_deg=(0.1, 0.2, 0.3), mosaic_domains=3), DETECTOR,
@@ -238,5 +246,5 @@ def test_the_original_has_no_words_for_these():
         {"crystal": dataclasses.replace(CRYSTAL, B_A2=5)}, {"backgrounds": (nb.Gas(),)},
     ):  # fmt: skip
         e = Experiment(**({"crystal": CRYSTAL, "detector": DETECTOR, "factors": FLAT} | fields))
-        with pytest.raises(nb.BadInput, match="no words for|the original knows"):
+        with pytest.raises(nb.BadInput, match=r"no words for|the original knows"):
             nb.render_experiment(e, quirks="c")

@@ -103,7 +103,7 @@ def test_pixels_say_what_they_show():
     response = nb.Response(dead_pixels=0.002, hot_pixels=0.002)
     e = experiment(scan=still, beam=beam, backgrounds=(slab,), mask=mask, detector=detector, response=response)
     scene, panels, labels = labelled(e)
-    pixels = pixels_of(scene, labels, panels, most_photons(scene, 2**31))
+    pixels = pixels_of(scene, labels, panels, most_photons(scene, "int32"))
     crystal = nb.render_experiment(dataclasses.replace(e, backgrounds=())).panels
     bright = panels > 1.0
     assert np.abs(pixels.bragg_share[bright] - (crystal / panels)[bright]).max() < 2e-3

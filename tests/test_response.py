@@ -230,8 +230,8 @@ def test_what_is_written_says_gain_offset_and_highest_count():
         ({"gain": 0}, "gain"), ({"readout": -1}, "readout"), ({"point_spread": "lens", "spread_um": 1}, "point_spread"),
         ({"point_spread": "fiber"}, "needs spread_um"), ({"spread_um": 3}, "of which point_spread"),
         ({"kernel": [[1, 2], [3, 4]]}, "n odd"), ({"kernel": [[-1]]}, "0 or more"), ({"kernel": [[1, 2], [3]]}, "numbers"),
-        ({"dead_pixels": 2}, "share"), ({"stages": ((0, 1, 2, 3),)}, "gain of 0"), ({"stages": ((1, 2),)}, "stage 0"),
-        ({"stages": ((1, 20000, 2, 3),)}, "16384"), ({"output": "raw"}, "stages"), ({"gain": "two"}, "gain"),
+        ({"dead_pixels": 2}, "share"), ({"stages": ((0, 1, 2, 3),) * 2}, "gain of 0"), ({"stages": ((1, 2),) * 2}, "stage 0"),
+        ({"stages": ((1, 20000, 2, 3),) * 2}, "16384"), ({"stages": ((1, 2, 3, 4),)}, "one is gain"), ({"stages": 5}, "stages"), ({"offset": 1e300}, "cannot be meant"), ({"output": "raw"}, "stages"), ({"gain": "two"}, "gain"),
         ({"stages": STAGES, "dead_time_ns": 3}, "dead_time_ns"), ({"stages": STAGES, "gain": 2}, "those of stages"),
     ],
 )  # fmt: skip
@@ -240,9 +240,30 @@ def test_what_cannot_be_meant(fields, says):
         nb.Response(**fields)
 
 
+def test_whole_numbers_of_stages_are_numbers():
+    whole = tuple(tuple(int(x) for x in stage) for stage in STAGES)
+    image = np.full(SHAPE, 300.0, np.float32)
+    assert_same_image(*(nb.read_out(image, scene_of(nb.Response(stages=s)), 1) for s in (whole, STAGES)))
+
+
+def test_any_seed_of_64_bits():
+    image, scene = np.full((9, 9), 30.0, np.float32), scene_of(nb.Response(), (9, 9))
+    assert_same_image(*(nb.read_out(image, scene, seed, dtype="int32") for seed in (2**64 - 1, -1)))
+    assert_same_image(*(nb.add_noise(image, seed) for seed in (2**64 - 1, -1)))
+
+
+def test_spreads_that_sums_are_not_good_for():
+    for wide in (1e-3, 5000.0):
+        with pytest.raises(nb.BadInput, match="spread_um"):
+            scene_of(nb.Response(point_spread="fiber", spread_um=wide))
+
+
 def test_what_cannot_be_read_out():
     scene = scene_of(nb.Response())
-    for image, says in ((np.zeros((3, 3)), "shape"), (np.full(SHAPE, np.nan), "not a number")):
+    for image, says in (
+        (np.zeros((3, 3)), "shape"), (np.full(SHAPE, np.nan), "not a number"), ("x", "numbers"), ([[1, 2], [3]], "numbers"),
+        (np.zeros(SHAPE, complex), "numbers"),
+    ):  # fmt: skip
         with pytest.raises(nb.BadInput, match=says):
             nb.read_out(image, scene, 1)
     with pytest.raises(nb.BadInput, match="dtype"):

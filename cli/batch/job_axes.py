@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ AXES = {  # the keys that an axis may have beside its flag or field, by the one 
 }
 NAMED = ("values", "start", *DRAWS)  # the kinds that need a flag or a field
 ALONGSIDE = {"pivot", "convention", "misset_mode", "user_cell", "stol_mult", "write_pgm", "do_noise", "nopolar"}
+MOST_OF_LOGARITHM = 20.0
 MEANINGS = {
     "uniform": "the lowest and the highest", "normal": "mean and standard deviation",
     "lognormal": "median, and standard deviation of the logarithm",
@@ -163,7 +165,9 @@ def _draw(
     if not isinstance(said["whole"], bool):
         raise BadInput(f"{what}: whole = {said['whole']!r}: true or false")
     if kind == "choice":
-        values = _list(axis["choice"], f"{what}: choice")
+        values = axis["choice"]
+        if not isinstance(values, list) or not values:
+            raise BadInput(f"{what}: choice = must be a list with something in it")
         said["choices"] = [[_as_json(value, what)] if of_model else _words(value, what) for value in values]
         return axis_of(said, folder, seed)
     given = axis[kind]
@@ -172,11 +176,15 @@ def _draw(
     for part, value in zip(("first", "second"), given, strict=True):
         some = value if isinstance(value, list) else [value]
         said[part] = [float(_decimal(x, f"{what}: {kind}")) for x in some]
-    if len(said["first"]) != len(said["second"]):
-        raise BadInput(f"{what}: {kind}: the two lists differ in length")
+    if not said["first"] or len(said["first"]) != len(said["second"]):
+        raise BadInput(f"{what}: {kind}: the two lists are empty, or differ in length")
     if (kind != "uniform" and min(said["second"]) < 0.0) or (kind == "lognormal" and min(said["first"]) <= 0.0):
         raise BadInput(f"{what}: {kind}: {MEANINGS[kind]}: a negative one cannot be meant")
+    if kind == "lognormal" and max(said["second"]) > MOST_OF_LOGARITHM:
+        raise BadInput(f"{what}: lognormal: a deviation of the logarithm above {MOST_OF_LOGARITHM:g} cannot be meant")
     said |= {bound: float(_decimal(axis[bound], f"{what}: {bound}")) for bound in ("least", "most") if bound in axis}
+    if said.get("least", -math.inf) > said.get("most", math.inf):
+        raise BadInput(f"{what}: least = {said['least']:g} is above most = {said['most']:g}")
     return axis_of(said, folder, seed)
 
 

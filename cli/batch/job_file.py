@@ -18,7 +18,7 @@ from nanobragg.cli.nanobragg.explain import mistakes
 from nanobragg.cli.nanobragg.parse import parse
 from nanobragg.cli.nanobragg.rules import rules_for
 from nanobragg.engine.batch.job import job as jobs
-from nanobragg.engine.batch.job.axes import FLAG, Axis, Draw, Orientation, Table, kind_of, split_words, words_of
+from nanobragg.engine.batch.job.axes import FLAG, Axis, Orientation, RandomValues, Table, kind_of, split_words, words_of
 from nanobragg.engine.batch.job.job import Job, file_digest
 from nanobragg.engine.batch.job.tables import value_of
 from nanobragg.engine.c_numbers import DEGREES, real
@@ -69,6 +69,8 @@ def read_job(name: str, output: str | None = None, **instead: str) -> Job:
     noise = choice_of(found, "noise", name, (default_noise, *jobs.NOISES))
     values = choice_of(found, "values", name, (_default_values(form, noise), *jobs.VALUES))
     _check_values(name, form, noise, values)
+    if noise != "philox" and model is not None and "response" in model:
+        raise BadInput(f"{name}: [response]: makes counts with noise = 'philox' alone, not with {noise!r}")
     per_shard = whole_of(found, "images_per_shard", name, 1, MOST_PER_SHARD, IMAGES_PER_SHARD)
     where = output if output is not None else text_of(found, "output", name)
     named = _inputs(words, axes, folder) | _files_of_model(model, axes, folder)
@@ -229,7 +231,7 @@ def _images(found: dict[str, Any], name: str, axes: Sequence[Axis], combine: str
     lengths = {" ".join(axis.names): axis.length for axis in axes if axis.length is not None}
     if combine == "product":
         for axis in axes:
-            if axis.length is None and not isinstance(axis, Orientation | Draw):
+            if axis.length is None and not isinstance(axis, Orientation | RandomValues):
                 raise BadInput(f"{name}: {axis.names[0]}: in a product a range needs a count")
         product = 1
         for length in lengths.values():
@@ -265,6 +267,11 @@ def _inputs(words: Sequence[str], axes: Sequence[Axis], folder: str) -> dict[str
     return {name: file_digest(os.path.join(folder, name), name) for name in sorted(named)}
 
 
+def names_file(field: str) -> bool:
+    """Whether the values of a field are names of files."""
+    return field in OF_FILES or (field.startswith("background.") and field.endswith(".file"))
+
+
 def _files_of_model(model: dict[str, Any] | None, axes: Sequence[Axis], folder: str) -> dict[str, str]:
     """Digests of the files that a model names, tables of axes apart."""
     if model is None:
@@ -273,9 +280,11 @@ def _files_of_model(model: dict[str, Any] | None, axes: Sequence[Axis], folder: 
     spectrum = model.get("beam", {}).get("spectrum")
     named |= {spectrum.get("file")} if isinstance(spectrum, dict) else set()
     for axis in axes:
-        if OF_FILES & set(axis.names):
+        if any(map(names_file, axis.names)):
             pairs = [pair for place in range(axis.length or 1) for pair in axis.given(place)]
-            named |= {value_of(words) for field, words in pairs if field in OF_FILES}
+            if isinstance(axis, RandomValues):
+                pairs = [(axis.name, list(words)) for words in axis.choices]
+            named |= {value_of(words) for field, words in pairs if names_file(field)}
     named |= {part.get("file") for part in model.get("background", []) if isinstance(part, dict)}
     names = sorted(name for name in named if isinstance(name, str) and name)
     return {name: file_digest(os.path.join(folder, name), name) for name in names}

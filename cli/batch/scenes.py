@@ -87,8 +87,9 @@ class _OfModel:
         noise = Noise(-job.noise_seed(number), 0.0, table)
         made = scene_of(experiment, self._loader(experiment))
         # Expected photons, and counts by the original's generator, are not what a response makes of photons.
-        response = made.response if job.noise == "philox" else None
-        return dataclasses.replace(made, noise=noise, response=response)
+        if job.noise != "philox":
+            made = dataclasses.replace(made, response=None, detector=dataclasses.replace(made.detector, offset=0.0))
+        return dataclasses.replace(made, noise=noise)
 
     def remarks(self, number: int) -> list[str]:
         """See `Scenes.remarks`."""

@@ -9,9 +9,10 @@ import numpy as np
 
 from nanobragg import __version__
 from nanobragg.engine.c_numbers import HC
-from nanobragg.engine.formats.nexus import DATA, DETECTOR, placement
+from nanobragg.engine.formats.nexus import DATA, DETECTOR, gain, placement
 from nanobragg.engine.scene.scene import Scene
 
+COUNTS = "int32"
 WAVELENGTH = "/entry/instrument/beam/incident_wavelength"
 
 
@@ -27,7 +28,7 @@ def geom_of(scene: Scene, *, one_wavelength: bool = True) -> str:
     lines = [
         f"; written by nanobragg {__version__}: images are counts, panels one below the other",
         energy if one_wavelength else f"wavelength = {WAVELENGTH} A",
-        "adu_per_photon = 1", f"clen = {clen:.12g} m", f"res = {res:.12g}", f"data = /{DATA}",
+        f"adu_per_photon = {gain(scene, COUNTS):.9g}", f"clen = {clen:.12g} m", f"res = {res:.12g}", f"data = /{DATA}",
         "dim0 = %", "dim1 = ss", "dim2 = fs",
         f"mask = /{DETECTOR}/pixel_mask", "mask_good = 0x0000", "mask_bad = 0xffff",
     ]  # fmt: skip

@@ -160,7 +160,7 @@ def pedestal(scene: Scene, values: str) -> float:
     """What was added to each count; nothing to expected photons."""
     if values == "float32":
         return 0.0
-    return scene.detector.offset if scene.response is None else scene.response.counts[1]
+    return scene.detector.offset
 
 
 def gain(scene: Scene, values: str) -> float:

@@ -14,6 +14,7 @@ from nanobragg.engine.model.part import Part
 
 AVOGADRO = 6.02214179e23
 WATER_F, WATER_WEIGHT = 2.57, 18.0  # electrons of a molecule in forward direction; g/mol
+NARROWEST = 1e-4  # ring, 1/Angstrom
 BEHIND_MM = 30.0  # how far gas scatters behind the sample where nothing stops the beam
 
 
@@ -173,7 +174,7 @@ class Ice(Background):
     def check(self) -> None:
         """See `Part.check`."""
         numbers("Ice: thickness_um", self.thickness_um, 1, lowest=0)
-        numbers("Ice: width", self.width, 1, above=0)
+        numbers("Ice: width", self.width, 1, lowest=NARROWEST)
 
     @property
     def molecules_per_area(self) -> float:

@@ -17,6 +17,7 @@ OUTPUTS = ("calibrated", "raw")
 CODES = (0, 1, 3, 2)  # of stages in raw values, as Jungfrau has them
 MOST_STAGES, LARGEST_KERNEL = 4, 401
 ADC_VALUES = 1 << 14
+LARGEST = 1e9
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -91,6 +92,9 @@ class Response(Part):
         for name in ("gain", "counts_per_photon"):
             numbers(f"Response: {name}", getattr(self, name), 1, above=0)
         numbers("Response: offset", self.offset, 1)
+        for name in ("gain", "offset", "readout", "counts_per_photon"):
+            if abs(getattr(self, name)) > LARGEST:
+                raise BadInput(f"Response: {name}: more than {LARGEST:g} cannot be meant")
         numbers("Response: detector_seed", self.detector_seed, 1, whole=True, lowest=0)
         if self.saturation is not None:
             numbers("Response: saturation", self.saturation, 1, above=0)
@@ -123,6 +127,9 @@ class Response(Part):
             raise BadInput(f"Response: kernel: {len(kernel)} pixels wide, more than {LARGEST_KERNEL}")
 
     def _check_stages(self) -> None:
+        of_kind("Response: stages", self.stages, tuple, "a list of (gain, offset, readout, most photons)")
+        if len(self.stages) == 1:
+            raise BadInput("Response: stages: one is gain, offset and readout")
         if len(self.stages) > MOST_STAGES:
             raise BadInput(f"Response: stages: {len(self.stages)} are more than {MOST_STAGES}")
         for number, stage in enumerate(self.stages):

@@ -13,6 +13,7 @@ from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.checks import numbers, of_kind, one_of
 from nanobragg.engine.model.part import Part
 
+MOST_FADED = 4
 CHANNELS = "channels"  # a table for each wavelength
 
 
@@ -82,14 +83,14 @@ class StructureFactors:
         return made
 
     def faded(self, recip: np.ndarray, B_A2: float, decay_A: float) -> StructureFactors:
-        """The same times exp(-``B_A2`` s^2 - ``decay_A`` s), s = sin(theta)/lambda, 1/Angstrom; the last one is kept.
+        """The same times exp(-``B_A2`` s^2 - ``decay_A`` s), s = sin(theta)/lambda, 1/Angstrom; the last ones are kept.
 
         ``recip`` are a*, b*, c* as rows, 1/Angstrom. One amplitude for all indices does not fade.
         """
         if (B_A2 == 0.0 and decay_A == 0.0) or not self.n_hkl:
             return self
         metric = recip @ recip.T
-        key = (B_A2, decay_A, tuple(metric.ravel().tolist()))
+        key = (B_A2, decay_A, tuple(float(f"{x:.9g}") for x in metric.ravel()))  # of all orientations
         if (kept := self._last_faded.get(key)) is None:
             axes = [np.arange(n) + low for n, low in zip(self.table.shape, self.bounds[:, 0], strict=True)]
             h, k, length = np.meshgrid(*axes, indexing="ij", sparse=True)
@@ -99,7 +100,8 @@ class StructureFactors:
             left = np.exp(-B_A2 * stol * stol - decay_A * stol)
             stack = None if self.stack is None else self.stack * left
             kept = dataclasses.replace(self, table=self.table * left, stack=stack)
-            self._last_faded.clear()
+            while len(self._last_faded) >= MOST_FADED:
+                self._last_faded.pop(next(iter(self._last_faded)))
             self._last_faded[key] = kept
         return kept
 

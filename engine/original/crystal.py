@@ -165,7 +165,7 @@ def crystal(
         n_cells=n_cells, shape=settings.shape, fudge=settings.fudge,
         spot_vectors=spot_vectors_of(settings.shape if per_axis else "square", recip, n_cells, volume),
         mosaic_spread=domains.spread, mosaic_seed=settings.mosaic_seed,
-        rotations=domain_rotations(settings, domains, table), domain_scales=NO_SCALES, share=1.0,
+        rotations=domain_rotations(settings, domains, table), domain_scales=NO_SCALES, fading=(0.0, 0.0), share=1.0,
         misset=misset if settings.misset_mode else (0.0, 0.0, 0.0), random_misset=is_random,
         interpolate=interpolation_on(settings, n_cells),
     )  # fmt: skip

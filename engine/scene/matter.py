@@ -20,19 +20,20 @@ from nanobragg.kernels.surroundings.plan import Shade
 from nanobragg.kernels.vectors import cross, dot, unit
 
 STOL_STEP_A, STOL_END_A = 0.0004, 2.5  # of tables, 1/Angstrom
+BEFORE_DETECTOR = 0.98  # of the way, up to which lit gas is seen: next to a pixel it would be all that this sees
 PLACES_OF_GAS = 12  # along the beam, where it is integrated by Gauss' and Legendre's rule
 
 
 def scatterers_of(
-    backgrounds: Sequence[Background], beamstop: Beamstop | None, beam: Illumination
+    backgrounds: Sequence[Background], beamstop: Beamstop | None, beam: Illumination, nearest: float
 ) -> tuple[Scatterer, ...]:
-    """Amorphous matter of a model; what is not there is left out."""
+    """Amorphous matter of a model; what is not there is left out. ``nearest`` is where the detector is, metres."""
     found = []
     for part in backgrounds:
         if isinstance(part, Amorphous | Ice) and part.molecules_per_area > 0.0:
             found.append(_of_slab(part, beam))
         elif isinstance(part, Gas) and part.molecules_per_volume > 0.0:
-            found.append(_of_gas(part, beamstop, beam))
+            found.append(_of_gas(part, beamstop, beam, nearest))
     return tuple(scatterer for scatterer in found if len(scatterer.offsets))
 
 
@@ -84,11 +85,12 @@ def _table_of(part: Amorphous) -> ScatteringTable:
     return of_points(stol, F, part.material if part.compton else None)
 
 
-def _of_gas(part: Gas, beamstop: Beamstop | None, beam: Illumination) -> Scatterer:
+def _of_gas(part: Gas, beamstop: Beamstop | None, beam: Illumination, nearest: float) -> Scatterer:
     stop = beamstop.distance_mm if beamstop is not None else BEHIND_MM
     begin, end = -part.before_mm * 1e-3, (stop if part.behind_mm is None else part.behind_mm) * 1e-3
     if beamstop is not None:
         end = min(end, beamstop.distance_mm * 1e-3)
+    end = max(min(end, nearest * BEFORE_DETECTOR), begin)
     nodes, weights = np.polynomial.legendre.leggauss(PLACES_OF_GAS)
     offsets = begin + (end - begin) * (nodes + 1.0) / 2.0
     number = part.molecules_per_volume * beam.beamsize**2 * (end - begin) * weights / 2.0
@@ -98,7 +100,7 @@ def _of_gas(part: Gas, beamstop: Beamstop | None, beam: Illumination) -> Scatter
 
 def shade_of(backgrounds: Sequence[Background], beamstop: Beamstop | None, beam: Illumination) -> Shade:
     """What takes light away on the way to the detector."""
-    energy_eV = HC / (beam.mean_wavelength * 1e10)
+    energy_eV = HC / (beam.wavelength * 1e10)  # the nominal one, so that shots share what is made
     gases = [part for part in backgrounds if isinstance(part, Gas) and part.absorbs]
     mu = sum(absorption.of_gas(part.material, energy_eV) * part.pressure for part in gases)
     if beamstop is None:

@@ -55,6 +55,7 @@ LARGEST_SPREAD = 1e9  # radians
 FEW_CELLS = 2.0  # up to so many along an axis, spots are so wide that amplitudes between nodes matter
 DEFAULT_SENSOR = "Si"
 RIGHT = "right"
+NARROWEST_SPREAD, WIDEST_SPREAD = 0.01, 10.0  # pixels, that the sums over a kernel and blocks are good for
 Load = Callable[[FactorsFrom, PlacedDetector, Lattice, Illumination], StructureFactors]
 
 
@@ -76,15 +77,15 @@ def scene_of(experiment: Experiment, load: Load | None = None) -> Scene:
     e = experiment
     convention = laboratory(e)
     beam = illumination(e.beam, convention)
-    detector = placed_detector(e, beam, convention)
+    response = response_of(e)
+    offset = 0.0 if response is None else response.counts[1]
+    detector = dataclasses.replace(placed_detector(e, beam, convention), offset=offset)
     crystal, *others = map(lattice, e.all_crystals)
     scan = rotation(e.scan, convention)
     factors = e.factors
     if isinstance(factors, FactorsFrom):
         assert load is not None
         factors = load(factors, detector, crystal, beam)
-    decay = e.crystal.decay_per_MGy * e.crystal.dose_MGy
-    factors = factors.faded(np.array(crystal.recip), e.crystal.B_A2, decay)
     factors, table_numbers = factors.seen_at(HC / (beam.wavelengths * 1e10))
     beam = dataclasses.replace(beam, table_numbers=table_numbers)
     sampled = _sampled(e, detector, beam, crystal, scan, factors)
@@ -94,16 +95,24 @@ def scene_of(experiment: Experiment, load: Load | None = None) -> Scene:
         detector=detector, beam=beam, crystal=crystal, scan=scan, factors=factors, sampled=sampled,
         background=amount * sampled.steps, water=amount > 0.0, dmin=e.sampling.dmin_A * 1e-10,
         noise=Noise(0, 0.0), habits=Habits(), physics=RIGHT, other_crystals=tuple(others),
-        scatterers=matter.scatterers_of(e.backgrounds, e.beamstop, beam),
-        shade=matter.shade_of(e.backgrounds, e.beamstop, beam), response=response_of(e),
+        scatterers=matter.scatterers_of(e.backgrounds, e.beamstop, beam, detector.nearest),
+        shade=matter.shade_of(e.backgrounds, e.beamstop, beam), response=response,
     )  # fmt: skip
 
 
 def response_of(e: Experiment) -> Response | None:
     """What the detector makes of photons: as given, or as it is known of a detector by name."""
-    if e.response is not None or e.detector.model is None:
-        return e.response
-    return detector_model(e.detector.model).response
+    response = e.response
+    if response is None and e.detector.model is not None:
+        response = detector_model(e.detector.model).response
+    if response is not None and response.point_spread != "none":
+        pixels = response.spread_um * 1e-3 / e.detector.pixel_mm
+        if not NARROWEST_SPREAD <= pixels <= WIDEST_SPREAD:
+            raise BadInput(
+                f"Response: spread_um: {pixels:.3g} pixels: must be {NARROWEST_SPREAD:g} to {WIDEST_SPREAD:g}, or give "
+                "kernel"
+            )
+    return response
 
 
 def laboratory(e: Experiment) -> Convention:
@@ -346,6 +355,7 @@ def lattice(crystal: Crystal) -> Lattice:
         spot_vectors=spot_vectors_of(crystal.shape, recip, n_cells, volume),
         mosaic_spread=spread, mosaic_seed=-abs(crystal.mosaic_seed), rotations=_domains(crystal, spread, recip),
         domain_scales=domains.scales(crystal), share=float(crystal.share),
+        fading=(float(crystal.B_A2), float(crystal.decay_per_MGy * crystal.dose_MGy)),
     )  # fmt: skip
 
 

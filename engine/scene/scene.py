@@ -194,7 +194,8 @@ class Lattice:
 
     ``real_A`` are the real vectors in Angstrom, as they were before they became metres: last digits may differ.
     ``domain_scales`` (n, 3) are how much longer the edges of each domain are, empty where all are the same; ``share``
-    is that of the beam which meets this crystal.
+    is that of the beam which meets this crystal; ``fading`` are B and A of exp(-B stol^2 - A stol), which its
+    amplitudes fade by, square Angstrom and Angstrom.
     ``lengths`` are those of the real vectors in metres; ``cell`` and ``recip_cell`` hold lengths in Angstrom (and
     1/Angstrom) and angles in radians; ``volume`` is in cubic Angstrom; ``n_cells`` are whole numbers. ``spot_vectors``
     are what Gaussian and top-hat spots measure distances with. ``rotations`` are those of the domains, (n, 9).
@@ -216,6 +217,7 @@ class Lattice:
     rotations: np.ndarray
     domain_scales: np.ndarray
     share: float
+    fading: tuple[float, float]
 
     @property
     def domains(self) -> int:
@@ -324,6 +326,13 @@ class Scene:
         from nanobragg.engine.summary import lines
 
         return "\n".join(lines(self))
+
+    @property
+    def seen_factors(self) -> StructureFactors:
+        """The amplitudes of this crystal, as far as they have not faded."""
+        if self.crystal.fading == (0.0, 0.0):
+            return self.factors
+        return self.factors.faded(np.array(self.crystal.recip), *self.crystal.fading)
 
     @property
     def each_crystal(self) -> list[Scene]:

@@ -8,18 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nanobragg.engine.formats import nexus
 from nanobragg.engine.response import defects
-from nanobragg.engine.scene.scene import Scatterer, ScatteringTable, Scene
-from nanobragg.engine.surroundings import surroundings_of
+from nanobragg.engine.scene.scene import Scene
+from nanobragg.engine.surroundings import all_around
 from nanobragg.engine.truth.spots import Spots, predict_spots
 from nanobragg.kernels.image.claims import owners, sums_of_spots
-from nanobragg.kernels.surroundings.plan import Surroundings
 
 BACKGROUND, BRAGG, GAP, BAD, SATURATED = range(5)  # of a pixel
 CLASSES = ("background", "bragg", "gap", "bad", "saturated")
 LEAST_MARGIN, MOST_MARGIN = 2, 40  # pixels of a box on either side of its spot
 WEAKEST = 0.01  # partiality of a spot that is listed
-EVERYWHERE = ScatteringTable(1e10, np.ones(2), np.zeros(2))  # what scatters the same in every direction
 FEWEST_PHOTONS = 0.5  # of a pixel that shows a spot
 
 
@@ -113,14 +112,6 @@ def each_passage(spots: Spots) -> Spots:
     return Spots(**kept | {"partiality": np.minimum(total, 1.0)})
 
 
-def all_around(scene: Scene, threads: int) -> Surroundings | None:
-    """What surrounds the sample, with what scatters the same in every direction among it."""
-    if not scene.background > 0.0:
-        return surroundings_of(scene, threads)
-    constant = Scatterer(np.zeros(1), np.array([scene.background / scene.sampled.steps]), EVERYWHERE)
-    return surroundings_of(dataclasses.replace(scene, scatterers=(*scene.scatterers, constant)), threads)
-
-
 def _boxes(scene: Scene, spots: Spots) -> np.ndarray:
     """Room for the widths that mosaicity, size, bandwidth and divergence give spots, (n, 4), within their panels."""
     d, c, b = scene.detector, scene.crystal, scene.beam
@@ -129,6 +120,8 @@ def _boxes(scene: Scene, spots: Spots) -> np.ndarray:
     angle = c.mosaic_spread + b.mean_wavelength / min(edges)
     angle += float(np.ptp(b.directions, axis=0).max(initial=0.0))
     stretched = 2.0 * bragg * float(np.ptp(b.wavelengths)) / b.mean_wavelength
+    if len(c.domain_scales):
+        stretched += 2.0 * bragg * float(np.ptp(c.domain_scales, axis=0).max())
     margin = np.ceil(spots.path / d.pixel_size * (angle + stretched)) + 1.0
     margin = np.clip(margin, LEAST_MARGIN, MOST_MARGIN).astype(int)
     first_fast, first_slow = (np.floor(x).astype(int) - margin for x in (spots.fast, spots.slow))
@@ -167,10 +160,9 @@ def _rendered(scene: Scene) -> np.ndarray:
     return kept
 
 
-def most_photons(scene: Scene, largest: float) -> float:
-    """Photons whose count is the highest that the detector, or a file's numbers, hold."""
-    gain, offset = scene.response.counts if scene.response is not None else (1.0, scene.noise.offset)
-    highest = min(largest, scene.detector.saturation or math.inf)
-    if scene.response is not None:
-        highest = min(highest, scene.response.highest)
-    return (highest - offset) / gain
+def most_photons(scene: Scene, values: str) -> float:
+    """Photons whose count is the highest that a pixel of a file of ``values`` can have."""
+    r = scene.response
+    if r is not None and r.stages and r.output == "raw":
+        return min(r.stages[-1][3], scene.detector.saturation or math.inf)
+    return (nexus.saturation_of(scene, values) - nexus.pedestal(scene, values)) / nexus.gain(scene, values)

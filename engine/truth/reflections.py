@@ -34,7 +34,7 @@ def can_be_seen(spots: SpotTruth) -> np.ndarray:
 
 def of_stills(images: Sequence[SpotsOfImage]) -> dict[str, np.ndarray]:
     """Columns of `nanobragg.engine.formats.refl.COLUMNS`: all spots, each in its own experiment."""
-    return _joined([_columns(image, np.arange(len(image.spots.d_A)), falling=False) for image in images])
+    return _joined([_columns(image, None) for image in images])
 
 
 def of_scan(images: Sequence[SpotsOfImage], *, falling: bool) -> dict[str, np.ndarray]:
@@ -42,7 +42,7 @@ def of_scan(images: Sequence[SpotsOfImage], *, falling: bool) -> dict[str, np.nd
 
     Passages that begin before the first image or end behind the last are among them if the node meets the sphere.
     """
-    parts = [_columns(image, np.arange(len(image.spots.d_A)), falling=falling) for image in images]
+    parts = [_columns(image, falling) for image in images]
     joined = _joined(parts)
     if not len(joined["id"]):
         return joined
@@ -78,27 +78,29 @@ def _merged(joined: dict[str, np.ndarray], starts: np.ndarray) -> dict[str, np.n
     return found | {"flags": seen}
 
 
-def _columns(image: SpotsOfImage, some: np.ndarray, *, falling: bool) -> dict[str, np.ndarray]:
+def _columns(image: SpotsOfImage, falling: bool | None) -> dict[str, np.ndarray]:
+    """Those of an image; ``falling`` of a scan, ``None`` of a still, whatever it turned by."""
     scene, s, lab = image.scene, image.spots, to_dials(image.scene)
-    d, count = scene.detector, len(some)
+    d, count, still = scene.detector, len(image.spots.d_A), falling is None
     q = np.zeros((count, 3))
     for n, alone in enumerate(scene.each_crystal):
         own = s.crystal == n
         turned = np.array(alone.crystal.recip)
-        if scene.scan.osc == 0.0:
+        if still:
             turned = turned_about(turned, scene.scan.spindle, scene.scan.mean)
         q[own] = s.hkl[own] @ turned
     size = d.pixel_size * 1e3
     front = _front(scene, s)
-    begin, width = (scene.scan.mean - scene.scan.osc / 2.0), scene.scan.osc
-    phi = np.radians(s.phi_deg)
-    at = (phi - begin) / width if width > 0.0 else np.full(count, 0.5)
-    z, angle = image.place + (1.0 - at if falling else at), (-phi if falling else phi)
-    z, angle = (z, angle) if width > 0.0 else (np.full(count, 0.5), np.zeros(count))
+    z, angle, place = np.full(count, 0.5), np.zeros(count), 0 if still else image.place
+    if not still:
+        begin, width = scene.scan.mean - scene.scan.osc / 2.0, scene.scan.osc
+        phi = np.radians(s.phi_deg)
+        at = (phi - begin) / width
+        z, angle = image.place + (1.0 - at if falling else at), (-phi if falling else phi)
     calculated = _as_dials(scene, front, s.panel, s.slow_mm / size, s.fast_mm / size)
     variance = 1.0 / np.maximum(s.photons, 1.0)
     flags = np.where(can_be_seen(s), refl.STRONG | refl.OBSERVED, 0) | refl.PREDICTED | refl.INDEXED | refl.INTEGRATED
-    middle = np.full(count, image.place + 0.5 if width > 0.0 else 0.5)
+    middle = np.full(count, place + 0.5)
     return {
         "id": image.experiment + s.crystal, "panel": s.panel, "flags": flags, "miller_index": s.hkl,
         "s1": front @ lab.T / (scene.beam.mean_wavelength * 1e10),
@@ -107,12 +109,12 @@ def _columns(image: SpotsOfImage, some: np.ndarray, *, falling: bool) -> dict[st
         "xyzobs.px.value": np.column_stack([s.mean_fast, s.mean_slow, middle]),
         "xyzobs.px.variance": np.column_stack([variance] * 3),
         "xyzobs.mm.value": np.column_stack([s.mean_fast * size, s.mean_slow * size, angle]),
-        "xyzobs.mm.variance": np.column_stack([variance * size**2] * 2 + [variance * max(width, 1e-6) ** 2]),
+        "xyzobs.mm.variance": np.column_stack([variance * size**2] * 2 + [variance * max(scene.scan.osc, 1e-6) ** 2]),
         "rlp": q @ lab.T, "intensity.sum.value": s.photons,
         "intensity.sum.variance": np.maximum(s.photons, 0.0) + s.background, "background.sum.value": s.background,
         "partiality": s.partiality, "d": s.d_A,
-        "bbox": np.column_stack([s.box, np.tile([image.place, image.place + 1], (count, 1))]).astype(np.int64),
-        "entering": s.entering != falling if width > 0.0 else s.entering, "_whole": s.whole,
+        "bbox": np.column_stack([s.box, np.tile([place, place + 1], (count, 1))]).astype(np.int64),
+        "entering": s.entering != bool(falling), "_whole": s.whole,
     }  # fmt: skip
 
 

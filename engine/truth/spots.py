@@ -108,7 +108,7 @@ def _in_slice(
         kept = (slow >= 0) & (slow < panel.shape[0]) & (fast >= 0) & (fast < panel.shape[1])
         kept &= _is_rendered(e, number, slow, fast, kept)
         d = 1.0 / np.linalg.norm(q[kept], axis=1)
-        F = amplitudes_at(e.factors, hkl[kept])
+        F = amplitudes_at(e.seen_factors, hkl[kept])
         path = np.linalg.norm(panel.points(slow[kept], fast[kept]), axis=1)
         yield (
             hkl[kept], slow[kept], fast[kept], d, np.degrees(phi[kept]), partiality[kept], F, np.full(len(F), number),
@@ -168,7 +168,9 @@ def _widths(e: Scene) -> tuple[float, float, float]:
     mosaic = e.crystal.mosaic_spread * 0.5
     band = 0.5 * float(np.ptp(e.beam.wavelengths)) * 1e10 * OF_RANGE
     spread = float(np.ptp(e.beam.directions, axis=0).max(initial=0.0)) * OF_RANGE
-    return shape**2, mosaic**2 + spread**2, band**2
+    cells = e.crystal.domain_scales
+    stretched = float(cells.std(axis=0).max()) if len(cells) else 0.0
+    return shape**2, mosaic**2 + spread**2 + stretched**2, band**2
 
 
 def _width(q: np.ndarray, e: Scene) -> np.ndarray:

@@ -116,6 +116,8 @@ def scatter_rows(plan, matter, shade, rows, light):
                 x, y, z = point[0] - offset * beam[0], point[1] - offset * beam[1], point[2] - offset * beam[2]
                 path = math.sqrt(x * x + y * y + z * z)
                 d = (x / path, y / path, z / path)
+                if not plan.panels.curved and dot(d, panel.odet) * panel.close_distance <= 0.0:
+                    continue  # behind the panel
                 through = let_through(plan, shade, offset, d, path)
                 if through == 0.0:
                     continue

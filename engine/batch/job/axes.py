@@ -119,7 +119,7 @@ class Orientation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Draw:
+class RandomValues:
     """Random values; each depends on the job's seed, the name, and the number of its image alone.
 
     ``kind`` is one of `DRAWS`; ``first`` and ``second`` are the ends of ``uniform``, mean and standard deviation of
@@ -154,11 +154,11 @@ class Draw:
 
     def _value(self, u: float, first: float, second: float) -> float:
         normal = NORMAL.inv_cdf(u or LEAST)
-        by_kind = {
-            "uniform": lambda: first + (second - first) * u, "normal": lambda: first + second * normal,
-            "lognormal": lambda: first * math.exp(second * normal),
-        }  # fmt: skip
-        return min(max(by_kind[self.kind](), self.least), self.most)
+        if self.kind == "uniform":
+            value = first + (second - first) * u
+        else:
+            value = first + second * normal if self.kind == "normal" else first * math.exp(min(second * normal, 700.0))
+        return min(max(value, self.least), self.most)
 
     def canonical(self) -> dict[str, Any]:
         """As in a job file."""
@@ -274,7 +274,7 @@ def axis_of(canonical: dict[str, Any], folder: str, seed: int) -> Axis:
     name = canonical[FLAG] if FLAG in canonical else canonical[FIELD]
     if "draw" in canonical:
         rows = tuple(tuple(row) for row in canonical.get("choices", ()))
-        return Draw(
+        return RandomValues(
             name, seed, canonical["draw"], tuple(canonical.get("first", ())), tuple(canonical.get("second", ())), rows,
             canonical.get("least", -math.inf), canonical.get("most", math.inf), canonical["whole"],
         )  # fmt: skip

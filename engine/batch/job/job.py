@@ -25,7 +25,7 @@ COMPRESSIONS = ("bitshuffle-lz4", "gzip", "none")
 # What the images of a job are to readers: one crystal that turns on from image to image, upwards or downwards, or
 # pictures that have nothing to do with each other.
 RISING, FALLING, STILLS = SCANS = ("rising", "falling", "stills")
-NOISE_SEED, MOSAIC_SEED, PULSE_SEED = 1, 2, 3
+NOISE_SEED, MOSAIC_SEED, PULSE_SEED, LATTICE_SEED = 1, 2, 3, 4
 SCHEMA = 2  # of what is kept in a job's folder; another one cannot be gone on with
 
 
@@ -132,6 +132,9 @@ class Job:
             given = [("beam.shot", image), *given]
             if "seed" not in self.model.get("beam", {}):
                 given = [("beam.seed", seed_of(self.seed, 0, PULSE_SEED)), *given]
+        said = {*self.varying, *_fields(self.model, "crystal")}
+        if self.scan == STILLS and "crystal.lattices" in said and "crystal.lattice_seed" not in said:
+            given = [("crystal.lattice_seed", seed_of(self.seed, image, LATTICE_SEED)), *given]
         own_seed = "mosaic_seed" in self.model.get("crystal", {}) or self.varies("crystal.mosaic_seed")
         seed = [] if own_seed else [("crystal.mosaic_seed", self.mosaic_seed(image))]
         return with_cell(with_fields(self.model, [*seed, *given]), self.folder)
@@ -160,6 +163,11 @@ class Job:
         said["-mosaic_seed"] = str(self.mosaic_seed(image))
         more = [word for flag, value in said.items() if not self.gives(flag) for word in (flag, value)]
         return [*more, *self.arguments, *self.varying_words(image)]
+
+
+def _fields(model: dict[str, Any], table: str) -> list[str]:
+    """The fields that a table of a model gives."""
+    return [f"{table}.{name}" for name in model.get(table, {})]
 
 
 def pulses_differ(model: dict[str, Any]) -> bool:

@@ -44,7 +44,7 @@ def check_field(field: str, what: str) -> None:
     table, dot, name = field.partition(".")
     if dot and table in LISTS:
         number, dot, name = name.partition(".")
-        if not dot or not number.isdigit() or not name:
+        if not dot or not (number.isascii() and number.isdigit()) or not name:
             raise BadInput(f"{what}: {field!r} is no field of the model: {table}.NUMBER.NAME, NUMBER from 0 on")
         return
     if not dot or table not in TABLES:

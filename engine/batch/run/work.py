@@ -23,12 +23,11 @@ from nanobragg.engine.batch.store.records import Record
 from nanobragg.engine.batch.store.shard_file import FrameOfShard, ShardFile
 from nanobragg.engine.errors import BadInput, DeviceLost
 from nanobragg.engine.exposure import expose
-from nanobragg.engine.formats import nexus
 from nanobragg.engine.formats.nexus import now
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import choose, counts_of
 from nanobragg.engine.scene.scene import PlacedDetector, Scene
-from nanobragg.engine.surroundings import background_of, surroundings_of
+from nanobragg.engine.surroundings import all_around, background_of
 from nanobragg.engine.truth.labels import PixelTruth, SpotTruth, labels_of, most_photons, pixels_of
 from nanobragg.engine.truth.of_image import truth_of
 from nanobragg.kernels.backend import Unavailable
@@ -112,7 +111,7 @@ class ShardRenderer:
             scene, plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision
         )
         described = self._scene_of.described(number, scene)
-        below = background_of(scene, surroundings_of(scene, self.threads))
+        below = background_of(scene, all_around(scene, self.threads))
         truth = truth_of(number, self.job.words(number), scene, rendered.image, described, below)
         if not np.isfinite(truth.photons):
             raise BadInput("the image overflows: a pixel is infinite or not a number")
@@ -128,8 +127,7 @@ class ShardRenderer:
         labels = labels_of(scene, rendered.panels, self.threads)
         if "pixels" not in self.job.truth:
             return labels.spots, None
-        largest = nexus.SATURATION[self.job.values]
-        return labels.spots, pixels_of(scene, labels, rendered.panels, most_photons(scene, largest))
+        return labels.spots, pixels_of(scene, labels, rendered.panels, most_photons(scene, self.job.values))
 
     def _note(self, remark: str) -> None:
         """Keep what a user should know, of the first image that it is true of."""

@@ -37,7 +37,7 @@ def write_labels(job: Job, scene_of: SceneOf, found: dict[int, Record], tell: Ca
     if wanted and job.images > MOST_STILLS:
         tell(f"no {', '.join(sorted(wanted))}: {job.images} images are more than {MOST_STILLS}")
     elif wanted:
-        written = _write(job, scene_of, found, wanted)
+        written = _write(job, scene_of, found, wanted, tell)
     for name in places.names(job.output):
         if OURS.fullmatch(name) and name not in written:
             with contextlib.suppress(FileNotFoundError):
@@ -45,7 +45,9 @@ def write_labels(job: Job, scene_of: SceneOf, found: dict[int, Record], tell: Ca
     return written
 
 
-def _write(job: Job, scene_of: SceneOf, found: dict[int, Record], wanted: set[str]) -> list[str]:
+def _write(
+    job: Job, scene_of: SceneOf, found: dict[int, Record], wanted: set[str], tell: Callable[[str], None]
+) -> list[str]:
     written, boxes = [], _Boxes()
     by_master: dict[str, list[int]] = {}
     for n, record in sorted(found.items()):
@@ -66,6 +68,8 @@ def _write(job: Job, scene_of: SceneOf, found: dict[int, Record], wanted: set[st
             written.append(f"{stem}.stream")
             places.write_text(job.output, written[-1], _stream(job, stem, master, images))
     if "boxes" in wanted:
+        if not boxes.annotations:
+            tell("boxes.json: no spot stands out of its background in any image")
         written.append("boxes.json")
         places.write_text(job.output, written[-1], json.dumps(coco.file_of(boxes.images, boxes.annotations)) + "\n")
     return written

@@ -17,7 +17,7 @@ from nanobragg.engine.batch.store.folder import File, OutputLost
 from nanobragg.engine.formats import nexus
 from nanobragg.engine.formats.hdf5 import compressed, hdf5, open_file, said_of
 from nanobragg.engine.scene.scene import Scene
-from nanobragg.engine.truth.labels import PixelTruth, SpotTruth
+from nanobragg.engine.truth.labels import CLASSES, PixelTruth, SpotTruth
 from nanobragg.engine.truth.of_image import (
     GROUP,
     OF_SPECTRUM,
@@ -142,6 +142,7 @@ class ShardFile:
                         compression="gzip", compression_opts=1,
                     )  # fmt: skip
                 self._file[where][self.written] = stacked
+            self._file[f"{PIXELS}/classes"].attrs["names"] = list(CLASSES)
 
     def _check_room(self, needed: int) -> None:
         """HDF5 loses its way when the disk is full: stop before."""
