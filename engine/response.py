@@ -50,7 +50,7 @@ def response_plan(scene: Scene, seed: int, highest: int, threads: int) -> Respon
         kernel, far = point_spread.spread_of(r.point_spread, r.spread_um * 1e-6 / d.pixel_size)
     stages = r.stages or ((r.gain, r.offset, r.readout, math.inf),)
     rows = [(gain, offset, noise, code, most) for (gain, offset, noise, most), code in zip(stages, CODES, strict=False)]
-    limits = [limit for limit in (highest, r.highest, *_of_detector(scene)) if limit]
+    limits = (highest, r.highest_of(d.saturation))
     shape = (len(d.panels), d.n_slow, d.n_fast)
     return ResponsePlan(
         seed=seed, first_panel=0, factor=frame_factor(r, seed), kernel=kernel, far=far,
@@ -60,16 +60,6 @@ def response_plan(scene: Scene, seed: int, highest: int, threads: int) -> Respon
         scale=r.counts_per_photon, half=0.5 if not r.stages or r.output == "calibrated" else 0.0, lowest=0.0,
         highest=float(min(limits)),
     )  # fmt: skip
-
-
-def _of_detector(scene: Scene) -> list[float]:
-    """The detector's own highest count, where counts are photons and the response says no other."""
-    r = scene.response
-    assert r is not None
-    if r.saturation is not None or (r.stages and r.output == "raw"):
-        return []
-    gain, offset = r.counts
-    return [scene.detector.saturation * gain + offset] if scene.detector.saturation > 0.0 else []
 
 
 @functools.lru_cache(maxsize=2)

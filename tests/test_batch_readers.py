@@ -141,7 +141,8 @@ def test_expand_quotes_words(tmp_path, capsys):
 
 
 def test_what_is_rendered_is_told_in_counts():
-    images = [SheetImage(n, np.zeros((2, 2)), (0.0, 0.0), total, top) for n, total, top in ((0, 12, 2), (1, 0, 0))]
+    nothing = np.zeros((2, 2)), (0.0, 0.0)
+    images = [SheetImage(n, *nothing, total, top, np.empty((0, 4))) for n, total, top in ((0, 12, 2), (1, 0, 0))]
     assert in_counts(images, "int32") == (
         "images of 0 to 12 photons, the brightest pixel has 2: too few for programs to find spots, which want 10 or more"
     )

@@ -208,7 +208,7 @@ def test_what_is_written_says_gain_offset_and_highest_count():
     from nanobragg.engine.formats import nexus
 
     said = {
-        "counts": (nb.Response(), 1.0, 0.0, 1000), "ccd": (nb.Response(gain=2.0, offset=40.0), 2.0, 40.0, 2040),
+        "counts": (nb.Response(), 1.0, 0.0, 1000), "ccd": (nb.Response(gain=2.0, offset=40.0), 2.0, 40.0, 1000),
         "raw": (nb.Response(stages=STAGES, output="raw"), 500.0, 3000.0, 65535),
         "calibrated": (nb.Response(stages=STAGES, counts_per_photon=10.0), 10.0, 0.0, 10000),
     }  # fmt: skip

@@ -170,12 +170,10 @@ def gain(scene: Scene, values: str) -> float:
 
 def saturation_of(scene: Scene, values: str) -> int:
     """The highest count that is trusted: the detector's, or that of the data type."""
-    highest = scene.detector.saturation
+    highest = scene.detector.saturation or math.inf
     if scene.response is not None and values != "float32":
-        highest = highest * gain(scene, values) + pedestal(scene, values) if highest else 0.0
-        known = scene.response.highest
-        highest = known if math.isfinite(known) else highest
-    return min(SATURATION[values], int(highest) or SATURATION[values])
+        highest = scene.response.highest_of(scene.detector.saturation)
+    return int(min(SATURATION[values], highest))
 
 
 def _detector(detector: Any, scene: Scene, values: str, sensor: str, images: int) -> None:

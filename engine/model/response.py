@@ -153,7 +153,10 @@ class Response(Part):
             return self.gain, self.offset
         return (self.stages[0][0], self.stages[0][1]) if self.output == "raw" else (self.counts_per_photon, 0.0)
 
-    @property
-    def highest(self) -> float:
-        """The most that its readout can hold; infinite where that is not known."""
-        return float((1 << 16) - 1) if self.stages and self.output == "raw" else self.saturation or math.inf
+    def highest_of(self, saturation: float) -> float:
+        """The highest count of a detector whose own is ``saturation``, 0 where that is not known; photons of stages."""
+        if self.stages and self.output == "raw":
+            return float((1 << 16) - 1)
+        if self.saturation is not None:
+            return self.saturation
+        return saturation * (self.counts_per_photon if self.stages else 1.0) or math.inf
