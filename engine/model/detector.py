@@ -56,7 +56,8 @@ class Detector(Part):
     material
         Of the sensor, ``Si``, ``CdTe`` or ``GaAs``: gives its attenuation for the photons of each source.
     saturation
-        The highest count that is trusted; as much as a file's numbers hold if not given.
+        The highest count that is trusted, or photons of a detector that switches its gain; as much as a file's numbers
+        hold if not given.
     """
 
     shape: tuple[int, int] | None = None

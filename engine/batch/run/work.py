@@ -242,12 +242,8 @@ def geometry_digest(scene: Scene) -> str:
     """The same for experiments whose images one file can describe."""
     d, beam = scene.detector, scene.beam
     named = {f.name: getattr(d, f.name) for f in dataclasses.fields(PlacedDetector) if f.name not in BY_THEMSELVES}
-    counts = (
-        None
-        if scene.response is None
-        else (scene.response.counts, scene.response.highest_of(scene.detector.saturation))
-    )
-    named |= {} if counts is None else {"counts": counts}
+    if scene.response is not None:
+        named |= {"counts": scene.response.counts, "highest": scene.response.highest_of(d.saturation)}
     known = repr((named, beam.direction, beam.polar, scene.scan.spindle, beam.exposure, beam.beamsize)).encode()
     return hashlib.sha256(known + d.mask.tobytes()).hexdigest()[:16]
 
