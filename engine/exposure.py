@@ -24,12 +24,15 @@ def expose(scene: Scene, plan: RenderPlan, backend: str, *, threads: int | None 
     backend, threads, how
         As those of `nanobragg.engine.render.render`; the errors too.
     """
-    rendered = render(plan, backend, threads=threads, **how)
-    how.pop("progress", None)
-    for alone in scene.each_crystal[1:]:
-        plan_of_other = plan_of(alone).changed(background=0.0, water=False)
-        rendered.add(render(plan_of_other, backend, threads=threads, **how))
-    around = surroundings_of(scene, threads or default_threads())
-    if around is not None:
-        rendered.surround(around, threads or default_threads())
-    return rendered
+    others = {name: value for name, value in how.items() if name != "progress"}
+    used = threads or default_threads()
+
+    def complete(rendered: Rendered) -> None:
+        for alone in scene.each_crystal[1:]:
+            plan_of_other = plan_of(alone).changed(background=0.0, water=False)
+            rendered.add(render(plan_of_other, backend, threads=threads, **others))
+        around = surroundings_of(scene, used)
+        if around is not None:
+            rendered.surround(around, used)
+
+    return render(plan, backend, threads=threads, then=complete, **how)

@@ -125,6 +125,7 @@ def render(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
     remark: Callable[[str], None] | None = None,
+    then: Callable[[Rendered], None] | None = None,
     **options: Any,
 ) -> Rendered:
     """Render one image; ``options`` are backends' own; who does not know one goes without.
@@ -141,6 +142,8 @@ def render(
         Called with the number of pixels rendered so far.
     remark
         Told why ``auto`` does not use a GPU that is there.
+    then
+        What is done with the image where it lies, before it comes to the host.
 
     Raises
     ------
@@ -154,13 +157,18 @@ def render(
     by = backends.backend(chosen)
     known = {name: value for name, value in options.items() if name in by.CAPABILITIES.options}
     try:
-        return by.render(plan, threads=threads, progress=progress, **known)
+        rendered = by.render(plan, threads=threads, progress=progress, **known)
+        if then is not None:
+            then(rendered)
+        assert rendered.panels.size  # the host has it: what a device could not do is known here
+        return rendered
     except Unavailable as error:
         if backend != "auto":
             raise DeviceLost(f"--backend {chosen}: {error}") from None
         if remark is not None:
             remark(f"the GPU of this machine is not used ({error}): rendering on the CPU")
-    return render(plan, "fast", threads=threads, progress=progress, precision=options.get("precision", "double"))
+    precision = options.get("precision", "double")
+    return render(plan, "fast", threads=threads, progress=progress, then=then, precision=precision)
 
 
 def counts_of(

@@ -181,5 +181,4 @@ def render(
         if run.image is None:
             return rendered_of(plan, image, ended)
         run.share_wide_pixels()
-        gpu.wait()  # a launch that failed is known here, and not where the image is asked for
         return RenderedOnDevice(plan, image, ended, gpu, run.on_device, run.image)
