@@ -64,7 +64,7 @@ import json, sys, numpy as np
 from dials.array_family import flex
 ours, theirs = (flex.reflection_table.from_file(name) for name in sys.argv[1:])
 theirs = theirs.select(theirs.get_flags(theirs.flags.integrated_sum))
-said = {name: np.array(ours[name]).tolist() for name in ("miller_index", "xyzcal.px", "xyzcal.mm", "d", "s1")}
+said = {name: np.array(ours[name]).tolist() for name in ("miller_index", "xyzcal.px", "d", "s1")}
 said |= {"px": np.array(theirs["xyzcal.px"]).tolist(), "sum": list(theirs["intensity.sum.value"]),
          "whole": (np.array(theirs["partiality"]) > 0.99).tolist()}
 json.dump(said, open("read.json", "w"))

@@ -19,3 +19,10 @@ def deviates(seed: int, stream: int, number: int, count: int) -> list[float]:
 def normal_deviate(seed: int, stream: int, number: int) -> float:
     """A number of the normal distribution of width 1."""
     return NORMAL.inv_cdf(deviates(seed, stream, number, 1)[0] or LEAST)
+
+
+def normal_integral(x: np.ndarray) -> np.ndarray:
+    """The normal distribution's integral up to ``x``."""
+    from scipy import special  # a start of the command does without
+
+    return np.asarray(special.ndtr(x))

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from nanobragg.engine.formats.nexus import unrendered
 from nanobragg.engine.plan import R_E_SQR, plan_of
 from nanobragg.engine.scene.scene import NO_SHADE, Scatterer, ScatteringTable, Scene
-from nanobragg.kernels.surroundings.plan import Matter, Shade, Surroundings
+from nanobragg.kernels.surroundings.plan import Matter, Surroundings
 
 NOTHING = np.empty(0, np.float32)
 SPAN_OF_NODE = 0.0025  # of the wavelengths, relative, that a node stands for
@@ -27,6 +28,7 @@ MOST_KEPT, MOST_SUMS = 24, 3  # images of parts, and of what was made of them
 _lock = threading.Lock()
 _kept: collections.OrderedDict[Any, np.ndarray] = collections.OrderedDict()
 _sums: collections.OrderedDict[Any, np.ndarray] = collections.OrderedDict()
+_total: list[Any] = []  # of the light that was last added up: it, roi and mask, and its sum
 
 
 def surroundings_of(scene: Scene, threads: int) -> Surroundings | None:
@@ -54,10 +56,13 @@ def background_of(scene: Scene, around: Surroundings | None) -> float:
     """Photons that all rendered pixels have of amorphous matter together."""
     if around is None or not len(around.scattered):
         return 0.0
-    mask = scene.detector.mask
-    if not mask.size:
-        return float(around.scattered.sum(dtype=np.float64)) * around.scale
-    return float(np.dot(around.scattered, mask.astype(np.float32))) * around.scale
+    d = scene.detector
+    with _lock:
+        known = _total and _total[0][0] is around.scattered and _total[0][1] == d.roi
+        if not (known and np.array_equal(_total[0][2], d.mask)):
+            kept = unrendered(scene).ravel() == 0
+            _total[:] = [(around.scattered, d.roi, d.mask, float(around.scattered[kept].sum(dtype=np.float64)))]
+        return _total[0][3] * around.scale
 
 
 def _remembered(
@@ -177,11 +182,10 @@ def _made(scene: Scene, scatterer: Scatterer, node: float, mu: float, threads: i
     from nanobragg.kernels.surroundings import host
 
     directions, shares = _directions(scene, node)
-    s, shade = scatterer, scene.shade
+    s = scatterer
     matter = Matter(
         places=np.column_stack([s.offsets, s.molecules / s.molecules.sum()]), coherent=s.table.coherent,
         incoherent=s.table.incoherent, stol_step=s.table.step, directions=directions, shares=shares,
         wavelength=node, absorption=mu,
     )  # fmt: skip
-    assert isinstance(shade, Shade)
-    return host.scattered(_bare(scene), matter, shade, threads)
+    return host.scattered(_bare(scene), matter, scene.shade, threads)

@@ -77,8 +77,8 @@ def pyfai(tmp_path_factory, monkeypatch):
     folder = str(tmp_path_factory.mktemp("pyfai"))
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "pyFAI>=2024.1"]
     if subprocess.run(pip, capture_output=True, timeout=600).returncode:
-        if "cfel" in REQUIRED:
-            pytest.fail("pyFAI is required (NANOBRAGG_REQUIRE=cfel) and cannot be installed")
+        if "pyfai" in REQUIRED:
+            pytest.fail("pyFAI is required (NANOBRAGG_REQUIRE=pyfai) and cannot be installed")
         pytest.skip("pyFAI cannot be installed")
     return folder
 

@@ -1,4 +1,4 @@
-"""The truth beside images: against Darwin's formula, DIALS, CrystFEL's readers and brute force."""
+"""The truth beside images: against Darwin's formula, DIALS, the geometry of files, and images of parts."""
 
 import dataclasses
 import json

@@ -7,6 +7,7 @@ import numpy as np
 from nanobragg import __version__
 from nanobragg.engine.c_numbers import HC
 from nanobragg.engine.formats.nexus import turn
+from nanobragg.engine.placed import turned_about
 from nanobragg.engine.scene.scene import Lattice, Scene
 from nanobragg.engine.truth.labels import SpotTruth
 
@@ -52,8 +53,6 @@ def _places(scene: Scene, spots: SpotTruth, some: np.ndarray) -> tuple[np.ndarra
 
 
 def _crystal(scene: Scene, crystal: Lattice, spots: SpotTruth, own: np.ndarray) -> str:
-    from nanobragg.engine.placed import turned_about
-
     lengths, angles = crystal.cell[:3], np.degrees(crystal.cell[3:])
     turned = turned_about(np.array(crystal.recip), scene.scan.spindle, scene.scan.mean)
     rows = turned @ turn(scene.beam.direction, scene.scan.spindle).T * 10.0

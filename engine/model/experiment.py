@@ -193,14 +193,13 @@ def _unlike(first: Crystal, other: Crystal) -> dict[str, Any]:
     alone = dataclasses.replace(first, lattices=1)
     names = [f.name for f in dataclasses.fields(Crystal)]
     own = {name: getattr(other, name) for name in names if getattr(other, name) != getattr(alone, name)}
-    rival = {"cell": "reciprocal", "reciprocal": "cell"}
-    return {name: value for name, value in own.items() if value is not None or name not in rival}
+    return {name: value for name, value in own.items() if value is not None or name not in RIVALS_OF_CELL}
 
 
 def _other_crystal(first: dict[str, Any], table: Any, what: str) -> Crystal:
     """Another crystal: as the first one in all that is not said of it."""
     of_kind(what, table, dict, "a table")
-    own = {"cell", "reciprocal"} & set(table)
+    own = set(RIVALS_OF_CELL) & set(table)
     kept = {key: value for key, value in first.items() if key != "lattices" and not (own and key in RIVALS_OF_CELL)}
     return of_table(Crystal, kept | table, what)
 

@@ -141,23 +141,12 @@ def pixels_of(scene: Scene, labels: Labels, panels: np.ndarray, highest: float) 
     classes[owned & (above >= FEWEST_PHOTONS) & (above >= np.sqrt(below))] = BRAGG
     classes[panels > highest] = SATURATED
     classes[defects(scene)] = BAD
-    classes[~_rendered(scene)] = GAP
+    classes[nexus.unrendered(scene).reshape(panels.shape) != 0] = GAP
     with np.errstate(all="ignore"):
         share = np.where(panels > 0.0, above / panels, 0.0).astype(np.float16)
     hkl = np.zeros((*panels.shape, 3), np.int16)
     hkl[owned] = labels.spots.hkl[labels.owner[owned]]
     return PixelTruth(classes, share, hkl)
-
-
-def _rendered(scene: Scene) -> np.ndarray:
-    """Pixels that are rendered, bool (panel, slow, fast)."""
-    d = scene.detector
-    kept = np.zeros((len(d.panels), d.n_slow, d.n_fast), bool)
-    left, right, top, bottom = d.roi
-    kept[:, max(top, 0) : max(bottom + 1, 0), max(left, 0) : max(right + 1, 0)] = True
-    if d.mask.size:
-        kept &= d.mask.reshape(kept.shape) != 0
-    return kept
 
 
 def most_photons(scene: Scene, values: str) -> float:

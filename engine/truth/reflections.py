@@ -148,7 +148,4 @@ def _as_dials(
 
 
 def _joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    if not parts:
-        widths = {name: refl.TYPES[kind][1] for name, kind in refl.COLUMNS.items()} | {"_whole": 1}
-        return {name: np.empty((0, n) if n > 1 else 0) for name, n in widths.items()}
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

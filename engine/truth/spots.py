@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nanobragg.engine.deviates import normal_integral
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.factors.atoms import indices_within
 from nanobragg.engine.model.structure_factors import StructureFactors
@@ -96,8 +97,9 @@ def _in_slice(
     phi = begin + (end - begin) * share if turns else np.full(len(q), begin)
     best = turned_about(q, e.scan.spindle, phi)
     error, width = _excitation(best, placed), _width(best, e)
-    parts = _normal(at_ends[1] / width) - _normal(at_ends[0] / width) if turns else np.exp(-0.5 * (error / width) ** 2)
-    partiality = np.abs(parts)
+    partiality = np.exp(-0.5 * (error / width) ** 2)
+    if turns:
+        partiality = np.abs(normal_integral(at_ends[1] / width) - normal_integral(at_ends[0] / width))
     strong = partiality >= weakest
     entering, whole = at_ends[1] < at_ends[0], (share > 0.0) & (share < 1.0)
     hkl, q, best, phi, partiality = hkl[strong], q[strong], best[strong], phi[strong], partiality[strong]
@@ -178,13 +180,6 @@ def _width(q: np.ndarray, e: Scene) -> np.ndarray:
     squared = (q**2).sum(axis=1)
     shape, of_square, of_fourth = _widths(e)
     return np.asarray(np.sqrt(shape + of_square * squared + of_fourth * squared**2))
-
-
-def _normal(x: np.ndarray) -> np.ndarray:
-    """The normal distribution's integral up to ``x``."""
-    from scipy import special  # a start of the command does without
-
-    return np.asarray(special.ndtr(x))
 
 
 def _hits(q: np.ndarray, placed: Placed) -> tuple[np.ndarray, np.ndarray]:

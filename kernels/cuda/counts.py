@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg.kernels.cuda import response as kernels
-from nanobragg.kernels.cuda.device import Device, PlanOnDevice
+from nanobragg.kernels.cuda.device import Device, PlanOnDevice, staying
 from nanobragg.kernels.cuda.figures import THREADS
 from nanobragg.kernels.cuda.memory import DeviceArray
 from nanobragg.kernels.response.plan import BLOCK, ResponsePlan
@@ -39,14 +39,8 @@ def counts_on(
 
 def _there(device: Device, response: ResponsePlan) -> Any:
     """The same with its arrays on the device; what is the same for all frames stays there."""
-
-    def put(name: str) -> Any:
-        array = getattr(response, name)
-        if not array.size:
-            return DeviceArray(None, (0,) * array.ndim, array.dtype)
-        return device.kept(name, (array,), lambda: device.put(array))
-
-    return response._replace(**{name: put(name) for name in ("kernel", "far", "pattern", "stages")})
+    arrays = ("kernel", "far", "pattern", "stages")
+    return response._replace(**{name: staying(device, name, getattr(response, name)) for name in arrays})
 
 
 def _far_light(

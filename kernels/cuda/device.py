@@ -167,7 +167,7 @@ class PlanOnDevice:
         for group in plan:
             for field, value in group._asdict().items():
                 if field in ("table", "mask"):
-                    held[field] = _large(device, field, value, field == "mask" or plan.factors.interpolate)
+                    held[field] = staying(device, field, value, read=field == "mask" or plan.factors.interpolate)
                 elif field == "mosaic_rotations":  # the cells are turned already
                     held[field] = DeviceArray(None, (0, 9), value.dtype)
                 elif isinstance(value, np.ndarray):
@@ -179,13 +179,11 @@ class PlanOnDevice:
         self.numbers = tuple(numbers_of(self._plan))
 
 
-def _large(device: Device, field: str, array: np.ndarray, read: bool) -> DeviceArray:
+def staying(device: Device, field: str, array: np.ndarray, *, read: bool = True) -> Any:
     """An array that stays on the device for the images that follow, or an empty one where no kernel reads it."""
     if not read or not array.size:
         return DeviceArray(None, (0,) * array.ndim, dtype_of(field))
-    return device.kept(  # type: ignore[no-any-return]
-        field, (array,), lambda: device.put(array.astype(dtype_of(field), copy=False))
-    )
+    return device.kept(field, (array,), lambda: device.put(array.astype(dtype_of(field), copy=False)))
 
 
 def pixel_list(device: Device, plan: RenderPlan) -> DeviceArray:

@@ -31,6 +31,22 @@ def is_rendered(plan, index):
     return in_roi(plan, index) and (len(plan.panels.mask) == 0 or plan.panels.mask[index] != 0)
 
 
+@scalar
+def add_of_block(value, shared, sums, column):
+    """Add up what the threads of a block have, pair by pair, into its row of ``sums``."""
+    me = cuda.threadIdx.x
+    cuda.syncthreads()
+    shared[me] = value
+    half = THREADS // 2
+    while half > 0:
+        cuda.syncthreads()
+        if me < half:
+            shared[me] += shared[me + half]
+        half //= 2
+    if me == 0:
+        sums[cuda.blockIdx.x, column] = shared[0]
+
+
 @gpu_kernel(boolean, float32[::1])
 def share(plan, along_fast, image):
     """Give both halves of each wide pixel their mean: as `nanobragg.kernels.image.wide.share`, along one axis."""
@@ -112,7 +128,7 @@ def add_up(plan, mean, image, sums):
         sums[segment, 5] = places[0]
 
 
-@gpu_kernel(int32[::1], float64[::1])
+@gpu_kernel(int32[::1], float64[:, ::1])
 def solid_angles(plan, pixels, sums):
     """For each segment of the pixel list the solid angles of its layers and sub-pixels (Q30), in a fixed order."""
     shared = cuda.shared.array(THREADS, float64)
@@ -128,15 +144,7 @@ def solid_angles(plan, pixels, sums):
                     _, airpath = direction(plan, panel, fast, slow, layer, sub)
                     omega = geometry.pixel_solid_angle(plan, panel, airpath)
                 total += omega
-    shared[me] = total
-    half = THREADS // 2
-    while half > 0:
-        cuda.syncthreads()
-        if me < half:
-            shared[me] += shared[me + half]
-        half //= 2
-    if me == 0:
-        sums[segment] = shared[0]
+    add_of_block(total, shared, sums, 0)
 
 
 @gpu_kernel(float32[::1], float64, float64, uint16[::1])

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nanobragg.kernels.backend import Unavailable
-from nanobragg.kernels.cuda.device import Device, PlanOnDevice, pixel_list
+from nanobragg.kernels.cuda.compiled import GpuKernel
+from nanobragg.kernels.cuda.device import Device, PlanOnDevice, pixel_list, staying
 from nanobragg.kernels.cuda.memory import DeviceArray
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
@@ -50,19 +51,24 @@ class RenderedOnDevice(Rendered):
     ):  # fmt: skip
         super().__init__(plan, panels, interpolation_ended)
         self._device, self._on_device, self._there = device, on_device, there
+        self._is_here = False  # whether the host has the image
 
     @property
     def panels(self) -> np.ndarray:
         """See `Rendered.panels`; copied from the device when it is first asked for."""
-        if self._panels.flags.writeable:
+        if not self._is_here:
             with self._device.active():
                 self._there.copy_to_host(self._panels.reshape(-1))
             self._panels.setflags(write=False)  # it would no longer be what is on the device
+            self._is_here = True
         return self._panels
 
-    def _changed(self) -> None:
-        """What the host has is no longer what is on the device."""
-        self._panels = np.empty(self.plan.shape, np.float32)
+    def _change(self, kernel: GpuKernel, *arguments: Any) -> None:
+        """Launch what changes each pixel of the image; what the host has is then no longer it."""
+        blocks = (-(-self._there.size // THREADS), 1)
+        self._device.launch(kernel, blocks, THREADS, self._on_device, *arguments, self._there)
+        if self._is_here:
+            self._panels, self._is_here = np.empty(self.plan.shape, np.float32), False
 
     def add(self, other: Rendered) -> None:
         """See `Rendered.add`."""
@@ -70,27 +76,17 @@ class RenderedOnDevice(Rendered):
 
         with self._device.active():
             there = other._there if isinstance(other, RenderedOnDevice) else self._device.put(other.panels.reshape(-1))
-            blocks = (-(-self._there.size // THREADS), 1)
-            self._device.launch(figures.add_image, blocks, THREADS, self._on_device, there, self._there)
-        self._changed()
+            self._change(figures.add_image, there)
 
     def surround(self, around: Surroundings, threads: int) -> None:
         """See `Rendered.surround`; what is the same for all images stays on the device."""
         from nanobragg.kernels.cuda import figures
 
-        device = self._device
-
-        def put(name: str) -> Any:
-            array: np.ndarray = getattr(around, name)
-            if not array.size:
-                return DeviceArray(None, (0,), np.float32)
-            return device.kept(name, (array,), lambda: device.put(array))
-
-        with device.active():
-            there = around._replace(transmission=put("transmission"), scattered=put("scattered"))
-            blocks = (-(-self._there.size // THREADS), 1)
-            device.launch(figures.surround, blocks, THREADS, self._on_device, there, self._there)
-        self._changed()
+        with self._device.active():
+            arrays = {
+                name: staying(self._device, name, getattr(around, name)) for name in ("transmission", "scattered")
+            }
+            self._change(figures.surround, around._replace(**arrays))
 
     def _figures(self, mean: float) -> np.ndarray:
         from nanobragg.kernels.cuda import figures
@@ -124,9 +120,9 @@ class RenderedOnDevice(Rendered):
             raise Unavailable("the GPU has not enough free memory for the list of pixels")
         pixels = pixel_list(self._device, self.plan)
         segments = max(-(-len(pixels) // figures.SEGMENT), 1)
-        sums = self._device.empty((segments,))
+        sums = self._device.empty((segments, 1))
         self._device.launch(figures.solid_angles, (segments, 1), figures.THREADS, self._on_device, pixels, sums)
-        return float(sum(sums.copy_to_host()))
+        return float(sum(sums.copy_to_host()[:, 0]))
 
     def _per_pixel(self, kernel: str, dtype: Any, *numbers: float) -> np.ndarray:
         from nanobragg.kernels.cuda import figures

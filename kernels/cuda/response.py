@@ -7,7 +7,7 @@ from numba import cuda, float32, float64, int32, int64
 
 from nanobragg.kernels.compiling.decorators import scalar
 from nanobragg.kernels.cuda.compiled import gpu_kernel
-from nanobragg.kernels.cuda.figures import THREADS, in_roi
+from nanobragg.kernels.cuda.figures import THREADS, add_of_block, in_roi
 from nanobragg.kernels.cuda.parameters import response_type
 from nanobragg.kernels.image.philox import number_of, poisson
 from nanobragg.kernels.response import deviates, readout, spread
@@ -31,22 +31,6 @@ def count_at(plan, response, light, index):
         panel = response.first_panel + index // per_panel
         deviate = deviates.normal(response.seed, panel, index % per_panel, deviates.READOUT_DRAW)
     return readout.count_of(response, light, index, deviate)
-
-
-@scalar
-def add_of_block(value, shared, sums, column):
-    """Add up what the threads of a block have, pair by pair, into its row of ``sums``."""
-    me = cuda.threadIdx.x
-    cuda.syncthreads()
-    shared[me] = value
-    half = THREADS // 2
-    while half > 0:
-        cuda.syncthreads()
-        if me < half:
-            shared[me] += shared[me + half]
-        half //= 2
-    if me == 0:
-        sums[cuda.blockIdx.x, column] = shared[0]
 
 
 @gpu_kernel(response_type(), float32[::1], int32[::1], float64[:, ::1])

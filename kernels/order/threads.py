@@ -80,6 +80,28 @@ def in_chunks(
         helper.result()
 
 
+def in_rows(
+    shape: tuple[int, ...],
+    rows: tuple[int, int],
+    work: Callable[[tuple[int, int]], object],
+    threads: int,
+    *,
+    steps: int,
+) -> None:
+    """Call ``work`` on parts of some rows of each panel of an image (panel, slow, fast), from ``threads`` threads.
+
+    It is given the first and the last row, excluded, numbered through all panels; ``steps`` are those of a pixel.
+    """
+
+    def of_panels(part: slice) -> None:
+        for number in range(shape[0]):
+            before = number * shape[1] + rows[0]
+            work((before + part.start, before + part.stop))
+
+    per_pixel = steps * shape[0] * shape[2]
+    in_chunks(max(rows[1] - rows[0], 0), of_panels, threads, lambda count: None, per_pixel=per_pixel)
+
+
 def _wait_for(helpers: list[Any], failed: threading.Event) -> None:
     """Nobody is at work on our arrays when this returns, also where it is interrupted."""
     import concurrent.futures  # a start on one thread does without

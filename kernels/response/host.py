@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 
 from nanobragg.kernels.compiling.machine_code import Kernel
-from nanobragg.kernels.order.threads import TILE, in_chunks
+from nanobragg.kernels.order.threads import TILE, in_rows
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.response.plan import BLOCK, ResponsePlan
 
@@ -16,7 +17,7 @@ read_rows, draw_pattern = Kernel("response.loops", "read_rows"), Kernel("respons
 add_blocks, spread_blocks = Kernel("response.loops", "add_blocks"), Kernel("response.loops", "spread_blocks")
 ONE = np.ones((1, 1), np.float32)
 FFT_WORTH = 0.6  # sums over the kernel that take as long as one logarithm's worth of a Fourier transform
-STEPS_OF_PIXEL = 20  # of `in_chunks`: what a pixel takes, in evaluations
+STEPS_OF_PIXEL = 20  # what a pixel takes, in evaluations
 
 
 def counts_of(
@@ -43,41 +44,19 @@ def counts_of(
     rows, columns = (part.indices(n)[:2] for part, n in zip(plan.window, panels.shape[1:], strict=True))
     counts, photons = np.zeros(panels.shape, np.int32), np.zeros(panels.shape[0] * panels.shape[1])
     overloads: list[int] = []
+    share_out = functools.partial(in_rows, panels.shape, rows, threads=threads, steps=STEPS_OF_PIXEL)
     if not len(response.kernel):
-        by_rows(
-            panels.shape, rows, threads,
-            lambda some: overloads.append(count_rows(response, panels, some, columns, counts, photons)),
-        )  # fmt: skip
+        share_out(lambda some: overloads.append(count_rows(response, panels, some, columns, counts, photons)))
         return counts, float(photons.sum()), sum(overloads)
     margin = len(response.kernel) // 2
     drawn = with_margin(panels.shape, margin)
-    by_rows(
-        panels.shape, rows, threads,
-        lambda some: draw_rows(response, panels, some, columns, margin, drawn, photons),
-    )  # fmt: skip
+    share_out(lambda some: draw_rows(response, panels, some, columns, margin, drawn, photons))
     blocks = far_light(response, drawn, margin, panels.shape, threads)
     if quicker_by_fft(len(response.kernel), panels.shape):
         drawn = by_fft(drawn, response.kernel, panels.shape, threads)
         response = response._replace(kernel=ONE)
-    by_rows(
-        panels.shape, rows, threads,
-        lambda some: overloads.append(read_rows(response, drawn, blocks, some, columns, counts)),
-    )  # fmt: skip
+    share_out(lambda some: overloads.append(read_rows(response, drawn, blocks, some, columns, counts)))
     return counts, float(photons.sum()), sum(overloads)
-
-
-def by_rows(shape: tuple[int, ...], rows: tuple[int, int], threads: int, work) -> None:  # type: ignore[no-untyped-def]
-    """Call ``work`` with the first and last row, numbered through all panels, of parts of some rows of each panel."""
-
-    def of_panels(part: slice) -> None:
-        for number in range(shape[0]):
-            before = number * shape[1] + rows[0]
-            work((before + part.start, before + part.stop))
-
-    in_chunks(
-        max(rows[1] - rows[0], 0), of_panels, threads, lambda count: None,
-        per_pixel=STEPS_OF_PIXEL * shape[0] * shape[2],
-    )  # fmt: skip
 
 
 def with_margin(shape: tuple[int, ...], margin: int) -> np.ndarray:
@@ -93,9 +72,9 @@ def far_light(
         return np.empty((0, 0, 0))
     sums = np.zeros((shape[0], -(-shape[1] // BLOCK), -(-shape[2] // BLOCK)))
     blocks = np.zeros(sums.shape)
-    of_panel = (0, sums.shape[1])
-    by_rows(sums.shape, of_panel, threads, lambda some: add_blocks(drawn, margin, shape[1:], some, sums))
-    by_rows(sums.shape, of_panel, threads, lambda some: spread_blocks(sums, response.far, some, blocks))
+    share_out = functools.partial(in_rows, sums.shape, (0, sums.shape[1]), threads=threads, steps=STEPS_OF_PIXEL)
+    share_out(lambda some: add_blocks(drawn, margin, shape[1:], some, sums))
+    share_out(lambda some: spread_blocks(sums, response.far, some, blocks))
     return blocks
 
 
@@ -124,8 +103,9 @@ def pattern_of(
 ) -> np.ndarray:
     """Sensitivities of the pixels of panels, 1 on average, float32 (panel * slow * fast,)."""
     pattern = np.empty(math.prod(shape), np.float32)
-    by_rows(
-        shape, (0, shape[1]), threads,
-        lambda some: draw_pattern(seed, first_panel, shape[1:], draw, spread, some, pattern),
-    )  # fmt: skip
+
+    def work(some: tuple[int, int]) -> None:
+        draw_pattern(seed, first_panel, shape[1:], draw, spread, some, pattern)
+
+    in_rows(shape, (0, shape[1]), work, threads, steps=STEPS_OF_PIXEL)
     return pattern

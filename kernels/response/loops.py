@@ -32,13 +32,32 @@ def means_of_tile(values, row, first, last, factor, mean):
 
 
 @scalar
-def read_tile(response, panel, pixel, index, count, light, deviate, counts, row, first):
-    """Counts of a tile; returns how many are above the highest. ``pixel`` is on its panel, ``index`` among all."""
-    if has_noise(response.stages):
-        deviates.normal_tile(response.seed, panel, pixel, deviates.READOUT_DRAW, deviate)
-    overloads = 0
+def draw_tile(response, image, row, first, last, mean, drawn, photons):
+    """Photons of consecutive pixels of a row, added to those of the row; returns how many pixels there are."""
+    number, slow = row // image.shape[1], row % image.shape[1]
+    means_of_tile(image[number], slow, first, last, response.factor, mean)
+    pixel = slow * image.shape[2] + first
+    deviates.poisson_tile(mean, response.seed, response.first_panel + number, pixel, drawn)
+    count = min(TILE, last - first)
     for i in range(count):
-        counts[row, first + i], over = readout.count_of(response, light[i], index + i, deviate[i])
+        photons[row] += drawn[i]
+    return count
+
+
+@scalar
+def read_tile(response, counts, row, first, count, light, deviate):
+    """Counts of consecutive pixels of a row; returns how many are above the highest."""
+    n_slow, n_fast = counts.shape[1], counts.shape[2]
+    number, slow = row // n_slow, row % n_slow
+    if has_noise(response.stages):
+        panel, pixel = response.first_panel + number, slow * n_fast + first
+        deviates.normal_tile(response.seed, panel, pixel, deviates.READOUT_DRAW, deviate)
+    else:
+        for i in range(TILE):
+            deviate[i] = 0.0
+    overloads, index = 0, row * n_fast + first
+    for i in range(count):
+        counts[number, slow, first + i], over = readout.count_of(response, light[i], index + i, deviate[i])
         overloads += over
     return overloads
 
@@ -48,24 +67,11 @@ def count_rows(response, image, rows, columns, counts, photons):
     """Counts of some rows of all panels, where no light spreads; adds up photons of each row, returns the overloads."""
     prefer_wide_registers()
     mean, drawn, deviate = stack_tile(), stack_tile(), stack_tile()
-    n_slow, n_fast = image.shape[1], image.shape[2]
     overloads = 0
-    for i in range(TILE):
-        deviate[i] = 0.0
     for row in range(rows[0], rows[1]):
-        number, slow = row // n_slow, row % n_slow
-        panel = response.first_panel + number
         for first in range(columns[0], columns[1], TILE):
-            count = min(TILE, columns[1] - first)
-            means_of_tile(image[number], slow, first, columns[1], response.factor, mean)
-            pixel = slow * n_fast + first
-            deviates.poisson_tile(mean, response.seed, panel, pixel, drawn)
-            for i in range(count):
-                photons[row] += drawn[i]
-            index = row * n_fast + first
-            overloads += read_tile(
-                response, panel, pixel, index, count, drawn, deviate, counts[number], slow, first
-            )  # fmt: skip
+            count = draw_tile(response, image, row, first, columns[1], mean, drawn, photons)
+            overloads += read_tile(response, counts, row, first, count, drawn, deviate)
     return overloads
 
 
@@ -74,16 +80,11 @@ def draw_rows(response, image, rows, columns, margin, spread_photons, photons):
     """Photons of some rows of all panels, each panel with a margin around it; adds up those of each row."""
     prefer_wide_registers()
     mean, drawn = stack_tile(), stack_tile()
-    n_slow, n_fast = image.shape[1], image.shape[2]
     for row in range(rows[0], rows[1]):
-        number, slow = row // n_slow, row % n_slow
-        panel = response.first_panel + number
+        number, slow = row // image.shape[1], row % image.shape[1]
         for first in range(columns[0], columns[1], TILE):
-            means_of_tile(image[number], slow, first, columns[1], response.factor, mean)
-            deviates.poisson_tile(mean, response.seed, panel, slow * n_fast + first, drawn)
-            for i in range(min(TILE, columns[1] - first)):
+            for i in range(draw_tile(response, image, row, first, columns[1], mean, drawn, photons)):
                 spread_photons[number, slow + margin, first + margin + i] = np.float32(drawn[i])
-                photons[row] += drawn[i]
     return 0
 
 
@@ -112,12 +113,9 @@ def read_rows(response, photons, blocks, rows, columns, counts):
     """Counts of some rows of all panels from their photons, whose light spreads; returns the overloads."""
     prefer_wide_registers()
     near, light, deviate = stack_tile_single(), stack_tile(), stack_tile()
-    n_slow, n_fast = counts.shape[1], counts.shape[2]
     overloads = 0
-    for i in range(TILE):
-        deviate[i] = 0.0
     for row in range(rows[0], rows[1]):
-        number, slow = row // n_slow, row % n_slow
+        number, slow = row // counts.shape[1], row % counts.shape[1]
         for first in range(columns[0], columns[1], TILE):
             count = min(TILE, columns[1] - first)
             spread.near_tile(photons[number], response.kernel, slow, first, near)
@@ -126,10 +124,7 @@ def read_rows(response, photons, blocks, rows, columns, counts):
             if len(response.far) != 0:
                 for i in range(count):
                     light[i] += spread.between_blocks(blocks[number], slow, first + i)
-            overloads += read_tile(
-                response, response.first_panel + number, slow * n_fast + first, row * n_fast + first, count, light,
-                deviate, counts[number], slow, first,
-            )  # fmt: skip
+            overloads += read_tile(response, counts, row, first, count, light, deviate)
     return overloads
 
 

@@ -11,7 +11,9 @@ from nanobragg.kernels.cuda import compiled, figures, loops, parameters, respons
 from nanobragg.kernels.cuda.device import open_device
 from nanobragg.kernels.cuda.memory import DeviceArray, Pool
 from nanobragg.kernels.image.rendered import Rendered
+from nanobragg.kernels.response.plan import counting
 from nanobragg.kernels.shapes import SHAPES
+from nanobragg.kernels.surroundings.plan import Surroundings
 from tests.gpu import on_cpu
 from tests.gpu.test_cuda import LINES
 from tests.support import assert_close_image, assert_same_image, plan_of
@@ -82,6 +84,19 @@ def test_an_image_with_figures_and_integers_is_four_launches(tmp_path, engine):
 
     _, cost = counted(engine, image)
     assert cost["launches"] <= 4
+
+
+def test_a_response_and_surroundings_are_few_launches(tmp_path, engine):
+    """Counts are one; light that spreads, near and far, three more; background and shades one."""
+    rendered = whole(plan_of(SIMPLE, tmp_path))
+    plain = counting(1, 0.0, 65535)
+    spread = plain._replace(kernel=np.ones((3, 3), np.float32), far=np.ones((3, 3)))
+    some = np.ones(rendered.panels.size, np.float32)
+    for work, launches in (
+        (lambda: rendered.counts(plain, 1), 1), (lambda: rendered.counts(spread, 1), 4),
+        (lambda: rendered.surround(Surroundings(some, some, 1.0), 1), 1),
+    ):  # fmt: skip
+        assert counted(engine, work)[1]["launches"] == launches
 
 
 def test_a_batch_asks_for_nothing_new(tmp_path, engine):

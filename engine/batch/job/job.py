@@ -132,11 +132,10 @@ class Job:
             given = [("beam.shot", image), *given]
             if "seed" not in self.model.get("beam", {}):
                 given = [("beam.seed", seed_of(self.seed, 0, PULSE_SEED)), *given]
-        said = {*self.varying, *_fields(self.model, "crystal")}
+        said = {*self.varying, *(f"crystal.{name}" for name in self.model.get("crystal", {}))}
         if self.scan == STILLS and "crystal.lattices" in said and "crystal.lattice_seed" not in said:
             given = [("crystal.lattice_seed", seed_of(self.seed, image, LATTICE_SEED)), *given]
-        own_seed = "mosaic_seed" in self.model.get("crystal", {}) or self.varies("crystal.mosaic_seed")
-        seed = [] if own_seed else [("crystal.mosaic_seed", self.mosaic_seed(image))]
+        seed = [] if "crystal.mosaic_seed" in said else [("crystal.mosaic_seed", self.mosaic_seed(image))]
         return with_cell(with_fields(self.model, [*seed, *given]), self.folder)
 
     @functools.cached_property
@@ -163,11 +162,6 @@ class Job:
         said["-mosaic_seed"] = str(self.mosaic_seed(image))
         more = [word for flag, value in said.items() if not self.gives(flag) for word in (flag, value)]
         return [*more, *self.arguments, *self.varying_words(image)]
-
-
-def _fields(model: dict[str, Any], table: str) -> list[str]:
-    """The fields that a table of a model gives."""
-    return [f"{table}.{name}" for name in model.get(table, {})]
 
 
 def pulses_differ(model: dict[str, Any]) -> bool:
