@@ -8,6 +8,7 @@ from nanobragg.engine.render import render
 from nanobragg.kernels.cuda import host as cuda
 from nanobragg.kernels.cuda.rendered import RenderedOnDevice
 from nanobragg.kernels.image.rendered import Rendered
+from nanobragg.kernels.response.plan import counting
 from nanobragg.kernels.shapes import SHAPES
 from tests.support import CASES, assert_close_image, assert_same_image, frozen, plan_of
 from tests.test_backends import SERIAL_HABITS
@@ -32,7 +33,7 @@ def assert_made_of(rendered, engine):
         scale = 55000.0 / b[3] if b[3] > 0.0 else 1.0
         assert_same_image(rendered.to_int(scale, 40.0), theirs.to_int(scale, 40.0))
         assert_same_image(rendered.to_grey(scale / 256.0), theirs.to_grey(scale / 256.0))
-    ours, host = (counts(12.5, 7, 1, 65535) for counts in (rendered.counts, theirs.counts))
+    ours, host = (counts(counting(7, 12.5, 65535), 1) for counts in (rendered.counts, theirs.counts))
     assert_same_image(ours[0], host[0])
     assert ours[2] == host[2] and ours[1] == pytest.approx(host[1], rel=1e-12)
     assert not engine or engine.number("launches") - launches == 6
