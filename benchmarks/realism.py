@@ -17,7 +17,8 @@ from nanobragg.engine.exposure import expose
 from nanobragg.engine.model.experiment import Experiment
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import counts_of, render
-from nanobragg.engine.surroundings import background_of, surroundings_of
+from nanobragg.engine.surroundings.around import surroundings_of
+from nanobragg.engine.surroundings.photons import background_of
 from nanobragg.engine.truth.labels import labels_of, pixels_of
 from nanobragg.kernels.response import host
 from nanobragg.kernels.response.plan import counting
@@ -93,7 +94,7 @@ def main():
         f"counts, of a kernel of {LARGEST_DIRECT} pixels, by a sum": lambda: spread_by(False),
         "  and by Fourier transforms": lambda: spread_by(True),
         "truth of spots": lambda: labels_of(full, rendered.panels, options.threads),
-        "truth of pixels": lambda: pixels_of(full, labels, rendered.panels, 1e6),
+        "truth of pixels": lambda: pixels_of(full, labels, rendered.panels, 1e6, options.threads),
     }
     for name, work in works.items():
         bragg, spent = fastest([lambda: render(plan, options.backend, **how), work])

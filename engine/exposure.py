@@ -7,7 +7,7 @@ from typing import Any
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import default_threads, render
 from nanobragg.engine.scene.scene import Scene
-from nanobragg.engine.surroundings import surroundings_of
+from nanobragg.engine.surroundings.around import surroundings_of
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
 

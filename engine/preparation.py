@@ -20,7 +20,7 @@ from nanobragg.kernels.response import host as response
 from nanobragg.kernels.response.plan import counting
 from nanobragg.kernels.shapes import SHAPES
 from nanobragg.kernels.surroundings import host as surroundings
-from nanobragg.kernels.surroundings.plan import Matter, Shade, Surroundings
+from nanobragg.kernels.surroundings.plan import Around, Light, Matter, Shade, Sheet
 
 SIDE = 8
 DOMAINS_OF_FEW_PIXELS = 20_000  # so many evaluations that the pixels are shared out, which takes a kernel of its own
@@ -73,6 +73,7 @@ def _truth(image: np.ndarray) -> None:
     places, boxes, panels = np.ones((1, 2)), np.array([[0, 2, 0, 2]]), np.zeros(1, np.int64)
     owner = claims.owners(image.shape, places, boxes, panels)
     claims.sums_of_spots(image, image.ravel(), 1.0, owner, boxes, panels)
+    claims.classify(image, image.ravel(), 1.0, owner, np.zeros(image.shape, np.uint8), 1.0, np.zeros((1, 3)), 1)
 
 
 def _surroundings(plan: RenderPlan, image: np.ndarray) -> None:
@@ -80,7 +81,8 @@ def _surroundings(plan: RenderPlan, image: np.ndarray) -> None:
     some = np.ones(2)
     matter = Matter(np.ones((1, 2)), some, some, 1.0, np.ones((1, 3)), np.ones(1), 1.0, 0.0)
     light, shares = surroundings.scattered(plan, matter, shade, 1), surroundings.transmission(plan, shade, 1)
-    surroundings.surround(plan, Surroundings(shares, light, 1.0), image.copy(), 1)
+    sheet = Sheet(*surroundings.seen_in(plan, shade, (0.0, 0.0, 1.0), 0.0, 1), np.ones(2, np.float32), 1.0)
+    surroundings.surround(plan, Around(shares, Light((light,), (0.5,), sheet), 1.0), image.copy(), 1)
 
 
 def _kernels() -> Iterator[tuple[str, Callable[[], object]]]:

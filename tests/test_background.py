@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import nanobragg as nb
-from nanobragg.engine import surroundings
 from nanobragg.engine.matter import absorption, molecules
 from nanobragg.engine.model.experiment import Experiment
+from nanobragg.engine.surroundings import around, parts, sheet
+from nanobragg.kernels.surroundings.plan import Light, Sheet
 from tests import tolerances
 from tests.support import REQUIRED, assert_same_image, working_in
 
@@ -126,7 +127,7 @@ def test_all_sources_count():
     whole = image_of(experiment(slab, beam=dataclasses.replace(BEAM, spectrum=np.column_stack([waves, weights]))))
     alone = [image_of(experiment(slab, beam=dataclasses.replace(BEAM, wavelength_A=w))) for w in waves]
     wanted = sum(w * one for w, one in zip(weights / weights.sum(), alone, strict=True))
-    assert np.abs(whole / wanted - 1.0).max() < tolerances.SUM_OF_WAVELENGTHS * 3
+    assert np.abs(whole / wanted - 1.0).max() < tolerances.BETWEEN_WAVELENGTHS
     many = np.linspace(1.08, 1.12, 41)
     weights = np.exp(-(((many - 1.103) / 0.01) ** 2))
     found = image_of(experiment(slab, beam=dataclasses.replace(BEAM, spectrum=np.column_stack([many, weights]))))
@@ -183,13 +184,23 @@ def test_gas_ends_before_the_detector():
     assert image_of(experiment(nb.Gas(behind_mm=5), detector=near)).sum() < images[0].sum()
 
 
-def test_shots_share_what_is_made(monkeypatch):
-    """A spectrum of its own for each shot, gas that absorbs, and a beamstop: light is made for the first alone."""
+@pytest.fixture
+def made(monkeypatch):
+    """One more for each image of a part, or of what pixels see of a sheet, that is made."""
     from nanobragg.kernels.surroundings import host
 
-    made, scattered = [], host.scattered
-    monkeypatch.setattr(host, "scattered", lambda *a: (made.append(1), scattered(*a))[1])
-    parts = (
+    found = []
+    for name in ("scattered", "seen_in"):
+        make = getattr(host, name)
+        monkeypatch.setattr(host, name, lambda *a, make=make: (found.append(1), make(*a))[1])
+    for kept in (parts._images, sheet._seen, around._lights):
+        kept.forget()
+    return found
+
+
+def test_shots_share_what_is_made(made):
+    """A spectrum of its own for each shot, gas that absorbs, and a beamstop: light is made for the first alone."""
+    all_parts = (
         nb.Amorphous(material="water", thickness_um=5),
         nb.Amorphous(material="paratone", thickness_um=5),
         nb.Gas(),
@@ -198,9 +209,45 @@ def test_shots_share_what_is_made(monkeypatch):
     counts = []
     for shot in range(3):
         beam = nb.Beam(wavelength_A=1.1, spectrum=nb.SaseSpectrum(), shot=shot)
-        image_of(experiment(*parts, beam=beam, beamstop=nb.Beamstop()))
+        image_of(experiment(*all_parts, beam=beam, beamstop=nb.Beamstop()))
         counts.append(len(made))
     assert 0 < counts[0] == counts[1] == counts[2]
+
+
+@pytest.mark.parametrize("part", [nb.Amorphous(material="water", thickness_um=5), nb.Ice(thickness_um=1), nb.Gas()])
+def test_a_shot_is_the_sum_of_its_wavelengths(part):
+    """Also where light is made for a few of them alone."""
+    detector = nb.Detector(shape=(90, 100), pixel_mm=2.0, distance_mm=120)
+    spectrum = nb.SaseSpectrum(bandwidth_eV=20)
+    e = experiment(part, detector=detector, beam=dataclasses.replace(BEAM, spectrum=spectrum, shot=3))
+    beam, whole = nb.scene(e).beam, image_of(e)
+    wanted = np.zeros(whole.shape)
+    for wavelength, share in zip(beam.wavelengths, beam.weights / beam.weights.sum(), strict=True):
+        alone = dataclasses.replace(BEAM, wavelength_A=wavelength * 1e10)
+        wanted += share * image_of(experiment(part, detector=detector, beam=alone))
+    assert len(beam.wavelengths) == 100
+    assert np.abs(whole - wanted).max() < tolerances.BETWEEN_WAVELENGTHS * wanted.max()
+
+
+def test_parts_are_added_up_by_their_weights():
+    """By rows shared out to threads; the sum is kept for the very same light alone."""
+    from nanobragg.kernels.surroundings import host
+
+    rng = np.random.default_rng(5)
+    parts = tuple(rng.uniform(0.0, 1.0, 7 * 50 * 60).astype(np.float32) for _ in range(5))
+    table = rng.uniform(0.0, 2.0, 40).astype(np.float32)
+    matter = Sheet(parts[0], parts[1], table, 50.0)
+    of_sheet = parts[1].astype(float) * np.interp(50.0 * parts[0].astype(float), np.arange(40), table)
+    for weights, also in (((0.3, 0.1, 0.2, 0.25, 0.15), None), ((1.2, -0.4, 0.1, 0.0, 0.1), matter), ((), matter)):
+        light = Light(parts[: len(weights)], weights, also)
+        found = host.sum_of((7, 50, 60), light, 3)
+        wanted = sum(weight * part.astype(float) for weight, part in zip(weights, parts, strict=False))
+        wanted = wanted + (0.0 if also is None else of_sheet)
+        assert np.allclose(found, wanted, rtol=0.0, atol=5e-6)
+        assert host.sum_of((7, 50, 60), light, 1) is found
+        assert_same_image(host.sum_of((7, 50, 60), dataclasses.replace(light), 1), found)
+    assert host.sum_of((7, 50, 60), Light(parts[:1], (1.0,)), 1) is parts[0]
+    assert not host.sum_of((7, 50, 60), Light((), ()), 1).size
 
 
 def test_helium_is_exact_and_air_is_that_of_its_molecule():
@@ -262,14 +309,7 @@ def test_sensors_absorb_the_background_like_the_rest():
     assert np.ptp(ours / theirs) / (ours / theirs).mean() < 3e-3
 
 
-def test_a_batch_makes_it_once(monkeypatch):
-    made = []
-    from nanobragg.kernels.surroundings import host
-
-    scattered = host.scattered
-    monkeypatch.setattr(host, "scattered", lambda *a: (made.append(1), scattered(*a))[1])
-    surroundings._kept.clear()
-    surroundings._sums.clear()
+def test_a_batch_makes_it_once(made):
     slab, gas = (nb.Amorphous(material="water", thickness_um=80), nb.Gas(absorbs=False))
     first = image_of(experiment(slab, gas))
     assert len(made) == 2

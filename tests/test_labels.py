@@ -14,7 +14,8 @@ import pytest
 import nanobragg as nb
 from nanobragg.cli.batch.command import main
 from nanobragg.engine.model.experiment import Experiment
-from nanobragg.engine.truth.labels import BAD, BRAGG, GAP, SATURATED, SpotTruth, labels_of, most_photons, pixels_of
+from nanobragg.engine.truth.labels import SpotTruth, labels_of, most_photons, pixels_of
+from nanobragg.kernels.image.boxes import BAD, BRAGG, GAP, SATURATED
 from tests import tolerances
 from tests.test_dials import PYTHON
 from tests.test_dials import dials as dials  # a fixture
@@ -103,7 +104,7 @@ def test_pixels_say_what_they_show():
     response = nb.Response(dead_pixels=0.002, hot_pixels=0.002)
     e = experiment(scan=still, beam=beam, backgrounds=(slab,), mask=mask, detector=detector, response=response)
     scene, panels, labels = labelled(e)
-    pixels = pixels_of(scene, labels, panels, most_photons(scene, "int32"))
+    pixels = pixels_of(scene, labels, panels, most_photons(scene, "int32"), 2)
     crystal = nb.render_experiment(dataclasses.replace(e, backgrounds=())).panels
     bright = panels > 1.0
     assert np.abs(pixels.bragg_share[bright] - crystal[bright] / panels[bright]).max() < 2e-3

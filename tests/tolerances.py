@@ -85,6 +85,9 @@ SERIAL_ORIENTATION = 0.15
 # The background against a formula in binary64: images are binary32, tables have steps of 0.0004/A between which they are
 # linear.
 BACKGROUND = 2e-4
+# A spectrum's light comes from a table of all its wavelengths, whose steps cut the tops of rings and the bends of other
+# tables by 4e-4, or is made for a few of them (5e-4 of the highest value of a table, in places).
+BETWEEN_WAVELENGTHS = 5e-4
 # F of an azimuthal integration by pyFAI: pixels are rings as wide as themselves, of a curve with a peak.
 F_OF_STOL = 5e-3
 # What gas scatters, by 12 points along the beam against 100.

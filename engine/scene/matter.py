@@ -20,6 +20,7 @@ from nanobragg.kernels.surroundings.plan import Shade
 from nanobragg.kernels.vectors import cross, dot, unit
 
 STOL_STEP_A, STOL_END_A = 0.0004, 2.5  # of tables, 1/Angstrom
+STEPS_OF_RING = 50  # in its width: between them the top of a ring is 3e-4 too low
 BEFORE_DETECTOR = 0.98  # of the way, up to which lit gas is seen: next to a pixel it would be all that this sees
 PLACES_OF_GAS = 12  # along the beam, where it is integrated by Gauss' and Legendre's rule
 
@@ -39,7 +40,7 @@ def scatterers_of(
 
 def grid(narrowest: float = math.inf) -> np.ndarray:
     """stol of tables, 1/Angstrom; finer where ``narrowest``, the width of a ring, needs it."""
-    step = min(STOL_STEP_A, narrowest / 20.0)
+    step = min(STOL_STEP_A, narrowest / STEPS_OF_RING)
     return np.arange(0.0, STOL_END_A + step, step)
 
 

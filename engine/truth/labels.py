@@ -11,15 +11,15 @@ import numpy as np
 from nanobragg.engine.formats import nexus
 from nanobragg.engine.response import defects
 from nanobragg.engine.scene.scene import Scene
-from nanobragg.engine.surroundings import all_around
+from nanobragg.engine.surroundings.around import all_around
 from nanobragg.engine.truth.spots import Spots, predict_spots
-from nanobragg.kernels.image.claims import owners, sums_of_spots
+from nanobragg.kernels.image.boxes import BAD, GAP
+from nanobragg.kernels.image.claims import classify, owners, sums_of_spots
+from nanobragg.kernels.surroundings.host import sum_of
 
-BACKGROUND, BRAGG, GAP, BAD, SATURATED = range(5)  # of a pixel
-CLASSES = ("background", "bragg", "gap", "bad", "saturated")
+CLASSES = ("background", "bragg", "gap", "bad", "saturated")  # of a pixel, by their numbers
 LEAST_MARGIN, MOST_MARGIN = 2, 40  # pixels of a box on either side of its spot
 WEAKEST = 0.01  # partiality of a spot that is listed
-FEWEST_PHOTONS = 0.5  # of a pixel that shows a spot
 
 
 class SpotTruth(NamedTuple):
@@ -73,7 +73,9 @@ class Labels(NamedTuple):
 def labels_of(scene: Scene, panels: np.ndarray, threads: int) -> Labels:
     """Spots of an image whose expected photons are ``panels`` (panel, slow, fast)."""
     around = all_around(scene, threads)
-    background, factor = (around.scattered, around.scale) if around is not None else (np.empty(0, np.float32), 0.0)
+    background, factor = np.empty(0, np.float32), 0.0
+    if around is not None:
+        background, factor = sum_of(panels.shape, around.light, threads), around.scale
     found = [(each_passage(predict_spots(alone, WEAKEST)), alone) for alone in scene.each_crystal]
     boxes = np.concatenate([_boxes(alone, spots) for spots, alone in found])
     joined = Spots(*(np.concatenate([getattr(s, f.name) for s, _ in found]) for f in dataclasses.fields(Spots)))
@@ -130,23 +132,14 @@ def _boxes(scene: Scene, spots: Spots) -> np.ndarray:
     return np.column_stack([*inside, np.clip(first_slow, 0, d.n_slow), np.clip(last_slow, 0, d.n_slow)])
 
 
-def pixels_of(scene: Scene, labels: Labels, panels: np.ndarray, highest: float) -> PixelTruth:
+def pixels_of(scene: Scene, labels: Labels, panels: np.ndarray, highest: float, threads: int) -> PixelTruth:
     """The truth of each pixel; ``highest`` are photons from which on it is saturated."""
-    below = np.zeros(panels.shape, np.float32)
-    if len(labels.background):
-        below = (labels.background * np.float32(labels.factor)).reshape(panels.shape)
-    above = np.maximum(panels - below, 0.0)
-    owned = labels.owner >= 0
-    classes = np.zeros(panels.shape, np.uint8)
-    classes[owned & (above >= FEWEST_PHOTONS) & (above >= np.sqrt(below))] = BRAGG
-    classes[panels > highest] = SATURATED
-    classes[defects(scene)] = BAD
-    classes[nexus.unrendered(scene).reshape(panels.shape) != 0] = GAP
-    with np.errstate(all="ignore"):
-        share = np.where(panels > 0.0, above / panels, 0.0).astype(np.float16)
-    hkl = np.zeros((*panels.shape, 3), np.int16)
-    hkl[owned] = labels.spots.hkl[labels.owner[owned]]
-    return PixelTruth(classes, share, hkl)
+    unusable = np.where(defects(scene, threads), np.uint8(BAD), np.uint8(0))
+    unusable[nexus.unrendered(scene).reshape(panels.shape) != 0] = GAP
+    classes, share, hkl = classify(
+        panels, labels.background, labels.factor, labels.owner, unusable, highest, labels.spots.hkl, threads
+    )
+    return PixelTruth(classes, share.astype(np.float16), hkl)
 
 
 def most_photons(scene: Scene, values: str) -> float:

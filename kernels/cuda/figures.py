@@ -8,10 +8,8 @@ from numba import boolean, cuda, float32, float64, int32, int64, uint8, uint16
 from nanobragg.kernels.compiling.decorators import scalar
 from nanobragg.kernels.cuda.compiled import gpu_kernel
 from nanobragg.kernels.cuda.loops import direction
-from nanobragg.kernels.cuda.parameters import surroundings_type
 from nanobragg.kernels.image.loops import count_of, grey_of
 from nanobragg.kernels.step import geometry
-from nanobragg.kernels.surroundings.loops import surrounded
 
 SEGMENT = 8192  # pixels that one block adds up
 THREADS = 128
@@ -72,14 +70,6 @@ def add_image(plan, other, image):
     i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     if i < len(image):
         image[i] += other[i]
-
-
-@gpu_kernel(surroundings_type(), float32[::1])
-def surround(plan, around, image):
-    """Put what surrounds the sample into the pixels that are rendered."""
-    i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-    if i < len(image) and is_rendered(plan, i):
-        image[i] = surrounded(around, image[i], i)
 
 
 @gpu_kernel(float64, float32[::1], float64[:, ::1])

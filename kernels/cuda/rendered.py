@@ -10,12 +10,12 @@ import numpy as np
 
 from nanobragg.kernels.backend import Unavailable
 from nanobragg.kernels.cuda.compiled import GpuKernel
-from nanobragg.kernels.cuda.device import Device, PlanOnDevice, pixel_list, staying
+from nanobragg.kernels.cuda.device import Device, PlanOnDevice, pixel_list
 from nanobragg.kernels.cuda.memory import DeviceArray
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.response.plan import ResponsePlan
-from nanobragg.kernels.surroundings.plan import Surroundings
+from nanobragg.kernels.surroundings.plan import Around
 
 THREADS = 128
 
@@ -78,15 +78,13 @@ class RenderedOnDevice(Rendered):
             there = other._there if isinstance(other, RenderedOnDevice) else self._device.put(other.panels.reshape(-1))
             self._change(figures.add_image, there)
 
-    def surround(self, around: Surroundings, threads: int) -> None:
+    def surround(self, around: Around, threads: int) -> None:
         """See `Rendered.surround`; what is the same for all images stays on the device."""
-        from nanobragg.kernels.cuda import figures
+        from nanobragg.kernels.cuda import surroundings
 
         with self._device.active():
-            arrays = {
-                name: staying(self._device, name, getattr(around, name)) for name in ("transmission", "scattered")
-            }
-            self._change(figures.surround, around._replace(**arrays))
+            there = surroundings.around_on(self._device, self._on_device, around, self._there.size)
+            self._change(surroundings.surround, there)
 
     def _figures(self, mean: float) -> np.ndarray:
         from nanobragg.kernels.cuda import figures

@@ -1,10 +1,13 @@
-"""Boxes around spots: which spot a pixel belongs to, and what spots have of an image."""
+"""Boxes around spots: which spot a pixel belongs to, what spots have of an image, and what a pixel shows."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from nanobragg.kernels.compiling.decorators import kernel
+
+BACKGROUND, BRAGG, GAP, BAD, SATURATED = range(5)  # what a pixel shows
+FEWEST_PHOTONS = 0.5  # of the crystal in a pixel that shows a spot
 
 
 @kernel
@@ -45,4 +48,34 @@ def add_boxes(image, background, factor, owner, boxes, panels, sums):
                 sums[n, 1] += above * (slow + 0.5)
                 sums[n, 2] += above * (fast + 0.5)
                 sums[n, 3] += below
+    return 0
+
+
+@kernel
+def classify_rows(rows, image, background, factor, owner, unusable, highest, hkl, classes, bragg_share, indices):
+    """What pixels of some rows of all panels show, the crystal's share of their photons, and indices of their spots.
+
+    ``unusable`` is GAP, BAD or 0; pixels with more than ``highest`` photons are saturated.
+    """
+    n_fast = image.shape[1]
+    for row in range(rows[0], rows[1]):
+        for fast in range(n_fast):
+            photons = np.float64(image[row, fast])
+            below = 0.0
+            if len(background) != 0:
+                below = np.float64(background[row * n_fast + fast]) * factor
+            above = max(photons - below, 0.0)
+            shows = BACKGROUND
+            spot = owner[row, fast]
+            if spot >= 0:
+                for k in range(3):
+                    indices[row, fast, k] = hkl[spot, k]
+                if above >= FEWEST_PHOTONS and above * above >= below:
+                    shows = BRAGG
+            if photons > highest:
+                shows = SATURATED
+            if unusable[row, fast] != 0:
+                shows = unusable[row, fast]
+            classes[row, fast] = shows
+            bragg_share[row, fast] = above / photons if photons > 0.0 else 0.0
     return 0

@@ -1,12 +1,15 @@
-"""Which spot each pixel belongs to, and what spots have of an image, by compiled loops."""
+"""Which spot each pixel belongs to, what spots have of an image and what pixels show, by compiled loops."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from nanobragg.kernels.compiling.machine_code import Kernel
+from nanobragg.kernels.order.threads import in_rows
 
 claim_pixels, add_boxes = Kernel("image.boxes", "claim_pixels"), Kernel("image.boxes", "add_boxes")
+classify_rows = Kernel("image.boxes", "classify_rows")
+STEPS_OF_CLASS = 4  # what a pixel takes, in evaluations
 
 
 def owners(shape: tuple[int, ...], places: np.ndarray, boxes: np.ndarray, panels: np.ndarray) -> np.ndarray:
@@ -40,3 +43,47 @@ def sums_of_spots(
         np.ascontiguousarray(panels, np.int64), sums,
     )  # fmt: skip
     return sums
+
+
+def classify(
+    image: np.ndarray,
+    background: np.ndarray,
+    factor: float,
+    owner: np.ndarray,
+    unusable: np.ndarray,
+    highest: float,
+    hkl: np.ndarray,
+    threads: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What each pixel of an image shows, the crystal's share of its photons, and the indices of its spot.
+
+    Parameters
+    ----------
+    image, background, factor
+        As those of `sums_of_spots`.
+    owner
+        Of each pixel, from `owners`.
+    unusable
+        GAP, BAD or 0 of each pixel, uint8.
+    highest
+        Photons from which on a pixel is saturated.
+    hkl
+        Of the spots, (n, 3).
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        uint8, float32 (panel, slow, fast) and int16 (panel, slow, fast, 3).
+    """
+    shape, flat = image.shape, (-1, image.shape[2])
+    classes, bragg_share = np.empty(shape, np.uint8), np.empty(shape, np.float32)
+    indices = np.zeros((*shape, 3), np.int16)
+    of_spots = np.ascontiguousarray(hkl, np.int16).reshape(-1, 3)
+    given = np.ascontiguousarray(image).reshape(flat), background, float(factor), owner.reshape(flat)
+    made = classes.reshape(flat), bragg_share.reshape(flat), indices.reshape(-1, shape[2], 3)
+    blocked, most = np.ascontiguousarray(unusable, np.uint8).reshape(flat), float(highest)
+    in_rows(
+        shape, (0, shape[1]), lambda some: classify_rows(some, *given, blocked, most, of_spots, *made), threads,
+        steps=STEPS_OF_CLASS,
+    )  # fmt: skip
+    return classes, bragg_share, indices

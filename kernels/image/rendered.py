@@ -9,7 +9,7 @@ import numpy as np
 from nanobragg.kernels.cref import binding
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.response.plan import ResponsePlan
-from nanobragg.kernels.surroundings.plan import Surroundings
+from nanobragg.kernels.surroundings.plan import Around
 
 # So many pixels, layers and sub-pixels take the C reference 0.06 s, and no kernel needs to be loaded or made.
 WORTH_KERNELS = 4_000_000
@@ -46,7 +46,7 @@ class Rendered:
         """Add the photons of another image of the same detector, in place."""
         self._panels += other.panels
 
-    def surround(self, around: Surroundings, threads: int) -> None:
+    def surround(self, around: Around, threads: int) -> None:
         """Put what surrounds the sample into the image, in place."""
         from nanobragg.kernels.surroundings import host
 

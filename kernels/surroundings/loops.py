@@ -83,6 +83,14 @@ def solid_angle_from(plan, panel, d, path):
 
 
 @scalar
+def polarized(plan, incident, d):
+    """The polarization factor."""
+    if plan.polarization.left_out:
+        return 1.0
+    return fast_polarization(plan.polarization.kahn, incident, polar_frame(plan.polarization.axis, incident), d)
+
+
+@scalar
 def per_electron(plan, matter, d):
     """Squared electrons of a molecule and polarization, of all directions of the beam."""
     total = 0.0
@@ -93,10 +101,7 @@ def per_electron(plan, matter, d):
         place = stol / matter.stol_step
         loss = 1.0 + COMPTON_WAVELENGTH / matter.wavelength * (1.0 - dot(d, incident))
         electrons = at_stol(matter.coherent, place) + at_stol(matter.incoherent, place) / (loss * loss)
-        if not plan.polarization.left_out:
-            frame = polar_frame(plan.polarization.axis, incident)
-            electrons *= fast_polarization(plan.polarization.kahn, incident, frame, d)
-        total += electrons * matter.shares[j]
+        total += electrons * polarized(plan, incident, d) * matter.shares[j]
     return total
 
 
@@ -128,6 +133,30 @@ def scatter_rows(plan, matter, shade, rows, light):
 
 
 @kernel
+def see_rows(plan, shade, direction, absorption, rows, sines, seen):
+    """What pixels of some rows of all panels see of matter at the sample that is lit from ``direction``; see `Sheet`.
+
+    ``absorption`` is that of the sensor, 1/m.
+    """
+    n_slow, n_fast = plan.panels.n_slow, plan.panels.n_fast
+    incident = (-direction[0], -direction[1], -direction[2])
+    for row in range(rows[0], rows[1]):
+        panel = geometry.placement(plan.panels, row // n_slow)
+        for fast in range(n_fast):
+            x, y, z = middle_of(plan, panel, row % n_slow, fast)
+            path = math.sqrt(x * x + y * y + z * z)
+            d = (x / path, y / path, z / path)
+            between = (d[0] - incident[0], d[1] - incident[1], d[2] - incident[2])
+            sines[row * n_fast + fast] = np.float32(0.5 * math.sqrt(dot(between, between)))
+            share = 0.0
+            if plan.panels.curved or dot(d, panel.odet) * panel.close_distance > 0.0:
+                share = let_through(plan, shade, 0.0, d, path) * polarized(plan, incident, d)
+                share *= solid_angle_from(plan, panel, d, path) * absorbed(plan, panel, d, absorption)
+            seen[row * n_fast + fast] = np.float32(share)
+    return 0
+
+
+@kernel
 def shade_rows(plan, shade, rows, transmission):
     """Share of the sample's light that reaches pixels of some rows of all panels."""
     n_slow, n_fast = plan.panels.n_slow, plan.panels.n_fast
@@ -138,6 +167,43 @@ def shade_rows(plan, shade, rows, transmission):
             path = math.sqrt(x * x + y * y + z * z)
             through = let_through(plan, shade, 0.0, (x / path, y / path, z / path), path)
             transmission[row * n_fast + fast] = np.float32(through)
+    return 0
+
+
+@scalar
+def with_part(light, weight, of_part):
+    """Light of a pixel with that of one more part."""
+    return fma_single(np.float32(weight), of_part, light)
+
+
+@scalar
+def with_sheet(light, sine, seen, table, per_step):
+    """Light of a pixel with that of all matter in one place."""
+    place = min(sine * np.float32(per_step), np.float32(len(table) - 1))
+    below = min(np.int32(place), np.int32(len(table) - 2))
+    electrons = fma_single(table[below + 1] - table[below], place - np.float32(below), table[below])
+    return fma_single(seen, electrons, light)
+
+
+@kernel
+def add_sheet_rows(rows, n_fast, sheet, light):
+    """Add light of all matter in one place to that of pixels of some rows."""
+    prefer_wide_registers()
+    first, last = rows[0] * n_fast, rows[1] * n_fast
+    total, sines, seen = light[first:last], sheet.sines[first:last], sheet.seen[first:last]
+    for i in range(len(total)):
+        total[i] = with_sheet(total[i], sines[i], seen[i], sheet.table, sheet.per_step)
+    return 0
+
+
+@kernel
+def add_rows(rows, n_fast, weight, of_part, light):
+    """Add light of a part to that of pixels of some rows."""
+    prefer_wide_registers()
+    first, last = rows[0] * n_fast, rows[1] * n_fast
+    total, more = light[first:last], of_part[first:last]
+    for i in range(len(total)):
+        total[i] = with_part(total[i], weight, more[i])
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -34,9 +35,38 @@ class Shade(NamedTuple):
     centre: tuple[float, float]  # how far it is off the beam along both, metres
 
 
+class Sheet(NamedTuple):
+    """All matter in one place, lit from one direction: a pixel's light depends on the angle between the two."""
+
+    sines: np.ndarray  # sin(theta) of each pixel, float32 (panel * slow * fast,), theta half of that angle
+    seen: np.ndarray  # what it has of one squared electron there, float32 (panel * slow * fast,)
+    table: np.ndarray  # squared electrons over sin(theta) from 0 on, float32 (m,), at least two
+    per_step: float  # steps of the table in sin(theta) of 1
+
+
 class Surroundings(NamedTuple):
-    """What is made of it for an image: float32 (panel * slow * fast,), or empty."""
+    """What is put into an image: float32 (panel * slow * fast,), or empty."""
 
     transmission: np.ndarray  # share of the sample's light that reaches a pixel
     scattered: np.ndarray  # photons that a pixel has of all other matter, up to a factor
     scale: float  # that factor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Light:
+    """Light of parts of the surroundings, and how much an image has of each.
+
+    Whoever adds it up may keep the sum for images that have the very same.
+    """
+
+    parts: tuple[np.ndarray, ...]  # float32 (panel * slow * fast,) each, not changed any more
+    weights: tuple[float, ...]
+    sheet: Sheet | None = None  # and what is in one place
+
+
+class Around(NamedTuple):
+    """What surrounds the sample of an image."""
+
+    transmission: np.ndarray  # as that of `Surroundings`
+    light: Light
+    scale: float  # a factor of all light

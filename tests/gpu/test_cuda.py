@@ -20,7 +20,7 @@ from nanobragg.kernels.image import figures
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.response.host import counts_of
 from nanobragg.kernels.response.plan import counting
-from nanobragg.kernels.surroundings.plan import Surroundings
+from nanobragg.kernels.surroundings.plan import Around, Light, Sheet
 from tests.support import INPUT_FOLDERS, assert_close_image, assert_same_image, frozen, plan_of, set_up
 from tests.tolerances import MIXED_OF_MAXIMUM, MIXED_OF_PIXEL
 
@@ -326,9 +326,11 @@ def test_responses_are_those_of_the_cpu(kind, tmp_path):
 def test_surroundings_are_those_of_the_cpu(tmp_path):
     plan, image = some_image(tmp_path)
     rng = np.random.default_rng(3)
-    light, shares = (rng.uniform(0.0, 1.0, image.size).astype(np.float32) for _ in range(2))
+    shares, *parts = (rng.uniform(0.0, 1.0, image.size).astype(np.float32) for _ in range(4))
     here, there = Rendered(plan, image.copy()), image_there(plan, image)
-    for around in (Surroundings(shares, light, 3.0), Surroundings(shares[:0], light, 2.0)):
+    sheet = Sheet(parts[0], parts[1], rng.uniform(0.0, 3.0, 50).astype(np.float32), 60.0)
+    three, one = Light(tuple(parts), (0.3, 0.6, 0.1), sheet), Light((parts[1],), (1.0,))
+    for around in (Around(shares, three, 3.0), Around(shares[:0], one, 2.0), Around(shares, Light((), ()), 0.0)):
         for rendered in (here, there):
             rendered.surround(around, 2)
             rendered.add(image_there(plan, image))

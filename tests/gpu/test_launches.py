@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from nanobragg.engine.render import drawn, render
-from nanobragg.kernels.cuda import compiled, figures, loops, parameters, response
+from nanobragg.kernels.cuda import compiled, figures, loops, parameters, response, surroundings
 from nanobragg.kernels.cuda.device import open_device
 from nanobragg.kernels.cuda.memory import DeviceArray, Pool
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.response.plan import counting
 from nanobragg.kernels.shapes import SHAPES
-from nanobragg.kernels.surroundings.plan import Surroundings
+from nanobragg.kernels.surroundings.plan import Around, Light
 from tests.gpu import on_cpu
 from tests.gpu.test_cuda import LINES
 from tests.support import assert_close_image, assert_same_image, plan_of
@@ -87,14 +87,17 @@ def test_an_image_with_figures_and_integers_is_four_launches(tmp_path, engine):
 
 
 def test_a_response_and_surroundings_are_few_launches(tmp_path, engine):
-    """Counts are one; light that spreads, near and far, three more; background and shades one."""
+    """Counts are one; light that spreads, near and far, three more; background and shades one, and one a part that is new."""
     rendered = whole(plan_of(SIMPLE, tmp_path))
     plain = counting(1, 0.0, 65535)
     spread = plain._replace(kernel=np.ones((3, 3), np.float32), far=np.ones((3, 3)))
     some = np.ones(rendered.panels.size, np.float32)
+    around = Around(some, Light((some, some), (0.5, 0.5)), 1.0)
+    other = around._replace(light=Light((some, some), (0.4, 0.6)))
     for work, launches in (
         (lambda: rendered.counts(plain, 1), 1), (lambda: rendered.counts(spread, 1), 4),
-        (lambda: rendered.surround(Surroundings(some, some, 1.0), 1), 1),
+        (lambda: rendered.surround(around, 1), 3), (lambda: rendered.surround(around._replace(scale=2.0), 1), 1),
+        (lambda: rendered.surround(other, 1), 3),
     ):  # fmt: skip
         assert counted(engine, work)[1]["launches"] == launches
 
@@ -188,7 +191,7 @@ def test_a_pool(engine):
 
 @pytest.mark.parametrize(
     "kernel",
-    [loops.finish, figures.add_up, response.count_pixels, response.read_pixels, figures.surround]
+    [loops.finish, figures.add_up, response.count_pixels, response.read_pixels, surroundings.surround]
     + [loops.render_kernel(shape, tricubic, False, False, False) for shape in range(len(SHAPES)) for tricubic in (0, 1)],
     ids=lambda kernel: kernel.name,
 )  # fmt: skip

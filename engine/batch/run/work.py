@@ -27,7 +27,8 @@ from nanobragg.engine.formats.nexus import now
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import choose, counts_of
 from nanobragg.engine.scene.scene import PlacedDetector, Scene
-from nanobragg.engine.surroundings import all_around, background_of
+from nanobragg.engine.surroundings.around import all_around
+from nanobragg.engine.surroundings.photons import background_of
 from nanobragg.engine.truth.labels import PixelTruth, SpotTruth, labels_of, most_photons, pixels_of
 from nanobragg.engine.truth.of_image import truth_of
 from nanobragg.kernels.backend import Unavailable
@@ -127,7 +128,8 @@ class ShardRenderer:
         labels = labels_of(scene, rendered.panels, self.threads)
         if "pixels" not in self.job.truth:
             return labels.spots, None
-        return labels.spots, pixels_of(scene, labels, rendered.panels, most_photons(scene, self.job.values))
+        highest = most_photons(scene, self.job.values)
+        return labels.spots, pixels_of(scene, labels, rendered.panels, highest, self.threads)
 
     def _note(self, remark: str) -> None:
         """Keep what a user should know, of the first image that it is true of."""
