@@ -24,7 +24,7 @@ from nanobragg.kernels.response import host
 from nanobragg.kernels.response.plan import counting
 
 STRUCTURE = str(pathlib.Path(__file__).parent.parent / "examples" / "1a8o.pdb")
-RUNS, LARGEST_DIRECT = 9, 27
+RUNS, LARGEST_DIRECT = 9, 35
 FACTORS = nb.structure_factors_from(STRUCTURE, d_min_A=1.2)
 CCD = nb.Response(point_spread="fiber", spread_um=80, calibration_percent=3, readout=3, offset=40)
 

@@ -36,7 +36,7 @@ def test_bounds(name, capability):
 def test_names_are_of_one_kernel_each():
     """Machine code is kept by them."""
     names = [kernel.name for kernel in all_kernels()]
-    assert len(set(names)) == len(names) == 2 * (4 * 4 + 4) + 13
+    assert len(set(names)) == len(names) == 2 * (4 * 4 + 4) + 15
 
 
 def test_machine_code_is_for_the_card_and_is_kept(monkeypatch):

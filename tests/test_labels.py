@@ -16,6 +16,7 @@ from nanobragg.cli.batch.command import main
 from nanobragg.engine.model.experiment import Experiment
 from nanobragg.engine.truth.labels import SpotTruth, labels_of, most_photons, pixels_of
 from nanobragg.kernels.image.boxes import BAD, BRAGG, GAP, SATURATED
+from nanobragg.kernels.image.claims import halves
 from tests import tolerances
 from tests.test_dials import PYTHON
 from tests.test_dials import dials as dials  # a fixture
@@ -116,6 +117,13 @@ def test_pixels_say_what_they_show():
     at = _turned(scene)
     agree = (pixels.hkl[0] == at).all(axis=-1)[shown[0]]
     assert agree.mean() > 0.95
+
+
+def test_halves_are_those_of_numpy():
+    values = np.concatenate([np.random.default_rng(1).uniform(0.0, 1.0, 20000), 2.0 ** -np.arange(14.0), [0.0]])
+    values = np.concatenate([values, 0.5 + (np.arange(2048) + 0.5) / 4096.0]).astype(np.float32)  # middles too
+    values[values < 2.0**-14] = 0.0
+    assert np.array_equal(halves(values), values.astype(np.float16)) and halves(np.float32([1e-5])) == 0.0
 
 
 def _turned(scene):

@@ -41,13 +41,13 @@ def compiled_ahead(say: Callable[[str], None], folder: str | None = None, cards:
         if compiled > told:
             told = compiled
             say(f"{what}: {seconds:.1f} s")
+        if kept.unkept:
+            raise BadInput(f"{place}: what was compiled could not be kept there: is there room?")
 
     before_compiling(count, always=True)
     prepare(tell, traces=not named)
     for card in cards:
         _for_card(card, tell)
-    if kept.unkept:
-        raise BadInput(f"{place}: {len(kept.unkept)} kernels could not be kept there: is there room?")
     where = place if compiled else " or ".join(kept.folders())
     names = [processor().name, *(f"GPUs of capability {card[0]}.{card[1]}" for card in cards)]
     say(f"all kernels for {' and '.join(names)} are in {where}{'' if compiled else ' already'}")

@@ -25,10 +25,9 @@ def fiber(fwhm: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def gaussian(fwhm: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The same of a Gaussian."""
-    from scipy import special
-
     scale = math.sqrt(math.log(16.0)) / fwhm
-    return np.asarray(special.erf(x * scale) * special.erf(y * scale) / 4.0)
+    along_x, along_y = (np.array([math.erf(value * scale) for value in of.ravel()]).reshape(of.shape) for of in (x, y))
+    return np.asarray(along_x * along_y / 4.0)
 
 
 SHAPES = {"fiber": fiber, "gaussian": gaussian}

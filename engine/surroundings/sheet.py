@@ -15,8 +15,7 @@ from nanobragg.engine.scene.scene import Scatterer, Scene
 from nanobragg.engine.surroundings.kept import Kept, bare_plan, for_good, place_of
 from nanobragg.engine.surroundings.wavelengths import absorption_at, shares_of
 from nanobragg.kernels.surroundings import host
-from nanobragg.kernels.surroundings.loops import COMPTON_WAVELENGTH
-from nanobragg.kernels.surroundings.plan import Sheet
+from nanobragg.kernels.surroundings.plan import COMPTON_WAVELENGTH, Sheet
 
 MOST_KEPT = 6
 FINER = 2  # the table of many wavelengths: steps of theirs are elsewhere
@@ -43,7 +42,8 @@ def sheet_of(scene: Scene, scatterers: Sequence[Scatterer], molecules: Sequence[
 
     sines, seen, highest = _seen.get((place_of(scene), direction, mu), see)
     step = min(scatterer.table.step for scatterer in scatterers) / (FINER if len(waves) > 1 else 1)
-    at = step * nominal * np.arange(math.ceil(highest / (step * nominal)) + 2)
+    end = max(scatterer.table.step * len(scatterer.table.coherent) for scatterer in scatterers)  # held from there on
+    at = step * nominal * np.arange(math.ceil(min(highest, end * waves[-1]) / (step * nominal)) + 2)
     table = _electrons(scene, scatterers, molecules, step, at, mu)
     return Sheet(sines, seen, table.astype(np.float32), 1.0 / (step * nominal))
 

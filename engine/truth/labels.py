@@ -136,10 +136,9 @@ def pixels_of(scene: Scene, labels: Labels, panels: np.ndarray, highest: float, 
     """The truth of each pixel; ``highest`` are photons from which on it is saturated."""
     unusable = np.where(defects(scene, threads), np.uint8(BAD), np.uint8(0))
     unusable[nexus.unrendered(scene).reshape(panels.shape) != 0] = GAP
-    classes, share, hkl = classify(
-        panels, labels.background, labels.factor, labels.owner, unusable, highest, labels.spots.hkl, threads
+    return PixelTruth(
+        *classify(panels, labels.background, labels.factor, labels.owner, unusable, highest, labels.spots.hkl, threads)
     )
-    return PixelTruth(classes, share.astype(np.float16), hkl)
 
 
 def most_photons(scene: Scene, values: str) -> float:

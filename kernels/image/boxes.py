@@ -55,7 +55,8 @@ def add_boxes(image, background, factor, owner, boxes, panels, sums):
 def classify_rows(rows, image, background, factor, owner, unusable, highest, hkl, classes, bragg_share, indices):
     """What pixels of some rows of all panels show, the crystal's share of their photons, and indices of their spots.
 
-    ``unusable`` is GAP, BAD or 0; pixels with more than ``highest`` photons are saturated.
+    ``unusable`` is GAP, BAD or 0; pixels with more than ``highest`` photons are saturated. ``bragg_share`` is of these
+    rows alone.
     """
     n_fast = image.shape[1]
     for row in range(rows[0], rows[1]):
@@ -77,5 +78,5 @@ def classify_rows(rows, image, background, factor, owner, unusable, highest, hkl
             if unusable[row, fast] != 0:
                 shows = unusable[row, fast]
             classes[row, fast] = shows
-            bragg_share[row, fast] = above / photons if photons > 0.0 else 0.0
+            bragg_share[row - rows[0], fast] = above / photons if photons > 0.0 else 0.0
     return 0

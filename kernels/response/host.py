@@ -10,13 +10,14 @@ import numpy as np
 from nanobragg.kernels.compiling.machine_code import Kernel
 from nanobragg.kernels.order.threads import TILE, in_rows
 from nanobragg.kernels.plan import RenderPlan
+from nanobragg.kernels.response.fourier import convolved
 from nanobragg.kernels.response.plan import BLOCK, ResponsePlan
 
 count_rows, draw_rows = Kernel("response.loops", "count_rows"), Kernel("response.loops", "draw_rows")
 read_rows, draw_pattern = Kernel("response.loops", "read_rows"), Kernel("response.loops", "draw_pattern")
 add_blocks, spread_blocks = Kernel("response.loops", "add_blocks"), Kernel("response.loops", "spread_blocks")
 ONE = np.ones((1, 1), np.float32)
-FFT_WORTH = 0.6  # sums over the kernel that take as long as one logarithm's worth of a Fourier transform
+FFT_WORTH = 0.35  # sums over the kernel that take as long as one logarithm's worth of a Fourier transform
 STEPS_OF_PIXEL = 20  # what a pixel takes, in evaluations
 
 
@@ -85,15 +86,10 @@ def quicker_by_fft(n: int, shape: tuple[int, ...]) -> bool:
 
 def by_fft(drawn: np.ndarray, kernel: np.ndarray, shape: tuple[int, ...], threads: int) -> np.ndarray:
     """The sum over the kernel by Fourier transforms; room for the last tile of a row is kept."""
-    from scipy import fft
-
     margin = len(kernel) // 2
-    size = [fft.next_fast_len(n + 2 * margin, True) for n in shape[1:]]
-    of_kernel = fft.rfft2(kernel, size, workers=threads)
     light = with_margin(shape, 0)
     for panel, found in zip(drawn, light, strict=True):
-        wide = panel[:, : shape[2] + 2 * margin]
-        spread = fft.irfft2(fft.rfft2(wide, size, workers=threads) * of_kernel, size, workers=threads)
+        spread = convolved(panel[:, : shape[2] + 2 * margin], kernel, threads)
         found[:, : shape[2]] = spread[2 * margin : 2 * margin + shape[1], 2 * margin : 2 * margin + shape[2]]
     return np.maximum(light, 0.0, out=light)
 

@@ -12,9 +12,7 @@ from nanobragg.kernels.compiling.vector import rounded_once_single as fma_single
 from nanobragg.kernels.step import geometry
 from nanobragg.kernels.step.polarization import fast_polarization, polar_frame
 from nanobragg.kernels.step.vectors import dot
-from nanobragg.kernels.surroundings.plan import AMOUNT, OFFSET
-
-COMPTON_WAVELENGTH = 2.42631023867e-12  # metres: h / (m c)
+from nanobragg.kernels.surroundings.plan import AMOUNT, COMPTON_WAVELENGTH, OFFSET
 
 
 @scalar

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+COMPTON_WAVELENGTH = 2.42631023867e-12  # metres: h / (m c)
 OFFSET, AMOUNT = 0, 1  # columns of `Matter.places`
 
 
