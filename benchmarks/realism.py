@@ -75,7 +75,7 @@ def main():
     def surrounded_by(scene, image):
         around = surroundings_of(scene, options.threads)
         image.surround(around, options.threads)
-        background_of(scene, around)
+        background_of(scene, image, options.threads)
 
     shots = itertools.cycle(nb.scene(shot_of(n, backgrounds=(slab, gas))) for n in range(RUNS + 1))
     kernel = np.full((LARGEST_DIRECT, LARGEST_DIRECT), 1.0, np.float32) / LARGEST_DIRECT**2

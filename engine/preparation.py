@@ -82,7 +82,7 @@ def _surroundings(plan: RenderPlan, image: np.ndarray) -> None:
     matter = Matter(np.ones((1, 2)), some, some, 1.0, np.ones((1, 3)), np.ones(1), 1.0, 0.0)
     light, shares = surroundings.scattered(plan, matter, shade, 1), surroundings.transmission(plan, shade, 1)
     sheet = Sheet(*surroundings.seen_in(plan, shade, (0.0, 0.0, 1.0), 0.0, 1), np.ones(2, np.float32), 1.0)
-    surroundings.surround(plan, Around(shares, Light((light,), (0.5,), sheet), 1.0), image.copy(), 1)
+    surroundings.surround(plan, Around(shares, Light((light,), (0.5,), (sheet,)), 1.0), image.copy(), 1)
 
 
 def _kernels() -> Iterator[tuple[str, Callable[[], object]]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg.engine.detectors import point_spread
-from nanobragg.engine.deviates import normal_deviate, normal_integral
+from nanobragg.engine.deviates import NORMAL, normal_deviate
 from nanobragg.engine.model.response import CODES, Response
 from nanobragg.engine.scene.scene import Scene
 from nanobragg.kernels.response.plan import NO_FAR, NO_KERNEL, NO_PATTERN, ResponsePlan
@@ -102,11 +102,17 @@ def _pattern(
     np.maximum(pattern, 0.0, out=pattern)
     if dead or hot:
         deviate = host.pattern_of(seed, 0, shape, DEFECT_DRAW, 1.0, threads) - 1.0
-        place = normal_integral(deviate.astype(float))
-        pattern[:, place < dead] = 0.0
-        pattern[:, place > 1.0 - hot] = HOT
+        pattern[:, deviate < _quantile(dead)] = 0.0
+        pattern[:, deviate > -_quantile(hot)] = HOT
     pattern.setflags(write=False)
     return pattern
+
+
+def _quantile(share: float) -> float:
+    """What this share of normal deviates is below."""
+    if 0.0 < share < 1.0:
+        return NORMAL.inv_cdf(share)
+    return math.inf if share >= 1.0 else -math.inf
 
 
 def defects(scene: Scene, threads: int = 1) -> np.ndarray:

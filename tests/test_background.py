@@ -33,6 +33,10 @@ def image_of(e, **how):
     return nb.render_experiment(e, backend="fast", **how).image.astype(float)
 
 
+def beam_of(spectrum):
+    return dataclasses.replace(BEAM, spectrum=spectrum)
+
+
 def by_hand(e, F_of_stol, wavelength_A, offset=0.0):
     """F^2 P Omega of each pixel, with Kahn's factor from angles, in our laboratory."""
     scene = nb.scene(e)
@@ -198,8 +202,10 @@ def made(monkeypatch):
     return found
 
 
-def test_shots_share_what_is_made(made):
+@pytest.mark.parametrize("sensor", [{}, {"material": "Si"}, {"material": "Si", "attenuation_um": 180}])
+def test_shots_share_what_is_made(made, sensor):
     """A spectrum of its own for each shot, gas that absorbs, and a beamstop: light is made for the first alone."""
+    detector = dataclasses.replace(DETECTOR, thickness_um=320, **sensor) if sensor else DETECTOR
     all_parts = (
         nb.Amorphous(material="water", thickness_um=5),
         nb.Amorphous(material="paratone", thickness_um=5),
@@ -209,7 +215,7 @@ def test_shots_share_what_is_made(made):
     counts = []
     for shot in range(3):
         beam = nb.Beam(wavelength_A=1.1, spectrum=nb.SaseSpectrum(), shot=shot)
-        image_of(experiment(*all_parts, beam=beam, beamstop=nb.Beamstop()))
+        image_of(experiment(*all_parts, beam=beam, beamstop=nb.Beamstop(), detector=detector))
         counts.append(len(made))
     assert 0 < counts[0] == counts[1] == counts[2]
 
@@ -229,6 +235,67 @@ def test_a_shot_is_the_sum_of_its_wavelengths(part):
     assert np.abs(whole - wanted).max() < tolerances.BETWEEN_WAVELENGTHS * wanted.max()
 
 
+@pytest.mark.parametrize("waves", [(1.09, 1.11), (0.9, 1.1), (0.7, 1.4)])
+@pytest.mark.parametrize("tilt", [(0, 0, 0), (0, 45, 0)])
+def test_a_sensor_absorbs_each_wavelength(waves, tilt):
+    """As it does alone, where it is met obliquely too."""
+    detector = nb.Detector(
+        shape=(60, 60), pixel_mm=3, distance_mm=100, thickness_um=320, material="Si", layers=1, tilt_deg=tilt
+    )
+    slab, share = nb.Amorphous(material="water", thickness_um=80), np.array([0.4, 0.6])
+    both = image_of(experiment(slab, detector=detector, beam=beam_of(np.column_stack([waves, share]))))
+    alone = [
+        image_of(experiment(slab, detector=detector, beam=dataclasses.replace(BEAM, wavelength_A=w))) for w in waves
+    ]
+    wanted = sum(w * one for w, one in zip(share, alone, strict=True))
+    assert np.abs(both - wanted).max() < 2 * tolerances.BETWEEN_WAVELENGTHS * wanted.max()
+
+
+def test_few_directions_are_sheets_of_their_own():
+    """Rings of ice stay sharp, and no light is below 0, where a spectrum and divergence stand together."""
+    spectrum = np.column_stack([np.linspace(1.07, 1.13, 41), np.ones(41)])
+    parallel = image_of(experiment(nb.Ice(thickness_um=1), beam=beam_of(spectrum)))
+    hardly = dataclasses.replace(beam_of(spectrum), divergence_mrad=(0.01, 0.0), divergence_steps=(2, 1))
+    image = image_of(experiment(nb.Ice(thickness_um=1), beam=hardly))
+    assert image.min() >= 0.0 and np.abs(image - parallel).max() < 2e-3 * parallel.max()
+
+
+def test_images_do_not_depend_on_those_before_them():
+    """Of other sensors, energies and habits in the same place."""
+    stop, slab = nb.Beamstop(distance_mm=30, size_mm=20), nb.Amorphous(material="water", thickness_um=80)
+
+    def image(attenuation_um, wavelength_A):
+        detector = dataclasses.replace(DETECTOR, thickness_um=450, attenuation_um=attenuation_um)
+        beam = dataclasses.replace(BEAM, wavelength_A=wavelength_A)
+        return image_of(experiment(slab, detector=detector, beam=beam, beamstop=stop, factors=nb.constant(40.0)))
+
+    def forget():
+        for kept in (parts._images, sheet._seen, around._lights, around._shades):
+            kept.forget()
+
+    forget()
+    first = image(3000, 1.5)
+    others = [image(100, 1.5), image(100, 0.8)]
+    for found, arguments in zip([first, *others], [(3000, 1.5), (100, 1.5), (100, 0.8)], strict=True):
+        forget()
+        assert_same_image(found, image(*arguments))
+
+
+def test_a_wavelength_that_nothing_has():
+    spectrum = np.array([[1.0, 1.0], [1.05, 0.0], [1.1, 2.0]])
+    for part in (nb.Amorphous(material="water", thickness_um=5), nb.Gas()):
+        with_it, without = (image_of(experiment(part, beam=beam_of(s))) for s in (spectrum, spectrum[::2]))
+        assert np.abs(with_it - without).max() < tolerances.BETWEEN_WAVELENGTHS * without.max()
+
+
+def test_a_pixel_at_the_sample_is_said():
+    """Its light is no number."""
+    through_sample = {"fast": (1, 0, 0), "slow": (0, -1, 0), "origin_mm": (-5.5, 5.5, 0)}
+    detector = nb.Detector(shape=(11, 11), pixel_mm=1.0, **through_sample)
+    with pytest.raises(nb.BadInput, match="overflow"):
+        image_of(experiment(nb.Amorphous(material="water", thickness_um=5), detector=detector))
+
+
 def test_parts_are_added_up_by_their_weights():
     """By rows shared out to threads; the sum is kept for the very same light alone."""
     from nanobragg.kernels.surroundings import host
@@ -236,13 +303,13 @@ def test_parts_are_added_up_by_their_weights():
     rng = np.random.default_rng(5)
     parts = tuple(rng.uniform(0.0, 1.0, 7 * 50 * 60).astype(np.float32) for _ in range(5))
     table = rng.uniform(0.0, 2.0, 40).astype(np.float32)
-    matter = Sheet(parts[0], parts[1], table, 50.0)
+    matter = (Sheet(parts[0], parts[1], table, 50.0),)
     of_sheet = parts[1].astype(float) * np.interp(50.0 * parts[0].astype(float), np.arange(40), table)
-    for weights, also in (((0.3, 0.1, 0.2, 0.25, 0.15), None), ((1.2, -0.4, 0.1, 0.0, 0.1), matter), ((), matter)):
+    for weights, also in (((0.3, 0.1, 0.2, 0.25, 0.15), ()), ((1.2, -0.4, 0.1, 0.0, 0.1), matter), ((), matter)):
         light = Light(parts[: len(weights)], weights, also)
         found = host.sum_of((7, 50, 60), light, 3)
         wanted = sum(weight * part.astype(float) for weight, part in zip(weights, parts, strict=False))
-        wanted = wanted + (0.0 if also is None else of_sheet)
+        wanted = wanted + len(also) * of_sheet
         assert np.allclose(found, wanted, rtol=0.0, atol=5e-6)
         assert host.sum_of((7, 50, 60), light, 1) is found
         assert_same_image(host.sum_of((7, 50, 60), dataclasses.replace(light), 1), found)

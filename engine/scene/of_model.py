@@ -186,7 +186,7 @@ def placed_detector(e: Experiment, beam: Illumination, convention: Convention) -
     number = max(len(d.panels_in_frame), 1)
     checks.check_size(n_fast, n_slow * number, ": check Detector: shape")
     size_fast, size_slow = pixel * frame_fast, pixel * frame_slow
-    thickness, mu = d.thickness_um * 1e-6, absorption(d, beam.mean_wavelength)
+    thickness, mu = d.thickness_um * 1e-6, mean_absorption(d, beam)
     absorbs = thickness > 0.0 and mu > 0.0
     frame = _panel(d, convention, pixel, size_fast, size_slow)
     return PlacedDetector(
@@ -234,16 +234,27 @@ def absorption(d: Detector, wavelength: float) -> float:
 def absorption_of_sources(d: Detector, beam: Illumination) -> np.ndarray:
     """The absorption of each source's photons, 1/m; empty where all are absorbed alike.
 
-    An attenuation that is given is that of the mean wavelength, others' follow from the material.
+    An attenuation that is given is that of the nominal wavelength, others' follow from the material.
     """
     different, number = np.unique(beam.wavelengths, return_inverse=True)
-    material = material_of(d)
-    if len(different) == 1 or material is None:
+    if len(different) == 1 or material_of(d) is None:
         return np.empty(0)
-    depths_mm = np.array([attenuation(material, HC / (wavelength * 1e10)) for wavelength in different])
-    mean = beam.mean_wavelength
-    scale = absorption(d, mean) * attenuation(material, HC / (mean * 1e10))
-    return scale / depths_mm[number.ravel()]
+    return np.array([_absorption_beside(d, beam.wavelength, wavelength) for wavelength in different])[number.ravel()]
+
+
+def mean_absorption(d: Detector, beam: Illumination) -> float:
+    """The absorption of photons of the mean wavelength, 1/m."""
+    if material_of(d) is None or (beam.wavelengths == beam.wavelengths[0]).all():
+        return absorption(d, beam.mean_wavelength)
+    return _absorption_beside(d, beam.wavelength, beam.mean_wavelength)
+
+
+def _absorption_beside(d: Detector, nominal: float, wavelength: float) -> float:
+    """That of photons of another wavelength than the nominal one, by what is known of the material."""
+    material = material_of(d)
+    assert material is not None
+    at_nominal, at_other = (attenuation(material, HC / (x * 1e10)) for x in (nominal, wavelength))
+    return absorption(d, nominal) * at_nominal / at_other
 
 
 def kept_pixels(e: Experiment) -> np.ndarray:

@@ -15,7 +15,7 @@ from nanobragg.engine.plan import R_E_SQR
 from nanobragg.engine.scene.scene import NO_SHADE, Scatterer, ScatteringTable, Scene
 from nanobragg.engine.surroundings.kept import Kept, bare_plan, for_good, place_of
 from nanobragg.engine.surroundings.parts import parts_of
-from nanobragg.engine.surroundings.sheet import is_in_sheet, sheet_of
+from nanobragg.engine.surroundings.sheet import photons_of, sheet_of
 from nanobragg.kernels.surroundings import host
 from nanobragg.kernels.surroundings.plan import Around, Light
 
@@ -53,25 +53,28 @@ def _light(scene: Scene, threads: int) -> tuple[Light, float]:
     """All light, and a factor of it: images that differ by that alone have the very same."""
     if not scene.scatterers:
         return Light((), ()), 0.0
-    in_sheet = [scatterer for scatterer in scene.scatterers if is_in_sheet(scene, scatterer)]
-    others = [scatterer for scatterer in scene.scatterers if not is_in_sheet(scene, scatterer)]
+    photons = photons_of(scene)
+    at_sample: list[Scatterer] = []
+    others: list[Scatterer] = []
+    for scatterer in scene.scatterers:
+        (others if scatterer.offsets.any() or not photons else at_sample).append(scatterer)
     images, amounts = parts_of(scene, others, threads)
-    molecules = [float(scatterer.molecules[0]) for scatterer in in_sheet]
+    molecules = [float(scatterer.molecules.sum()) for scatterer in at_sample]
     factor = sum(amounts) + sum(molecules)
-    weights, of_sheet = (tuple(round(n / factor, 12) for n in numbers) for numbers in (amounts, molecules))
+    weights, of_sheets = (tuple(round(n / factor, 12) for n in numbers) for numbers in (amounts, molecules))
 
     def light() -> Light:
-        sheet = sheet_of(scene, in_sheet, of_sheet, threads) if in_sheet else None
-        return Light(tuple(images), weights, sheet)
+        sheets = [sheet_of(scene, each, at_sample, of_sheets, threads) for each in photons if at_sample]
+        return Light(tuple(images), weights, tuple(sheets))
 
     key: Any = tuple(map(id, images)), weights
-    if in_sheet:
-        tables = tuple(scatterer.table for scatterer in in_sheet)
-        key += place_of(scene), tables, of_sheet, _beam(scene)
+    if at_sample:
+        tables = tuple(scatterer.table for scatterer in at_sample)
+        key += place_of(scene), tables, of_sheets, _beam(scene)
     return _lights.get(key, light), factor * scene.beam.fluence * R_E_SQR
 
 
 def _beam(scene: Scene) -> Any:
     """The photons, in all that light of a sheet depends on beside its place and matter."""
     b, d = scene.beam, scene.detector
-    return b.wavelengths.tobytes(), b.weights.tobytes(), b.directions[0].tobytes(), d.mu, d.absorption.tobytes()
+    return b.wavelengths.tobytes(), b.weights.tobytes(), b.directions.tobytes(), d.mu, d.absorption.tobytes()

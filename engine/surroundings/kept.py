@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from nanobragg.engine.plan import plan_of
-from nanobragg.engine.scene.scene import Scene
+from nanobragg.engine.scene.scene import PlacedDetector, Scene
+from nanobragg.engine.surroundings.wavelengths import absorption_at
 from nanobragg.kernels.plan import RenderPlan
 
 Made = TypeVar("Made")
@@ -47,13 +48,19 @@ def for_good(image: np.ndarray) -> np.ndarray:
 
 def place_of(scene: Scene) -> Any:
     """All of a scene that light of a wavelength depends on, but its matter."""
-    d, b = scene.detector, scene.beam
+    d, b = _nominal_detector(scene), scene.beam
     return (
-        d.panels, d.n_fast, d.n_slow, d.pixel_size, d.thickness, d.layers, d.layer_step, d.curved, d.point_pixel,
-        b.direction, b.polar, b.kahn, b.polarization_left_out, scene.shade,
+        d.panels, d.n_fast, d.n_slow, d.pixel_size, d.thickness, d.layers, d.layer_step, d.mu, d.centroid_of_layer,
+        d.curved, d.point_pixel, b.direction, b.polar, b.kahn, b.polarization_left_out, scene.shade, scene.habits,
     )  # fmt: skip
 
 
 def bare_plan(scene: Scene) -> RenderPlan:
     """A plan of the scene for its geometry alone."""
-    return plan_of(dataclasses.replace(scene, scatterers=(), other_crystals=()))
+    return plan_of(dataclasses.replace(scene, scatterers=(), other_crystals=(), detector=_nominal_detector(scene)))
+
+
+def _nominal_detector(scene: Scene) -> PlacedDetector:
+    """Its sensor is that of the nominal wavelength, whatever the mean of a shot: shots share what is made."""
+    mu = float(absorption_at(scene, np.array([scene.beam.wavelength]))[0])
+    return dataclasses.replace(scene.detector, mu=mu, absorption=np.empty(0))

@@ -51,7 +51,7 @@ def _known(scatterer: Scatterer) -> Any:
 def _directions(scene: Scene, node: float) -> tuple[np.ndarray, np.ndarray]:
     """Directions of the beam's photons of a wavelength, and their shares; those of all where none has just this one."""
     b = scene.beam
-    own = b.wavelengths == node
+    own = (b.wavelengths == node) & (b.weights > 0.0)
     own = own if own.any() else np.ones(len(own), bool)
     directions, number = np.unique(b.directions[own], axis=0, return_inverse=True)
     shares = np.bincount(number.ravel(), b.weights[own])

@@ -10,7 +10,7 @@ from nanobragg.engine.scene.scene import ScatteringTable, Scene
 
 FEWEST_NODES, MOST_NODES = 2, 9
 TOLERATED = 5e-4  # of a table's highest value, between wavelengths that light is made for
-WAVELENGTHS_TRIED = 9
+WAVELENGTHS_TRIED = 9  # between the first and the last node
 
 
 def shares_of(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +57,7 @@ def _polynomials(nodes: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def _count_of_nodes(table: ScatteringTable, ratio: float) -> int:
-    """As few nodes as give a table at all wavelengths between two of this ratio."""
+    """As few nodes as give a table at all wavelengths between two of this ratio, or the most there are."""
     stol = table.step * np.arange(len(table.coherent))
     values = table.coherent + table.incoherent
     tried = np.linspace(-1.0, 1.0, WAVELENGTHS_TRIED)

@@ -133,7 +133,7 @@ def _boxes(scene: Scene, spots: Spots) -> np.ndarray:
 
 
 def pixels_of(scene: Scene, labels: Labels, panels: np.ndarray, highest: float, threads: int) -> PixelTruth:
-    """The truth of each pixel; ``highest`` are photons from which on it is saturated."""
+    """The truth of each pixel, which is saturated with more photons than ``highest``."""
     unusable = np.where(defects(scene, threads), np.uint8(BAD), np.uint8(0))
     unusable[nexus.unrendered(scene).reshape(panels.shape) != 0] = GAP
     return PixelTruth(

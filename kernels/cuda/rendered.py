@@ -15,7 +15,7 @@ from nanobragg.kernels.cuda.memory import DeviceArray
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.response.plan import ResponsePlan
-from nanobragg.kernels.surroundings.plan import Around
+from nanobragg.kernels.surroundings.plan import Around, Light
 
 THREADS = 128
 
@@ -86,18 +86,28 @@ class RenderedOnDevice(Rendered):
             there = surroundings.around_on(self._device, self._on_device, around, self._there.size)
             self._change(surroundings.surround, there)
 
-    def _figures(self, mean: float) -> np.ndarray:
+    def sum_of_light(self, light: Light, threads: int) -> float:
+        """See `Rendered.sum_of_light`; added up in a fixed order of the device's own."""
+        from nanobragg.kernels.cuda import surroundings
+
+        if not light.images:
+            return 0.0
+        with self._device.active():
+            there = surroundings.light_on(self._device, self._on_device, light, self._there.size)
+            return float(sum(self._figures(0.0, there)[:, 1]))
+
+    def _figures(self, mean: float, image: DeviceArray) -> np.ndarray:
         from nanobragg.kernels.cuda import figures
 
-        segments = -(-self.panels.size // figures.SEGMENT)
+        segments = -(-image.size // figures.SEGMENT)
         sums = self._device.empty((segments, figures.FIGURES))
-        self._device.launch(figures.add_up, (segments, 1), figures.THREADS, self._on_device, mean, self._there, sums)
+        self._device.launch(figures.add_up, (segments, 1), figures.THREADS, self._on_device, mean, image, sums)
         return sums.copy_to_host()
 
     @_else_on_the_host
     def sums(self) -> tuple[int, float, float, float, int]:
         """See `Rendered.sums`; added up in a fixed order of the device's own."""
-        figures = self._figures(0.0)
+        figures = self._figures(0.0, self._there)
         values = self.panels.reshape(-1)
         where = max((int(i) for i in figures[:, 5] if i >= 0), key=lambda i: (values[i], -i), default=-1)
         count, total, squares = (float(sum(column)) for column in figures.T[:3])
@@ -106,7 +116,7 @@ class RenderedOnDevice(Rendered):
     @_else_on_the_host
     def deviations(self, mean: float) -> tuple[int, float]:
         """See `Rendered.deviations`."""
-        figures = self._figures(mean)
+        figures = self._figures(mean, self._there)
         return int(sum(figures[:, 3])), float(sum(figures[:, 4]))
 
     @_else_on_the_host

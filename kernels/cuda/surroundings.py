@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import cuda, float32, float64
 
@@ -39,25 +41,30 @@ def surround(plan, around, image):
 
 
 def around_on(device: Device, plan: PlanOnDevice, around: Around, size: int) -> Surroundings:
-    """What surrounds the sample, its arrays of ``size`` on the device, where they stay for other images."""
-    light = device.kept("light", (around.light,), lambda: _sum_of(device, plan, around.light, size))
-    return Surroundings(staying(device, "transmission", around.transmission), light, around.scale)
+    """What surrounds the sample, with its arrays of ``size`` on the device, where they stay for other images."""
+    transmission = staying(device, "transmission", around.transmission)
+    return Surroundings(transmission, light_on(device, plan, around.light, size), around.scale)
 
 
-def _sum_of(device: Device, plan: PlanOnDevice, light: Light, size: int) -> DeviceArray:
-    if not light.parts and light.sheet is None:
-        return device.empty((0,), np.float32)
-    total, blocks = device.empty((size,), np.float32), (-(-size // THREADS), 1)
-    total.clear()
-    if light.sheet is not None:
-        sines, seen = (_staying(device, name, getattr(light.sheet, name)) for name in ("sines", "seen"))
-        table = device.put(light.sheet.table)
-        device.launch(add_sheet, blocks, THREADS, plan, sines, seen, table, light.sheet.per_step, total)
-    for number, (part, weight) in enumerate(zip(light.parts, light.weights, strict=True)):
-        device.launch(add_light, blocks, THREADS, plan, weight, _staying(device, f"part {number}", part), total)
-    return total
+def light_on(device: Device, plan: PlanOnDevice, light: Light, size: int) -> Any:
+    """The sum of all light, float32 (size,), or empty; that of the last image stays for the next."""
+
+    def add_up() -> DeviceArray:
+        if not light.images:
+            return device.empty((0,), np.float32)
+        total, blocks = device.empty((size,), np.float32), (-(-size // THREADS), 1)
+        total.clear()
+        for number, sheet in enumerate(light.sheets):
+            sines, seen = (_kept_at(device, f"{name} {number}", getattr(sheet, name)) for name in ("sines", "seen"))
+            table = device.put(sheet.table)
+            device.launch(add_sheet, blocks, THREADS, plan, sines, seen, table, sheet.per_step, total)
+        for number, (part, weight) in enumerate(zip(light.parts, light.weights, strict=True)):
+            device.launch(add_light, blocks, THREADS, plan, weight, _kept_at(device, f"part {number}", part), total)
+        return total
+
+    return device.kept("light", (light,), add_up)
 
 
-def _staying(device: Device, name: str, pixels: np.ndarray) -> DeviceArray:
-    """What many images have of one kind."""
+def _kept_at(device: Device, name: str, pixels: np.ndarray) -> DeviceArray:
+    """An image that many sums are made of; the last one of its name stays on the device."""
     return device.kept(name, (pixels,), lambda: device.put(pixels))  # type: ignore[no-any-return]

@@ -66,7 +66,7 @@ def classify(
     unusable
         GAP, BAD or 0 of each pixel, uint8.
     highest
-        Photons from which on a pixel is saturated.
+        Pixels with more photons are saturated.
     hkl
         Of the spots, (n, 3).
 
@@ -78,15 +78,17 @@ def classify(
     shape, flat = image.shape, (-1, image.shape[2])
     classes, bragg_share = np.empty(shape, np.uint8), np.empty(shape, np.float16)
     indices = np.zeros((*shape, 3), np.int16)
+    classes_by_row, share_by_row = classes.reshape(flat), bragg_share.reshape(flat)
+    light = np.ascontiguousarray(image).reshape(flat), background, float(factor)
+    of_pixels = owner.reshape(flat), np.ascontiguousarray(unusable, np.uint8).reshape(flat)
     of_spots = np.ascontiguousarray(hkl, np.int16).reshape(-1, 3)
-    given = np.ascontiguousarray(image).reshape(flat), background, float(factor), owner.reshape(flat)
-    blocked, most = np.ascontiguousarray(unusable, np.uint8).reshape(flat), float(highest)
-    by_row = classes.reshape(flat), bragg_share.reshape(flat), indices.reshape(-1, shape[2], 3)
 
     def work(some: tuple[int, int]) -> None:
         share = np.empty((some[1] - some[0], shape[2]), np.float32)
-        classify_rows(some, *given, blocked, most, of_spots, by_row[0], share, by_row[2])
-        by_row[1][some[0] : some[1]] = halves(share)
+        classify_rows(
+            some, *light, *of_pixels, float(highest), of_spots, classes_by_row, share, indices.reshape(-1, shape[2], 3)
+        )
+        share_by_row[some[0] : some[1]] = halves(share)
 
     in_rows(shape, (0, shape[1]), work, threads, steps=STEPS_OF_CLASS)
     return classes, bragg_share, indices

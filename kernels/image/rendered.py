@@ -9,7 +9,7 @@ import numpy as np
 from nanobragg.kernels.cref import binding
 from nanobragg.kernels.plan import RenderPlan
 from nanobragg.kernels.response.plan import ResponsePlan
-from nanobragg.kernels.surroundings.plan import Around
+from nanobragg.kernels.surroundings.plan import Around, Light
 
 # So many pixels, layers and sub-pixels take the C reference 0.06 s, and no kernel needs to be loaded or made.
 WORTH_KERNELS = 4_000_000
@@ -51,6 +51,17 @@ class Rendered:
         from nanobragg.kernels.surroundings import host
 
         host.surround(self.plan, around, self._panels, threads)
+
+    def sum_of_light(self, light: Light, threads: int) -> float:
+        """The sum of light of the surroundings over the rendered pixels."""
+        from nanobragg.kernels.surroundings import host
+
+        if not light.images:
+            return 0.0
+        total = host.sum_of(self.plan.shape, light, threads).reshape(self.plan.shape)
+        window, mask = (slice(None), *self.plan.window), self.plan.panels.mask
+        kept = mask.reshape(self.plan.shape)[window] != 0 if mask.size else True
+        return float(total[window].sum(dtype=np.float64, where=kept))
 
     def _loops(self) -> ModuleType:
         """Who makes sums and integers; they are the same to the bit, whoever does.

@@ -69,22 +69,21 @@ def surround(plan: RenderPlan, around: Around, panels: np.ndarray, threads: int)
 
 def sum_of(shape: tuple[int, ...], light: Light, threads: int) -> np.ndarray:
     """All of the light, float32 (panel * slow * fast,); that of the last image is kept for the next."""
-    if light.weights == (1.0,) and light.sheet is None:
+    if light.weights == (1.0,) and not light.sheets:
         return light.parts[0]
     last = _last[:]
     if last and last[0][0] is light:
         return last[0][1]
     _last.clear()
-    steps = len(light.parts) + (light.sheet is not None)
-    total = np.zeros(math.prod(shape) if steps else 0, np.float32)
+    total = np.zeros(math.prod(shape) if light.images else 0, np.float32)
 
     def add(some: tuple[int, int]) -> None:
-        if light.sheet is not None:
-            add_sheet_rows(some, shape[2], light.sheet, total)
+        for sheet in light.sheets:
+            add_sheet_rows(some, shape[2], sheet, total)
         for part, weight in zip(light.parts, light.weights, strict=True):
             add_rows(some, shape[2], weight, part, total)
 
-    if steps:
-        in_rows(shape, (0, shape[1]), add, threads, steps=steps)
+    if light.images:
+        in_rows(shape, (0, shape[1]), add, threads, steps=light.images)
     _last[:] = [(light, total)]
     return total

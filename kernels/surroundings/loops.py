@@ -143,6 +143,9 @@ def see_rows(plan, shade, direction, absorption, rows, sines, seen):
         for fast in range(n_fast):
             x, y, z = middle_of(plan, panel, row % n_slow, fast)
             path = math.sqrt(x * x + y * y + z * z)
+            if path == 0.0:
+                sines[row * n_fast + fast], seen[row * n_fast + fast] = 0.0, np.nan
+                continue
             d = (x / path, y / path, z / path)
             between = (d[0] - incident[0], d[1] - incident[1], d[2] - incident[2])
             sines[row * n_fast + fast] = np.float32(0.5 * math.sqrt(dot(between, between)))

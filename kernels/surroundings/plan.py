@@ -62,7 +62,12 @@ class Light:
 
     parts: tuple[np.ndarray, ...]  # float32 (panel * slow * fast,) each, not changed any more
     weights: tuple[float, ...]
-    sheet: Sheet | None = None  # and what is in one place
+    sheets: tuple[Sheet, ...] = ()  # and what is in one place
+
+    @property
+    def images(self) -> int:
+        """How many images are added up."""
+        return len(self.parts) + len(self.sheets)
 
 
 class Around(NamedTuple):

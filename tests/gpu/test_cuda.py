@@ -329,7 +329,7 @@ def test_surroundings_are_those_of_the_cpu(tmp_path):
     shares, *parts = (rng.uniform(0.0, 1.0, image.size).astype(np.float32) for _ in range(4))
     here, there = Rendered(plan, image.copy()), image_there(plan, image)
     sheet = Sheet(parts[0], parts[1], rng.uniform(0.0, 3.0, 50).astype(np.float32), 60.0)
-    three, one = Light(tuple(parts), (0.3, 0.6, 0.1), sheet), Light((parts[1],), (1.0,))
+    three, one = Light(tuple(parts), (0.3, 0.6, 0.1), (sheet, sheet)), Light((parts[1],), (1.0,))
     for around in (Around(shares, three, 3.0), Around(shares[:0], one, 2.0), Around(shares, Light((), ()), 0.0)):
         for rendered in (here, there):
             rendered.surround(around, 2)

@@ -27,7 +27,6 @@ from nanobragg.engine.formats.nexus import now
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import choose, counts_of
 from nanobragg.engine.scene.scene import PlacedDetector, Scene
-from nanobragg.engine.surroundings.around import all_around
 from nanobragg.engine.surroundings.photons import background_of
 from nanobragg.engine.truth.labels import PixelTruth, SpotTruth, labels_of, most_photons, pixels_of
 from nanobragg.engine.truth.of_image import truth_of
@@ -112,7 +111,7 @@ class ShardRenderer:
             scene, plan, self.backend, threads=self.threads, device=self._device, precision=self.job.precision
         )
         described = self._scene_of.described(number, scene)
-        below = background_of(scene, all_around(scene, self.threads))
+        below = background_of(scene, rendered, self.threads)
         truth = truth_of(number, self.job.words(number), scene, rendered.image, described, below)
         if not np.isfinite(truth.photons):
             raise BadInput("the image overflows: a pixel is infinite or not a number")
