@@ -333,6 +333,8 @@ def test_surroundings_are_those_of_the_cpu(tmp_path):
     for around in (Around(shares, three, 3.0), Around(shares[:0], one, 2.0), Around(shares, Light((), ()), 0.0)):
         for rendered in (here, there):
             rendered.surround(around, 2)
+        assert there.sum_of_light(around.light, 1) == pytest.approx(here.sum_of_light(around.light, 2), rel=1e-12)
+        for rendered in (here, there):
             rendered.add(image_there(plan, image))
         assert_same_image(there.panels, here.panels)
 
