@@ -6,8 +6,7 @@ from typing import Any
 
 from nanobragg.engine.plan import plan_of
 from nanobragg.engine.render import default_threads, render
-from nanobragg.engine.scene.scene import Scene
-from nanobragg.engine.surroundings.around import surroundings_of
+from nanobragg.engine.scene.scene import NO_SHADE, Scene
 from nanobragg.kernels.image.rendered import Rendered
 from nanobragg.kernels.plan import RenderPlan
 
@@ -31,8 +30,9 @@ def expose(scene: Scene, plan: RenderPlan, backend: str, *, threads: int | None 
         for alone in scene.each_crystal[1:]:
             plan_of_other = plan_of(alone).changed(background=0.0, water=False)
             rendered.add(render(plan_of_other, backend, threads=threads, **others))
-        around = surroundings_of(scene, used)
-        if around is not None:
-            rendered.surround(around, used)
+        if scene.scatterers or scene.shade != NO_SHADE:
+            from nanobragg.engine.surroundings.around import surroundings_of  # a bare sample starts without
+
+            rendered.surround(surroundings_of(scene, used), used)
 
     return render(plan, backend, threads=threads, then=complete, **how)

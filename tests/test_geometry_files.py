@@ -80,7 +80,18 @@ def test_nxmx_goes_out_and_in(tmp_path):
 def cfelpyutils(tmp_path_factory, monkeypatch):
     """CrystFEL's Python tools, in a folder of their own: they bring a package that is called as our tests are."""
     folder = str(tmp_path_factory.mktemp("cfelpyutils"))
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, "cfelpyutils>=2"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--no-deps",
+        "--target",
+        folder,
+        "cfelpyutils>=2",
+    ]
     if subprocess.run(pip, capture_output=True, timeout=300).returncode:
         if "cfel" in REQUIRED:
             pytest.fail("cfelpyutils is required (NANOBRAGG_REQUIRE=cfel) and cannot be installed")

@@ -17,7 +17,7 @@ from nanobragg.engine.original import beam as beams
 from nanobragg.engine.original.beam import ToldBeam
 from nanobragg.engine.original.set_up import Geometry, beam_of
 from nanobragg.engine.original.settings import Settings
-from nanobragg.engine.scene import of_model
+from nanobragg.engine.scene import of_model, sensor
 from nanobragg.engine.scene.placement import CONVENTIONS
 from nanobragg.engine.scene.scene import NO_WIDE_PIXELS, PlacedPanel
 
@@ -71,7 +71,7 @@ def settings_of_file(found: FileGeometry) -> dict[str, Any]:
                    if p.distance > 0.0), default=1.0)  # fmt: skip
     fields: dict[str, Any] = {
         "n_f": fast, "n_s": slow, "pixel": pixel, "det_f": fast * pixel, "det_s": slow * pixel, "distance": nearest,
-        "saturation": detector.saturation or 0.0, "sensor_material": detector.material or of_model.DEFAULT_SENSOR,
+        "saturation": detector.saturation or 0.0, "sensor_material": detector.material or sensor.DEFAULT_SENSOR,
         "convention": "CUSTOM", "beam": beam.get("direction", directions.beam),
         "polar": beam.get("polarization_axis", directions.polar), "spindle": scan.get("axis", directions.spindle),
         "fdet": directions.fdet, "sdet": directions.sdet, "odet": directions.odet, "tt_axis": directions.tt_axis,
@@ -155,7 +155,7 @@ def placed_by(physics: Physics, placed: Geometry, mask: np.ndarray | None) -> Ge
     own = None if of_file is None else of_file.mask
     mu = told.mu
     if of_file is not None:
-        mu = of_model.absorption(model, placed.settings.lambda0) if model.thickness_um > 0.0 else 0.0
+        mu = sensor.absorption(model, placed.settings.lambda0) if model.thickness_um > 0.0 else 0.0
     x0, x1, y0, y1 = told.roi
     roi = (min(x0, fast), min(x1, fast), min(y0, slow), min(y1, slow))
     detector = dataclasses.replace(
@@ -200,5 +200,5 @@ def with_absorption(physics: Physics, placed: Geometry, beam: ToldBeam) -> Geome
     model = _model(physics) or (Detector(model=physics.detector.name).of_model() if physics.detector else None)
     if model is None or "mu" in placed.settings.given or not placed.detector.thickness > 0.0:
         return placed
-    own = of_model.absorption_of_sources(model, beam)
+    own = sensor.absorption_of_sources(model, beam)
     return dataclasses.replace(placed, detector=dataclasses.replace(placed.detector, absorption=own))

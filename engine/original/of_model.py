@@ -16,7 +16,8 @@ from nanobragg.engine.original import beam as beams
 from nanobragg.engine.original.quirks import Fixes
 from nanobragg.engine.original.set_up import Geometry, SetUp, geometry, set_up
 from nanobragg.engine.original.settings import Settings
-from nanobragg.engine.scene.of_model import DEFAULT_SENSOR, absorption, kept_pixels, material_of
+from nanobragg.engine.scene.of_model import kept_pixels
+from nanobragg.engine.scene.sensor import DEFAULT_SENSOR, absorption, material_of
 from nanobragg.engine.scene.sources import SOURCE_DISTANCE
 
 # What the original cannot be told, by its name in the model.

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanobragg.engine.c_numbers import DEGREES, HC, divide
-from nanobragg.engine.detectors.catalogue import PHOSPHOR, detector_model
-from nanobragg.engine.detectors.sensors import attenuation
+from nanobragg.engine.detectors.catalogue import detector_model
 from nanobragg.engine.errors import BadInput
 from nanobragg.engine.model.beam import Beam
 from nanobragg.engine.model.crystal import Crystal
@@ -45,6 +44,7 @@ from nanobragg.engine.scene.scene import (
     Scene,
     Three,
 )
+from nanobragg.engine.scene.sensor import DEFAULT_SENSOR, absorption_of_sources, material_of, mean_absorption
 from nanobragg.kernels.image.random import mosaic_rotations, new_table, uniform_cap_rotation
 from nanobragg.kernels.plan import Habits
 from nanobragg.kernels.shapes import BY_DISTANCE
@@ -53,7 +53,6 @@ from nanobragg.kernels.vectors import Vector, magnitude, unit
 UNUSABLE_SEED = 2**31 - 1  # the generator cannot start from it
 LARGEST_SPREAD = 1e9  # radians
 FEW_CELLS = 2.0  # up to so many along an axis, spots are so wide that amplitudes between nodes matter
-DEFAULT_SENSOR = "Si"
 RIGHT = "right"
 NARROWEST_SPREAD, WIDEST_SPREAD = 0.01, 10.0  # pixels, that the sums over a kernel and blocks are good for
 Load = Callable[[FactorsFrom, PlacedDetector, Lattice, Illumination], StructureFactors]
@@ -213,48 +212,6 @@ def placed_panels(d: Detector, frame: PlacedPanel, beam: Vector) -> tuple[Placed
         placed = in_frame(frame, _vector(each.fast), _vector(each.slow), _vector(each.origin_mm / 1e3), beam)
         panels.append(dataclasses.replace(placed, size=each.panel.shape, masked=each.panel.masked))
     return tuple(panels)
-
-
-def material_of(d: Detector) -> str | None:
-    """What the sensor is made of, where its attenuation is known."""
-    model = None if d.model is None else detector_model(d.model)
-    return d.material or (model.sensor if model is not None and model.sensor != PHOSPHOR else None)
-
-
-def absorption(d: Detector, wavelength: float) -> float:
-    """1/m: as given, or that of the sensor's material, or such that the thickness is the attenuation depth."""
-    depth_um, material = d.attenuation_um, material_of(d)
-    if depth_um is None and material is not None and d.thickness_um > 0.0:
-        depth_um = attenuation(material, HC / (wavelength * 1e10)) * 1e3
-    if depth_um is None:
-        depth_um = d.thickness_um
-    return 1.0 / (depth_um * 1e-6) if depth_um > 0.0 else 0.0
-
-
-def absorption_of_sources(d: Detector, beam: Illumination) -> np.ndarray:
-    """The absorption of each source's photons, 1/m; empty where all are absorbed alike.
-
-    An attenuation that is given is that of the nominal wavelength, others' follow from the material.
-    """
-    different, number = np.unique(beam.wavelengths, return_inverse=True)
-    if len(different) == 1 or material_of(d) is None:
-        return np.empty(0)
-    return np.array([_absorption_beside(d, beam.wavelength, wavelength) for wavelength in different])[number.ravel()]
-
-
-def mean_absorption(d: Detector, beam: Illumination) -> float:
-    """The absorption of photons of the mean wavelength, 1/m."""
-    if material_of(d) is None or (beam.wavelengths == beam.wavelengths[0]).all():
-        return absorption(d, beam.mean_wavelength)
-    return _absorption_beside(d, beam.wavelength, beam.mean_wavelength)
-
-
-def _absorption_beside(d: Detector, nominal: float, wavelength: float) -> float:
-    """That of photons of another wavelength than the nominal one, by what is known of the material."""
-    material = material_of(d)
-    assert material is not None
-    at_nominal, at_other = (attenuation(material, HC / (x * 1e10)) for x in (nominal, wavelength))
-    return absorption(d, nominal) * at_nominal / at_other
 
 
 def kept_pixels(e: Experiment) -> np.ndarray:

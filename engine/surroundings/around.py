@@ -25,10 +25,8 @@ _lock = threading.Lock()
 _shades, _lights = Kept[np.ndarray](2), Kept[Light](3)
 
 
-def surroundings_of(scene: Scene, threads: int) -> Around | None:
-    """What surrounds the sample, for `nanobragg.kernels.image.rendered.Rendered.surround`; nothing where it is bare."""
-    if not scene.scatterers and scene.shade == NO_SHADE:
-        return None
+def surroundings_of(scene: Scene, threads: int) -> Around:
+    """What surrounds the sample, for `nanobragg.kernels.image.rendered.Rendered.surround`."""
     with _lock:
         shares = NOTHING
         if scene.shade != NO_SHADE:
@@ -37,7 +35,7 @@ def surroundings_of(scene: Scene, threads: int) -> Around | None:
         return Around(shares, light, scale)
 
 
-def all_around(scene: Scene, threads: int) -> Around | None:
+def all_around(scene: Scene, threads: int) -> Around:
     """What surrounds the sample, with what scatters the same in every direction among it."""
     if not scene.background > 0.0:
         return surroundings_of(scene, threads)

@@ -16,8 +16,6 @@ _last: list[tuple[Any, ...]] = []  # light, roi and mask of what was last added 
 def background_of(scene: Scene, rendered: Rendered, threads: int) -> float:
     """Photons that the rendered pixels of an image have of amorphous matter together."""
     around, d = all_around(scene, threads), scene.detector
-    if around is None:
-        return 0.0
     for light, roi, mask, total in _last[:]:
         if light is around.light and roi == d.roi and (mask is d.mask or np.array_equal(mask, d.mask)):
             return float(total) * around.scale

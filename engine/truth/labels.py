@@ -73,16 +73,14 @@ class Labels(NamedTuple):
 def labels_of(scene: Scene, panels: np.ndarray, threads: int) -> Labels:
     """Spots of an image whose expected photons are ``panels`` (panel, slow, fast)."""
     around = all_around(scene, threads)
-    background, factor = np.empty(0, np.float32), 0.0
-    if around is not None:
-        background, factor = sum_of(panels.shape, around.light, threads), around.scale
+    background = sum_of(panels.shape, around.light, threads)
     found = [(each_passage(predict_spots(alone, WEAKEST)), alone) for alone in scene.each_crystal]
     boxes = np.concatenate([_boxes(alone, spots) for spots, alone in found])
     joined = Spots(*(np.concatenate([getattr(s, f.name) for s, _ in found]) for f in dataclasses.fields(Spots)))
     number = np.concatenate([np.full(len(spots), n) for n, (spots, _) in enumerate(found)])
     places = np.column_stack([joined.slow, joined.fast])
     owner = owners(panels.shape, places, boxes, joined.panel)
-    sums = sums_of_spots(panels, background, factor, owner, boxes, joined.panel)
+    sums = sums_of_spots(panels, background, around.scale, owner, boxes, joined.panel)
     photons = sums[:, 0]
     with np.errstate(all="ignore"):
         mean_slow, mean_fast = (np.where(photons > 0.0, sums[:, k] / photons, places[:, k - 1]) for k in (1, 2))
@@ -94,7 +92,7 @@ def labels_of(scene: Scene, panels: np.ndarray, threads: int) -> Labels:
         background=sums[:, 3], mean_slow=mean_slow, mean_fast=mean_fast, box=boxes.astype(np.int32),
         entering=joined.entering, whole=joined.whole,
     )  # fmt: skip
-    return Labels(spots, owner, background, factor)
+    return Labels(spots, owner, background, around.scale)
 
 
 def each_passage(spots: Spots) -> Spots:
