@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import nanobragg as nb
+from nanobragg.engine.exposure import expose
 from nanobragg.engine.matter import absorption, molecules
 from nanobragg.engine.model.experiment import Experiment
+from nanobragg.engine.plan import plan_of
 from nanobragg.engine.surroundings import around, parts, sheet
 from nanobragg.kernels.surroundings.plan import Light, Sheet
 from tests import tolerances
@@ -31,6 +33,12 @@ def experiment(*backgrounds, **fields):
 
 def image_of(e, **how):
     return nb.render_experiment(e, backend="fast", **how).image.astype(float)
+
+
+def forget():
+    """What was made for other images."""
+    for kept in (parts._images, sheet._seen, around._lights, around._shades):
+        kept.forget()
 
 
 def beam_of(spectrum):
@@ -197,8 +205,7 @@ def made(monkeypatch):
     for name in ("scattered", "seen_in"):
         make = getattr(host, name)
         monkeypatch.setattr(host, name, lambda *a, make=make: (found.append(1), make(*a))[1])
-    for kept in (parts._images, sheet._seen, around._lights):
-        kept.forget()
+    forget()
     return found
 
 
@@ -268,10 +275,6 @@ def test_images_do_not_depend_on_those_before_them():
         detector = dataclasses.replace(DETECTOR, thickness_um=450, attenuation_um=attenuation_um)
         beam = dataclasses.replace(BEAM, wavelength_A=wavelength_A)
         return image_of(experiment(slab, detector=detector, beam=beam, beamstop=stop, factors=nb.constant(40.0)))
-
-    def forget():
-        for kept in (parts._images, sheet._seen, around._lights, around._shades):
-            kept.forget()
 
     forget()
     first = image(3000, 1.5)
@@ -410,9 +413,6 @@ LINE = (
 
 def test_a_table_of_the_original_is_used_where_that_is_fixed(tmp_path, capsys):
     """-stol: read and not used as it was; with --fix it is what the water scatters."""
-    from nanobragg.engine.exposure import expose
-    from nanobragg.engine.plan import plan_of
-
     (tmp_path / "flat.stol").write_text("0 2.57\n0.2 2.57\n0.4 2.57\n0.9 2.57\n")
     (tmp_path / "ring.stol").write_text(
         "".join(f"{s:.2f} {2.57 + 6 * math.exp(-(((s - 0.15) / 0.03) ** 2)):.4f}\n" for s in np.arange(0, 0.9, 0.01))
@@ -427,6 +427,28 @@ def test_a_table_of_the_original_is_used_where_that_is_fixed(tmp_path, capsys):
     flat, none = images["-stol flat.stol", "all"], images["", "all"]
     assert np.allclose(flat, none, rtol=tolerances.BACKGROUND) and flat.min() > 0.0
     assert images["-stol ring.stol", "all"].max() > 5 * images["", "all"].max()
+
+
+@pytest.mark.parametrize(
+    ("more", "fix"),
+    [
+        ("-curved_det x -polar 0.9 -Xbeam 30 -Ybeam 50", "Q18"),
+        ("-detector_thick 1000 -detector_abs 300 -twotheta 30", "Q101"),
+    ],
+)
+def test_fixes_do_not_share_what_is_made_without_them(more, fix, tmp_path):
+    """Where pixels and layers stand depends on them."""
+    with working_in(tmp_path):
+        (tmp_path / "ring.stol").write_text("0 2\n0.1 3\n0.15 9\n0.2 3\n0.9 2\n")
+        forget()
+        scenes = [
+            _set_up(LINE + f"-stol ring.stol {more}", fixes).scene for fixes in ("background", f"background,{fix}")
+        ]
+        one_after_the_other = [expose(scene, plan_of(scene), "strict").image for scene in scenes]
+        forget()
+        alone = expose(scenes[1], plan_of(scenes[1]), "strict").image
+    assert_same_image(one_after_the_other[1], alone)
+    assert (one_after_the_other[0] != alone).any()
 
 
 @pytest.mark.parametrize(
