@@ -8,7 +8,9 @@ SOURCES := pyproject.toml setup.py setup.cfg $(wildcard c_src/*)
 # Levels of processors below one with AVX-512 (kernels/compiling/processor.py).
 LESSER := $(shell grep -qs -m1 avx512vl /proc/cpuinfo && echo x86-64-v2 x86-64-v3)
 # Many tests wait for processes of their own: one more worker than processors.
-export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
+ifndef PYTEST_XDIST_AUTO_NUM_WORKERS
+export PYTEST_XDIST_AUTO_NUM_WORKERS := $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
+endif
 .PHONY: demo docs wheels check test test-gpu test-cuda-packages lint clean
 
 define environment

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pytest
 
 from nanobragg.cli.nanobragg.headers import read_headers
 from nanobragg.cli.nanobragg.parse import parse
@@ -188,3 +189,16 @@ def assert_close_image(ours: np.ndarray, theirs: np.ndarray, of_pixel: float = F
 def cref_is_there() -> bool:
     """Whether tests against the C reference can run."""
     return cref.available()
+
+
+def installed_apart(folder, name, *packages):
+    """A folder of their own for packages that would bring a ``tests`` beside ours, without what is here already.
+
+    Where they cannot be installed the test is skipped, and fails if ``name`` is required.
+    """
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", "--target", str(folder)]
+    if subprocess.run([*pip, *packages], capture_output=True, timeout=600).returncode:
+        if name in REQUIRED:
+            pytest.fail(f"{packages[0]} is required (NANOBRAGG_REQUIRE={name}) and cannot be installed")
+        pytest.skip(f"{packages[0]} cannot be installed")
+    return str(folder)

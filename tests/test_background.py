@@ -16,7 +16,7 @@ from nanobragg.engine.plan import plan_of
 from nanobragg.engine.surroundings import around, parts, sheet
 from nanobragg.kernels.surroundings.plan import Light, Sheet
 from tests import tolerances
-from tests.support import REQUIRED, assert_same_image, working_in
+from tests.support import assert_same_image, installed_apart, working_in
 
 R_E_SQR, AVOGADRO = 7.94079248018965e-30, 6.02214179e23
 CRYSTAL = nb.Crystal(cell=(50, 50, 50, 90, 90, 90))
@@ -38,7 +38,7 @@ def image_of(e, **how):
 def forget():
     """What was made for other images."""
     for kept in (parts._images, sheet._seen, around._lights, around._shades):
-        kept.forget()
+        kept._made.clear()
 
 
 def beam_of(spectrum):
@@ -87,13 +87,7 @@ def test_a_table_of_four_points_is_a_polynomial_and_its_ends_are_held():
 @pytest.fixture
 def pyfai(tmp_path_factory, monkeypatch):
     """pyFAI, in a folder of its own: it brings a package that is called as our tests are."""
-    folder = str(tmp_path_factory.mktemp("pyfai"))
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", "--target", folder]
-    if subprocess.run([*pip, "pyFAI>=2024.1", "silx", "numexpr"], capture_output=True, timeout=600).returncode:
-        if "pyfai" in REQUIRED:
-            pytest.fail("pyFAI is required (NANOBRAGG_REQUIRE=pyfai) and cannot be installed")
-        pytest.skip("pyFAI cannot be installed")
-    return folder
+    return installed_apart(tmp_path_factory.mktemp("pyfai"), "pyfai", "pyFAI>=2024.1", "silx", "numexpr")
 
 
 AZIMUTHAL = """

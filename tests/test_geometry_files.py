@@ -1,19 +1,19 @@
 """Geometry out and in again, spectra of files, and what is wrong in them; other programs read what is written."""
 
 import json
-import subprocess
-import sys
+import logging
 
 import h5py
 import numpy as np
 import pytest
 
 import nanobragg as nb
+from nanobragg.cli.nanobragg import messages
 from nanobragg.cli.nanobragg.command import main
 from nanobragg.engine.formats.geom import geom_of
 from nanobragg.engine.spectra import channels_of_file
 from tests import tolerances
-from tests.support import REQUIRED, ROOT, working_in
+from tests.support import ROOT, installed_apart, working_in
 
 CRYSTAL = nb.Crystal(cell=(40, 50, 60, 80, 95, 100), N=(3, 3, 3))
 ANGSTROM_EV = 12398.41984
@@ -79,23 +79,7 @@ def test_nxmx_goes_out_and_in(tmp_path):
 @pytest.fixture
 def cfelpyutils(tmp_path_factory, monkeypatch):
     """CrystFEL's Python tools, in a folder of their own: they bring a package that is called as our tests are."""
-    folder = str(tmp_path_factory.mktemp("cfelpyutils"))
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-compile",
-        "--no-deps",
-        "--target",
-        folder,
-        "cfelpyutils>=2",
-    ]
-    if subprocess.run(pip, capture_output=True, timeout=300).returncode:
-        if "cfel" in REQUIRED:
-            pytest.fail("cfelpyutils is required (NANOBRAGG_REQUIRE=cfel) and cannot be installed")
-        pytest.skip("cfelpyutils cannot be installed")
+    folder = installed_apart(tmp_path_factory.mktemp("cfelpyutils"), "cfel", "cfelpyutils>=2")
     monkeypatch.syspath_prepend(folder)
 
 
@@ -248,7 +232,16 @@ def test_sensors_and_wavelengths_that_flags_change(tmp_path):
     assert one.wavelengths.tolist() == pytest.approx([1.3e-10])
 
 
-def test_flags_that_say_what_a_file_says(tmp_path, caplog):
+@pytest.fixture
+def heard(caplog):
+    """What the command says, whoever has used its logger before."""
+    with caplog.at_level(logging.INFO, messages.LOG.name):
+        messages.LOG.addHandler(caplog.handler)
+        yield caplog
+        messages.LOG.removeHandler(caplog.handler)
+
+
+def test_flags_that_say_what_a_file_says(tmp_path, heard):
     written(tmp_path)
     (tmp_path / "a.geom").write_text(geom_of(scene_of()).replace("photon_energy", "; photon_energy"))
     base = ["-default_F", "10", "-cell", "50", "60", "70", "90", "90", "90", "--output", "x.h5", "--only-output"]
@@ -265,13 +258,13 @@ def test_flags_that_say_what_a_file_says(tmp_path, caplog):
         (["--tables", "3"], "--tables: belongs to --structure"),
         (["--geometry", "a.h5", "--output", "a.h5"], "is the file that --geometry reads"),
     ):
-        caplog.clear()
+        heard.clear()
         with working_in(tmp_path):
             assert main([*base, *more]) == 1
-        assert said in caplog.messages[-1], caplog.messages
+        assert said in heard.messages[-1], heard.messages
     with working_in(tmp_path):
         assert main([*base[:-3], "--geometry", "a.h5"]) == 1
-    assert "give --output" in caplog.messages[-1]
+    assert "give --output" in heard.messages[-1]
 
 
 def test_spectra_of_files(tmp_path):

@@ -236,7 +236,7 @@ def test_what_traces_call_may_be_damaged(tmp_path):
         return done
 
     first = run()
-    for name, damaged in (("*.nbi", b"junk"), ("*.nbc", b"")):
+    for name, damaged in (("*.nbi", b"junk"), ("*.nbi", b""), ("*.nbc", b"junk")):
         files = list((tmp_path / "own").rglob(name))
         assert files
         for path in files:

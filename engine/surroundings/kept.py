@@ -35,10 +35,6 @@ class Kept(Generic[Made]):
         self._made.move_to_end(key)
         return self._made[key]
 
-    def forget(self) -> None:
-        """Forget all."""
-        self._made.clear()
-
 
 def for_good(image: np.ndarray) -> np.ndarray:
     """An image that is not changed any more."""

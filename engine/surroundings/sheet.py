@@ -14,7 +14,7 @@ import numpy as np
 
 from nanobragg.engine.scene.scene import Scatterer, Scene
 from nanobragg.engine.surroundings.kept import Kept, bare_plan, for_good, place_of
-from nanobragg.engine.surroundings.wavelengths import absorption_at
+from nanobragg.engine.surroundings.wavelengths import absorption_at, summed
 from nanobragg.kernels.surroundings import host
 from nanobragg.kernels.surroundings.plan import COMPTON_WAVELENGTH, Sheet
 
@@ -109,10 +109,10 @@ def _electrons(
 def _few(waves: np.ndarray, shares: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Different wavelengths in ascending order, and their shares.
 
-    Where they are many, shares go to evenly spaced ones on either side, which move the end of a table by a step.
+    Where they are many, shares go to evenly spaced ones on either side, from one of which to the next the last place
+    of the table moves by one step.
     """
-    different, number = np.unique(waves, return_inverse=True)
-    shares = np.bincount(number.ravel(), shares)
+    different, shares = summed(waves, shares)
     low, high = float(different[0]), float(different[-1])
     count = math.ceil((high / low - 1.0) * steps) + 1
     if len(different) <= count:

@@ -15,9 +15,14 @@ WAVELENGTHS_TRIED = 9  # between the first and the last node
 
 def shares_of(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """The different wavelengths of the photons, metres, and their shares, which add up to 1."""
-    different, number = np.unique(scene.beam.wavelengths, return_inverse=True)
-    weights = np.bincount(number.ravel(), scene.beam.weights)
+    different, weights = summed(scene.beam.wavelengths, scene.beam.weights)
     return different, weights / weights.sum()
+
+
+def summed(wavelengths: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Different wavelengths in ascending order, and the sum of the weights of each."""
+    different, number = np.unique(wavelengths, return_inverse=True)
+    return different, np.bincount(number.ravel(), weights)
 
 
 def nodes_of(scene: Scene, table: ScatteringTable) -> tuple[np.ndarray, np.ndarray]:
